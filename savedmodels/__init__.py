@@ -1,0 +1,1 @@
+"""Weights and exported models that are installed with the package."""

@@ -1,0 +1,33 @@
+"""The exceptions that this package raises for bad input.
+
+Every message says what was found, where, and what was expected, so that the command line can print it as its only line.
+Programming errors (a wrong dtype handed to a function) stay `TypeError` and `ValueError`.
+"""
+
+
+class SteganoError(Exception):
+    """Base of all errors that bad input causes."""
+
+
+class ImageError(SteganoError):
+    """A picture cannot be read, has no pixels to work on, or cannot be written in the asked-for format."""
+
+
+class AudioError(SteganoError):
+    """A sound file cannot be read or written, or is of a kind that cannot carry bytes exactly."""
+
+
+class FormatError(SteganoError):
+    """Bytes that were read are not what their format says: a bad magic number, length, checksum or version."""
+
+
+class OutputError(SteganoError):
+    """An output cannot be written: it exists already, its folder does not, or the disk is full."""
+
+
+class PresetError(SteganoError):
+    """A network preset or its weights do not exist or do not fit each other."""
+
+
+class DataError(SteganoError):
+    """A data folder or data set holds nothing that can be used."""
