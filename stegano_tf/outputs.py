@@ -1,12 +1,13 @@
 """Output files that are either whole or absent.
 
-An output is written beside its final name and renamed when it is complete, so a failed or interrupted run leaves the old
-file or none. Limits: a process killed with SIGKILL leaves a hidden ``.NAME.*.partial`` file, never a half-written NAME.
+An output is written beside its final name and renamed when it is complete, so a failed or interrupted run leaves the
+old file or none. Limits: a process killed with SIGKILL leaves a hidden ``.NAME.*.partial`` file, never a
+half-written NAME.
 """
 
 import contextlib
 import os
-import tempfile
+import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,15 +20,20 @@ def check(path: str | os.PathLike, *, force: bool = False) -> Path:
     Called before long work too, so that a refusal costs nothing.
 
     Raises:
-      OutputError: the folder does not exist, `path` is a folder, or it exists and `force` is not set.
+      OutputError: the folder does not exist, `path` is no regular file, or it exists and `force` is not set.
     """
     path = Path(path)
-    if not path.parent.is_dir():
-        raise OutputError(f"{path}: the folder {path.parent} does not exist")
-    if path.is_dir():
-        raise OutputError(f"{path}: is a folder, expected the name of a file to write")
-    if path.exists() and not force:
-        raise OutputError(f"{path}: exists already; --force (force=True) overwrites it")
+    try:
+        if not path.parent.is_dir():
+            raise OutputError(f"{path}: the folder {path.parent} does not exist")
+        if path.exists():
+            # Renaming onto a device such as /dev/null would replace the device, so --force does not help either.
+            if not path.is_file():
+                raise OutputError(f"{path}: is a folder or a device, expected the name of a file to write")
+            if not force:
+                raise OutputError(f"{path}: exists already; --force (force=True) overwrites it")
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written: {error.strerror}") from error
     return path
 
 
@@ -35,24 +41,21 @@ def check(path: str | os.PathLike, *, force: bool = False) -> Path:
 def replacing(path: str | os.PathLike, *, force: bool = False) -> Iterator[Path]:
     """Yields a temporary path in the folder of `path` and renames it to `path` when the block ends without an error.
 
+    The temporary file exists and is empty, with the permissions of any new file.
+
     Raises:
       OutputError: as `check`, or when the operating system refuses a write (disk full, no permission).
     """
     path = check(path, force=force)
+    # A part of the name, so that a name of the longest length that the file system allows still works.
+    partial = path.with_name(f".{path.name[:32]}.{secrets.token_hex(6)}.partial")
     try:
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent)
-        os.close(handle)
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written: {error.strerror}") from error
-    partial = Path(name)
-    try:
+        partial.open("xb").close()  # a plain open, unlike tempfile's, honours the umask
         yield partial
-        # mkstemp makes private files; an output gets the permissions that a plain open() would have given it.
-        umask = os.umask(0)
-        os.umask(umask)
-        partial.chmod(0o666 & ~umask)
+        check(path, force=force)  # again: another run may have written it meanwhile
         partial.replace(path)
     except OSError as error:
         raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
     finally:
-        partial.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)

@@ -1,0 +1,168 @@
+"""uint8 RGB pictures to BMP bytes and back, a block of rows at a time.
+
+Written: BITMAPFILEHEADER and BITMAPINFOHEADER (54 bytes), then 24-bit pixels, uncompressed, in BGR order, bottom row
+first, every row padded with zeros to a multiple of 4 bytes. Read: the same, and also rows stored top-down, a longer
+header (V4, V5), a gap before the pixels, and 32-bit pixels, whose fourth byte is ignored (BI_RGB reserves it).
+Source: https://learn.microsoft.com/windows/win32/gdi/bitmap-storage. The format's 32-bit size field limits a picture to
+4 GiB. Messages name no file: the caller, who knows it, adds its name.
+"""
+
+import dataclasses
+import struct
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from stegano_tf.audio import pcm
+from stegano_tf.errors import FormatError, ImageError
+
+MAGIC = b"BM"
+# magic, file size, reserved, offset of the pixels | header size, width, height, planes, bits per pixel, compression,
+# size of the pixels, pixels per metre across and down, colours used, colours needed
+_HEADER = struct.Struct("<2sI4xI IiiHHIIiiII")
+HEADER_BYTES = _HEADER.size
+_PIXELS_PER_METRE = 2835  # 72 dpi
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Layout:
+    """Where a BMP file keeps its pixels.
+
+    Attributes:
+      size: bytes of the whole file, as its header states.
+      offset: bytes before the first row.
+      height: rows of the picture, at least 1.
+      width: pixels of a row, at least 1.
+      pixel_bytes: 3 or 4.
+      top_down: whether the first row stored is the top one.
+    """
+
+    size: int
+    offset: int
+    height: int
+    width: int
+    pixel_bytes: int = 3
+    top_down: bool = False
+
+    @property
+    def stride(self) -> int:
+        """Bytes of a stored row, padding included."""
+        return (self.width * self.pixel_bytes + 3) // 4 * 4
+
+    def pixels(self, block: np.ndarray) -> np.ndarray:
+        """Returns the view of stored rows, uint8[N, stride], that holds their colours, uint8[N, W, 3] BGR."""
+        colours = block[:, : self.width * self.pixel_bytes]
+        return colours.reshape(len(block), self.width, self.pixel_bytes)[..., :3]
+
+    def blocks(self) -> Iterator[slice]:
+        """Yields the rows of the picture, in the order in which they are stored, in slices of about a block."""
+        rows = max(1, pcm.BLOCK // self.stride)
+        for start in range(0, self.height, rows):
+            stop = min(start + rows, self.height)
+            if self.top_down:
+                yield slice(start, stop)
+            else:
+                # Counted from the bottom; the last slice must stop at None, because -1 would mean the last row.
+                end = self.height - stop - 1
+                yield slice(self.height - start - 1, end if end >= 0 else None, -1)
+
+
+def encode(image: np.ndarray) -> tuple[int, Iterator[bytes | np.ndarray]]:
+    """Returns the size of a picture's BMP file in bytes, and an iterator over its contents.
+
+    Args:
+      image: uint8[H, W, 3] RGB, of any strides, H and W at least 1.
+
+    Returns:
+      The size and bytes-like blocks: the header, then uint8[N] blocks of whole rows.
+
+    Raises:
+      ImageError: the BMP file would be larger than its 32-bit size field can say.
+    """
+    if not isinstance(image, np.ndarray) or image.dtype != np.uint8:
+        raise TypeError(f"image is {getattr(image, 'dtype', type(image).__name__)}, expected a uint8 array")
+    if image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
+        raise ValueError(f"image has the shape {image.shape}, expected [H, W, 3] with at least one pixel")
+    height, width, _ = image.shape
+    layout = Layout(0, HEADER_BYTES, height, width)
+    pixels = layout.stride * height
+    size = HEADER_BYTES + pixels
+    if size >= 1 << 32:
+        raise ImageError(f"a picture of {width} x {height} pixels needs {size:,} bytes as BMP; expected below 4 GiB")
+    header = _HEADER.pack(
+        MAGIC, size, HEADER_BYTES, 40, width, height, 1, 24, 0, pixels, _PIXELS_PER_METRE, _PIXELS_PER_METRE, 0, 0
+    )
+    return size, _encode_blocks(image, layout, header)
+
+
+def _encode_blocks(image: np.ndarray, layout: Layout, header: bytes) -> Iterator[bytes | np.ndarray]:
+    yield header
+    for rows in layout.blocks():
+        pixels = image[rows]
+        block = np.empty((len(pixels), layout.stride), np.uint8)
+        _swap_red_and_blue(pixels, layout.pixels(block))
+        block[:, 3 * layout.width :] = 0
+        yield block.reshape(-1)
+
+
+def stated_size(header: bytes) -> int:
+    """Returns the size of the whole file, in bytes, that the start of a BMP file states."""
+    return int.from_bytes(header[2:6], "little")
+
+
+def parse(header: bytes, available: int) -> Layout:
+    """Returns the layout that the first 54 bytes of a BMP file state.
+
+    Args:
+      header: the first `HEADER_BYTES` bytes.
+      available: bytes that are really there from the start of the BMP, header included.
+
+    Raises:
+      FormatError: this is no BMP of the kind that is read here, or its pixels do not fit into `available` bytes.
+    """
+    if len(header) < HEADER_BYTES:
+        raise FormatError(f"a BMP of {len(header)} bytes, expected at least {HEADER_BYTES}")
+    magic, size, offset, info_bytes, width, height, planes, bits, compression, *_ = _HEADER.unpack(header)
+    if magic != MAGIC:
+        raise FormatError(f"the payload starts with {magic!r}, expected a BMP picture ({MAGIC!r})")
+    if info_bytes < 40 or offset < 14 + info_bytes:
+        raise FormatError(f"a BMP header of {info_bytes} bytes with pixels at {offset}, expected at least 40 and 54")
+    if planes != 1 or bits not in (24, 32) or compression != 0:
+        raise FormatError(
+            f"a BMP of {bits} bits a pixel, compression {compression}, {planes} planes; expected 24 or 32, 0 and 1"
+        )
+    if width < 1 or height == 0:
+        raise FormatError(f"a BMP of {width} x {height} pixels, expected at least 1 x 1")
+    layout = Layout(size, offset, abs(height), width, bits // 8, top_down=height < 0)
+    needed = layout.offset + layout.stride * layout.height
+    if not needed <= size <= available:
+        raise FormatError(
+            f"a BMP of {width} x {abs(height)} pixels needs {needed:,} bytes, its header says {size:,}, "
+            f"and {available:,} are there"
+        )
+    return layout
+
+
+def decode(layout: Layout, read: Callable[[int], np.ndarray]) -> np.ndarray:
+    """Returns the picture, uint8[H, W, 3] RGB, C-contiguous and writable.
+
+    Args:
+      layout: from `parse`, which has checked that there are enough bytes for the picture to be allocated.
+      read: returns the next n bytes of the file after its first 54, as uint8[n].
+    """
+    gap = layout.offset - HEADER_BYTES
+    while gap:
+        gap -= len(read(min(gap, pcm.BLOCK)))
+    image = np.empty((layout.height, layout.width, 3), np.uint8)
+    for rows in layout.blocks():
+        pixels = image[rows]
+        block = read(len(pixels) * layout.stride).reshape(len(pixels), layout.stride)
+        _swap_red_and_blue(layout.pixels(block), pixels)
+    return image
+
+
+def _swap_red_and_blue(source: np.ndarray, target: np.ndarray) -> None:
+    """Does `target[...] = source[..., ::-1]` for uint8[N, W, 3], eight times as fast."""
+    target[...] = source
+    target[..., 0] = source[..., 2]
+    target[..., 2] = source[..., 0]

@@ -1,0 +1,216 @@
+"""int16 samples to sound files and back, through libsndfile (python-soundfile), a block at a time.
+
+Written are mono PCM_16 files of the lossless containers in `CONTAINERS`. Read is every file in which libsndfile finds
+samples that survived exactly: PCM of 8 to 32 bits, float and double, FLAC and ALAC of 16 bits, at any rate, of any
+number of channels. Lossy files are refused by name, because what they hold is no longer what was written.
+"""
+
+import os
+import shutil
+import stat
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from types import MappingProxyType
+
+import numpy as np
+
+from stegano_tf import outputs
+from stegano_tf.audio import pcm
+from stegano_tf.errors import AudioError, OutputError
+
+CONTAINERS = MappingProxyType(
+    {".wav": "WAV", ".rf64": "RF64", ".flac": "FLAC", ".aiff": "AIFF", ".aif": "AIFF", ".caf": "CAF", ".w64": "W64"}
+)
+"""The container that a file name's suffix asks for, in libsndfile's terms."""
+
+_LOSSY_SUFFIXES = {".mp3", ".mp2", ".ogg", ".oga", ".opus", ".m4a", ".mp4", ".aac", ".wma", ".amr", ".gsm"}
+_FLOAT_SUBTYPES = frozenset({"FLOAT", "DOUBLE"})
+# Of ALAC only 16 bits: libsndfile 1.2.2 does not return what it wrote as ALAC_20, ALAC_24 or ALAC_32.
+_LOSSLESS_SUBTYPES = _FLOAT_SUBTYPES | {"PCM_S8", "PCM_U8", "PCM_16", "PCM_24", "PCM_32", "ALAC_16"}
+_ADVICE = "ask for the WAV or FLAC file itself, sent as a file: a sound message or a converter loses samples"
+_MAX_32_BIT_FILE = (1 << 32) - (1 << 16)  # WAV and AIFF count bytes in 32 bits; the rest is left for their headers
+_MAX_SAMPLES_A_BYTE = 65_535 // 10  # FLAC's largest block, constant, in its smallest frame; nothing compresses more
+_MAX_SAMPLE_RATES = {"FLAC": 655_350, "AIFF": 800_000_000}  # libsndfile's; other containers hold any positive int32
+
+
+def container_for(path: str | os.PathLike, samples: int) -> str:
+    """Returns the libsndfile container in which `samples` 16-bit samples are written to a file of this name.
+
+    ``.wav`` becomes RF64, which every reader of large WAV files knows, when the file would exceed 4 GiB.
+
+    Raises:
+      AudioError: the suffix is lossy or unknown, or the container cannot hold so many samples.
+    """
+    path = Path(path)
+    suffix = path.suffix.lower()
+    if suffix in _LOSSY_SUFFIXES:
+        raise AudioError(f"{path}: {suffix} files are lossy and would destroy the message, expected {_expected()}")
+    if suffix not in CONTAINERS:
+        raise AudioError(f"{path}: the suffix {suffix!r} is of no known sound file, expected {_expected()}")
+    container = CONTAINERS[suffix]
+    if 2 * samples > _MAX_32_BIT_FILE:
+        if container == "WAV":
+            return "RF64"
+        if container == "AIFF":
+            raise AudioError(f"{path}: {samples:,} samples exceed the 4 GiB of an AIFF file, expected .wav or .flac")
+    return container
+
+
+def _expected() -> str:
+    return " ".join(CONTAINERS)
+
+
+def write(
+    path: str | os.PathLike,
+    blocks: Iterable[np.ndarray],
+    samples: int,
+    *,
+    sample_rate: int = 44100,
+    force: bool = False,
+) -> None:
+    """Writes a mono 16-bit sound file, whole or not at all.
+
+    Args:
+      path: its suffix chooses the container, see `container_for`.
+      blocks: int16[N] arrays, taken one after the other.
+      samples: how many samples `blocks` holds in total.
+      sample_rate: in Hz, from 1 up to what the container can state (FLAC: 655,350).
+      force: whether an existing file is replaced.
+
+    Raises:
+      AudioError: the container or the sample rate is not possible.
+      OutputError: `path` cannot be written, or exists and `force` is not set.
+    """
+    import soundfile  # noqa: PLC0415 (it loads a shared library: 45 ms that nobody should pay at import)
+
+    path = Path(path)
+    container = container_for(path, samples)
+    highest = _MAX_SAMPLE_RATES.get(container, (1 << 31) - 1)
+    if not 1 <= sample_rate <= highest:
+        raise AudioError(f"{path}: a sample rate of {sample_rate} Hz, expected 1 to {highest} in a {container} file")
+    with outputs.replacing(path, force=force) as partial:
+        try:
+            with soundfile.SoundFile(_native(partial), "w", sample_rate, 1, "PCM_16", format=container) as file:
+                for block in blocks:
+                    file.write(block)
+        except soundfile.LibsndfileError as error:
+            free = shutil.disk_usage(partial.parent).free
+            raise OutputError(f"{path}: cannot be written: {_reason(error)}, {free:,} bytes are free") from error
+        # libsndfile says nothing when the last writes fail, those of closing a file, so look for the last sample.
+        try:
+            with Reader(partial) as reader:
+                reader.seek(samples - 1)
+                complete = reader.frames == samples and len(next(reader.blocks(1))) == 1
+        except AudioError:
+            complete = False
+        if not complete:
+            raise OutputError(f"{path}: cannot be written: closing the file failed; is the disk full?")
+
+
+class Reader:
+    """A sound file whose samples are read in blocks, as int16.
+
+    A context manager. Float samples are multiplied by 32768, rounded and saturated (NaN becomes 0): libsndfile itself
+    would return them unscaled, that is, as zeros. Never allocates more than a block.
+
+    Attributes:
+      container, subtype: libsndfile's names, such as "WAV" and "PCM_16".
+      sample_rate: in Hz.
+      channels: at least 1.
+      frames: samples of each channel.
+    """
+
+    def __init__(self, path: str | os.PathLike):
+        """Opens a sound file.
+
+        Raises:
+          AudioError: `path` cannot be opened, is no sound file, or is a lossy one.
+        """
+        import soundfile  # noqa: PLC0415
+
+        self._path = path = Path(path)
+        try:
+            # libsndfile's own messages do not tell a missing file from a folder or from a forbidden one.
+            if not stat.S_ISREG(path.stat().st_mode):
+                raise AudioError(f"{path}: is not a regular file, expected a sound file")
+            with path.open("rb") as file:
+                size = os.fstat(file.fileno()).st_size
+        except OSError as error:
+            raise AudioError(f"{path}: cannot be read: {error.strerror}") from error
+        if size == 0:
+            raise AudioError(f"{path}: is empty, expected a sound file")
+        self._error = soundfile.LibsndfileError
+        try:
+            self._file = soundfile.SoundFile(_native(path))
+        except self._error as error:
+            advice = _ADVICE if path.suffix.lower() in _LOSSY_SUFFIXES else "expected a WAV, FLAC or other lossless one"
+            raise AudioError(f"{path}: is not a sound file that can be read ({_reason(error)}); {advice}") from error
+        except TypeError as error:  # soundfile asks for a sample rate when a name ends in .raw
+            raise AudioError(f"{path}: is raw sound by its name, without a header; expected WAV or FLAC") from error
+        self.container, self.subtype = self._file.format, self._file.subtype
+        self.sample_rate, self.channels = self._file.samplerate, self._file.channels
+        if self.subtype not in _LOSSLESS_SUBTYPES:
+            self.close()
+            raise AudioError(
+                f"{path}: is {self.subtype} in {self.container}, which loses samples, expected PCM; {_ADVICE}"
+            )
+        self._dtype = "float64" if self.subtype in _FLOAT_SUBTYPES else "int16"
+        self._block_frames = max(1, pcm.BLOCK // self.channels)
+        self.frames = self._file.frames
+        if self.frames > size * _MAX_SAMPLES_A_BYTE:  # a false header, or a FLAC that was written to a pipe
+            self.close()
+            raise AudioError(f"{path}: states no length that its {size:,} bytes could hold, expected a whole file")
+
+    def __enter__(self) -> "Reader":
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes the file; can be called more than once."""
+        self._file.close()
+
+    def seek(self, frame: int) -> None:
+        """Moves to a frame, counted from 0."""
+        try:
+            self._file.seek(frame)
+        except self._error as error:
+            raise AudioError(f"{self._path}: is damaged: no sample {frame}: {_reason(error)}") from error
+
+    def blocks(self, frames: int) -> Iterator[np.ndarray]:
+        """Yields the next `frames` frames in blocks, int16[N, channels], each valid until the next one is taken.
+
+        Raises:
+          AudioError: the file ends before that or cannot be decoded.
+        """
+        buffer = np.empty((min(frames, self._block_frames), self.channels), self._dtype)
+        while frames:
+            wanted = min(frames, len(buffer))
+            block = self._read(buffer[:wanted])
+            if len(block) < wanted:
+                raise AudioError(f"{self._path}: is cut short: {frames - len(block):,} samples are missing")
+            frames -= wanted
+            yield block
+
+    def _read(self, buffer: np.ndarray) -> np.ndarray:
+        try:
+            block = self._file.read(out=buffer)
+        except self._error as error:
+            raise AudioError(f"{self._path}: is damaged: {_reason(error)}") from error
+        if block.dtype == np.int16:
+            return block
+        block *= 32768
+        np.nan_to_num(block, copy=False)
+        np.clip(np.rint(block, out=block), -32768, 32767, out=block)
+        return block.astype(np.int16)
+
+
+def _reason(error) -> str:
+    """Returns libsndfile's own words, as a part of a sentence."""
+    return error.error_string.removeprefix("Error : ").rstrip(".")
+
+
+def _native(path: Path) -> str | bytes:
+    """Returns `path` as soundfile opens it whatever its name: not "-" (standard input), and not only if it is UTF-8."""
+    return str(path.absolute()) if os.name == "nt" else os.fsencode(path.absolute())

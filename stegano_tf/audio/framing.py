@@ -1,0 +1,148 @@
+"""The frame around a payload: what says that there is one, how long it is, and whether it arrived unharmed.
+
+Version 1, all numbers little-endian:
+
+    offset  bytes  field
+         0      8  magic: 89 53 54 47 54 46 0D 0A ("\\x89STGTF\\r\\n")
+         8      1  version: 1
+         9      1  flags: 0; a bit that is not known makes the frame unreadable
+        10      2  header length in bytes: 32
+        12      8  payload length in bytes, N
+        20      4  the secret's original height in pixels
+        24      4  the secret's original width in pixels (height and width 0: not recorded)
+        28      4  CRC-32 (zlib's, IEEE 802.3) of bytes 0 to 27
+        32      N  payload
+      32+N     32  SHA-256 of the payload
+
+The digest stands at the end, so a frame is written in one pass; the CRC lets a reader trust the lengths before it has
+read that far. The digest finds damage, not tampering: whoever changes the payload can write a new digest. Messages name
+no file: the caller, who knows it, adds its name.
+"""
+
+import dataclasses
+import enum
+import hashlib
+import struct
+import zlib
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+
+from stegano_tf.errors import FormatError
+
+MAGIC = b"\x89STGTF\r\n"  # like PNG's: damaged by text-mode transfers, and no byte string that a BMP could start with
+VERSION = 1
+_FIELDS = struct.Struct("<8sBBHQII")
+_CRC = struct.Struct("<I")
+HEADER_BYTES = _FIELDS.size + _CRC.size
+DIGEST_BYTES = 32
+MAX_PIXELS = (1 << 32) - 1
+"""The largest height and width of a secret that the header can record."""
+
+
+class Flags(enum.IntFlag, boundary=enum.STRICT):
+    """What was done to the payload. Version 1 defines no bit yet."""
+
+    NONE = 0
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Header:
+    """The header of a version 1 frame.
+
+    Attributes:
+      payload_bytes: length of the payload.
+      secret_size: (height, width) of the secret picture before it was resized to its cover, or None.
+      flags: what was done to the payload.
+    """
+
+    payload_bytes: int
+    secret_size: tuple[int, int] | None = None
+    flags: Flags = Flags.NONE
+
+    def pack(self) -> bytes:
+        """Returns the header's 32 bytes.
+
+        Raises:
+          ValueError: the secret's height or width is outside 1..2**32-1.
+        """
+        if self.secret_size is not None and not all(1 <= pixels <= MAX_PIXELS for pixels in self.secret_size):
+            raise ValueError(f"secret_size is {self.secret_size}, expected (height, width) within 1..{MAX_PIXELS}")
+        fields = _FIELDS.pack(
+            MAGIC, VERSION, self.flags, HEADER_BYTES, self.payload_bytes, *(self.secret_size or (0, 0))
+        )
+        return fields + _CRC.pack(zlib.crc32(fields))
+
+    @classmethod
+    def parse(cls, data: bytes) -> "Header":
+        """Returns the header in the first 32 bytes of `data`, such that `parse(data).pack() == data[:32]`.
+
+        Raises:
+          FormatError: `data` is too short, or is not a header of version 1.
+        """
+        if len(data) < HEADER_BYTES:
+            raise FormatError(f"the frame header is cut short: {len(data)} bytes, expected {HEADER_BYTES}")
+        magic, version, flags, header_bytes, payload_bytes, *secret_size = _FIELDS.unpack_from(data)
+        (crc,) = _CRC.unpack_from(data, _FIELDS.size)
+        if magic != MAGIC:
+            raise FormatError(f"the frame starts with {magic.hex(' ')}, expected {MAGIC.hex(' ')}")
+        if version != VERSION:
+            raise FormatError(f"the frame is of version {version}, expected {VERSION}; a newer release may read it")
+        try:
+            flags = Flags(flags)
+        except ValueError as error:
+            raise FormatError(f"the frame has unknown flags {flags:#04x}; a newer release may read it") from error
+        if crc != zlib.crc32(data[: _FIELDS.size]):
+            raise FormatError(f"the frame header is damaged: CRC-32 {zlib.crc32(data[:28]):08x}, expected {crc:08x}")
+        if header_bytes != HEADER_BYTES:
+            raise FormatError(f"the frame header states a length of {header_bytes} bytes, expected {HEADER_BYTES}")
+        if secret_size != [0, 0] and 0 in secret_size:
+            raise FormatError(f"the frame records a secret of {secret_size[1]} x {secret_size[0]} pixels")
+        return cls(payload_bytes, tuple(secret_size) if any(secret_size) else None, flags)
+
+
+class Digest:
+    """SHA-256 of a payload, computed on a second thread while the caller reads, converts and writes.
+
+    Hashing takes about as long as all the rest; hashlib and libsndfile both release the interpreter lock. A context
+    manager. Blocks must not be changed after they were handed over.
+    """
+
+    def __init__(self):
+        self._hash = hashlib.sha256()
+        self._pool = ThreadPoolExecutor(1, "sha256")
+        self._pending: Future | None = None
+
+    def __enter__(self) -> "Digest":
+        return self
+
+    def __exit__(self, *_) -> None:
+        self._pool.shutdown()
+
+    def update(self, block) -> None:
+        """Adds a bytes-like block, once the block before it is done: at most two are held in memory."""
+        self._wait()
+        self._pending = self._pool.submit(self._hash.update, block)
+
+    def digest(self) -> bytes:
+        """Returns the digest, 32 bytes, of all blocks so far."""
+        self._wait()
+        return self._hash.digest()
+
+    def _wait(self) -> None:
+        if self._pending is not None:
+            self._pending.result()
+
+
+def frame(header: Header, payload: Iterable) -> Iterator:
+    """Yields the frame's bytes-like blocks: the header, the blocks of `payload` as they come, and the digest.
+
+    Args:
+      header: states the length of `payload`.
+      payload: bytes-like blocks, `header.payload_bytes` bytes in total, which are not changed afterwards.
+    """
+    yield header.pack()
+    with Digest() as digest:
+        for block in payload:
+            digest.update(block)
+            yield block
+        yield digest.digest()

@@ -1,0 +1,77 @@
+"""The pictures of `stegano-tf demo`: four photographs that scikit-image's wheel ships, so nothing is downloaded.
+
+All may be redistributed freely. Sources and licences are those that scikit-image 0.26 gives in the docstrings of
+`skimage.data`.
+"""
+
+import dataclasses
+import importlib.resources
+
+import numpy as np
+
+from stegano_tf import images
+
+
+@dataclasses.dataclass(frozen=True)
+class DemoPicture:
+    """One bundled photograph."""
+
+    name: str
+    file: str  # below skimage/data
+    subject: str
+    source: str
+    licence: str
+
+
+PICTURES = (
+    DemoPicture(
+        "astronaut",
+        "astronaut.png",
+        "Eileen Collins, astronaut",
+        "NASA Great Images, https://flic.kr/p/r9qvLn",
+        "public domain (no known copyright restrictions)",
+    ),
+    DemoPicture(
+        "chelsea",
+        "chelsea.png",
+        "Chelsea the cat",
+        "Stefan van der Walt",
+        "CC0",
+    ),
+    DemoPicture(
+        "coffee",
+        "coffee.png",
+        "a cup of coffee, courtesy of Pikolo Espresso Bar",
+        "Rachel Michetti",
+        "CC0",
+    ),
+    DemoPicture(
+        "rocket",
+        "rocket.jpg",
+        "Falcon 9 carries DSCOVR off Cape Canaveral",
+        "SpaceX, https://www.flickr.com/photos/spacexphotos/16511594820",
+        "public domain (released by SpaceX)",
+    ),
+)
+
+
+def load(picture: DemoPicture, side: int = 256) -> np.ndarray:
+    """Returns the photograph's middle square, scaled: `uint8[side, side, 3]` RGB.
+
+    Raises:
+      ImageError: the installed scikit-image does not have the file.
+    """
+    image = images.read(importlib.resources.files("skimage") / "data" / picture.file)
+    square = min(image.shape[:2])
+    return images.resize(images.centre_crop(image, (square, square)), (side, side))
+
+
+def pairs(side: int = 256) -> list[tuple[str, np.ndarray, np.ndarray]]:
+    """Returns (name, cover, secret) for each picture as the cover, paired as the scoreboard pairs pictures.
+
+    Both pictures are `uint8[side, side, 3]` RGB; the secret of picture `i` of N is picture `(i + N // 2) % N`.
+    """
+    loaded = [load(picture, side) for picture in PICTURES]
+    count = len(PICTURES)
+    pair_indices = [(i, (i + count // 2) % count) for i in range(count)]
+    return [(f"{PICTURES[j].name} in {PICTURES[i].name}", loaded[i], loaded[j]) for i, j in pair_indices]

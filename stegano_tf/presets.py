@@ -1,0 +1,122 @@
+"""Network configurations by name: plain data, no TensorFlow.
+
+Each preset states its parameter count, so that a change of an architecture cannot go unnoticed (a test compares).
+"""
+
+import dataclasses
+
+from stegano_tf.errors import PresetError
+
+
+@dataclasses.dataclass(frozen=True)
+class Invertible:
+    """One network for both directions: affine couplings between Haar subbands (`networks/invertible.py`)."""
+
+    haar_levels: int  # subbands are pictures of 1/2**haar_levels the side, with 3 * 4**haar_levels channels
+    couplings: int
+    width: int  # channels between the two convolutions of a subnet
+
+
+@dataclasses.dataclass(frozen=True)
+class UNet:
+    """A UNet that hides and a convolutional stack that reveals, both between Haar subbands."""
+
+    hide_widths: tuple[int, ...]  # channels of each UNet level; one halving of the side between two levels
+    reveal_width: int
+    reveal_blocks: int  # residual blocks of two conv-BN-ReLU each
+
+
+@dataclasses.dataclass(frozen=True)
+class Paper:
+    """The publication's networks (`networks/hide_unet.py`, `networks/reveal_cnn.py`)."""
+
+    downsamplings: int
+    base_filters: int
+    reveal_filters: tuple[int, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Training:
+    """What a preset is trained with unless flags say otherwise."""
+
+    learning_rate: float
+    adam_beta_1: float
+    batch_size: int  # pairs a step
+    crop: int  # side of the square training pictures, in pixels
+    clip: float | None  # gradients are clipped to this times the running geometric mean of their norm
+    schedule: str  # "cosine" (with warm-up) or "plateau"
+
+
+@dataclasses.dataclass(frozen=True)
+class Preset:
+    """A named pair of networks.
+
+    Attributes:
+      networks: the architecture.
+      parameters: trainable and non-trainable weights of the pair, shared ones counted once.
+      multiple: sides of a picture must be a multiple of this; smaller and odd pictures are padded before.
+      training: how it is trained.
+      description: one line for `stegano-tf presets`.
+    """
+
+    name: str
+    networks: Invertible | UNet | Paper
+    parameters: int
+    multiple: int
+    training: Training
+    description: str
+
+
+DEFAULT = "invertible"
+
+_CROPS = Training(learning_rate=1e-3, adam_beta_1=0.9, batch_size=5, crop=64, clip=1.5, schedule="cosine")
+
+_PRESETS = (
+    Preset(
+        name="invertible",
+        networks=Invertible(haar_levels=2, couplings=9, width=48),
+        parameters=935_280,
+        multiple=4,
+        training=_CROPS,
+        description="affine couplings between Haar subbands, one network both ways: the default",
+    ),
+    Preset(
+        name="unet",
+        networks=UNet(hide_widths=(32, 64, 96), reveal_width=48, reveal_blocks=4),
+        parameters=738_056,
+        multiple=8,
+        training=_CROPS,
+        description="a residual UNet hides, residual conv-BN-ReLU blocks reveal, between Haar subbands",
+    ),
+    Preset(
+        name="paper",
+        networks=Paper(downsamplings=7, base_filters=64, reveal_filters=(64, 128, 256, 128, 64)),
+        parameters=42_583_814,
+        multiple=128,
+        training=Training(
+            learning_rate=1e-3, adam_beta_1=0.5, batch_size=2, crop=256, clip=None, schedule="plateau"
+        ),
+        description="the publication's UNet and conv-BN-ReLU networks, to the letter",
+    ),
+    Preset(
+        name="tiny",
+        networks=Invertible(haar_levels=1, couplings=2, width=4),
+        parameters=4_408,
+        multiple=2,
+        training=_CROPS,
+        description="two narrow couplings, for tests: runs everywhere, hides badly",
+    ),
+)
+
+PRESETS = {preset.name: preset for preset in _PRESETS}
+
+
+def get(name: str) -> Preset:
+    """Returns the preset called `name`.
+
+    Raises:
+      PresetError: there is none of that name; the message lists those that exist.
+    """
+    if name not in PRESETS:
+        raise PresetError(f"there is no preset {name!r}, expected one of {', '.join(PRESETS)}")
+    return PRESETS[name]

@@ -1,0 +1,90 @@
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from stegano_tf import outputs
+from stegano_tf.errors import OutputError
+
+
+def test_output_appears_when_the_block_ends(tmp_path):
+    path = tmp_path / "out.txt"
+    with outputs.replacing(path) as partial:
+        assert partial.parent == tmp_path
+        assert partial.read_bytes() == b""
+        partial.write_bytes(b"whole")
+        assert not path.exists()
+    assert path.read_bytes() == b"whole"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit])
+@pytest.mark.parametrize("force", [False, True])
+def test_failure_leaves_the_old_file_or_none(tmp_path, error, force):
+    path = tmp_path / "out.txt"
+    if force:
+        path.write_bytes(b"old")
+    with pytest.raises(error), outputs.replacing(path, force=force) as partial:
+        partial.write_bytes(b"half")
+        raise error
+    assert list(tmp_path.iterdir()) == ([path] if force else [])
+    assert not force or path.read_bytes() == b"old"
+
+
+def test_existing_file_is_replaced_only_by_force(tmp_path):
+    path = tmp_path / "out.txt"
+    path.write_bytes(b"old")
+    with pytest.raises(OutputError, match=r"out\.txt: exists already; --force"), outputs.replacing(path):
+        pytest.fail("the block must not run")
+    with outputs.replacing(path, force=True) as partial:
+        partial.write_bytes(b"new")
+    assert path.read_bytes() == b"new"
+
+
+def test_file_that_appears_meanwhile_is_kept(tmp_path):
+    path = tmp_path / "out.txt"
+    with pytest.raises(OutputError, match="exists already"), outputs.replacing(path) as partial:
+        partial.write_bytes(b"mine")
+        path.write_bytes(b"theirs")
+    assert path.read_bytes() == b"theirs"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_what_is_no_file_is_refused(tmp_path, force):
+    for path, message in [
+        (tmp_path, "is a folder or a device"),
+        ("/dev/null", "is a folder or a device"),
+        (tmp_path / "none" / "out.txt", "the folder .*none does not exist"),
+        (tmp_path / ("a" * 300), "File name too long"),
+    ]:
+        with pytest.raises(OutputError, match=message):
+            outputs.check(path, force=force)
+    assert stat.S_ISCHR(Path("/dev/null").stat().st_mode)
+
+
+def test_longest_name_works(tmp_path):
+    path = tmp_path / ("ü" * 127)  # 254 bytes; the limit of most file systems is 255
+    with outputs.replacing(path) as partial:
+        partial.write_bytes(b"whole")
+    assert path.read_bytes() == b"whole"
+
+
+def test_permissions_are_those_of_any_new_file(tmp_path):
+    previous = os.umask(0o027)
+    try:
+        with outputs.replacing(tmp_path / "out.txt"):
+            pass
+    finally:
+        os.umask(previous)
+    assert stat.S_IMODE((tmp_path / "out.txt").stat().st_mode) == 0o640
+
+
+def test_errors_of_the_operating_system_name_the_output(tmp_path):
+    with (
+        pytest.raises(OutputError, match=r"out\.txt: cannot be written: No space left on device"),
+        outputs.replacing(tmp_path / "out.txt"),
+    ):
+        raise OSError(28, "No space left on device")
+    assert not list(tmp_path.iterdir())
