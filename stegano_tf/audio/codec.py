@@ -36,6 +36,7 @@ class AudioInfo:
       payload_bytes: length of the BMP file inside.
       image_size: (height, width) of the picture.
       secret_size: (height, width) of the secret before it was resized, or None if not recorded.
+      network: 8 bytes that name the network which reveals the secret, or None if not recorded.
       samples_after: samples after the message's end, which editors may append.
     """
 
@@ -50,6 +51,7 @@ class AudioInfo:
     payload_bytes: int
     image_size: tuple[int, int]
     secret_size: tuple[int, int] | None
+    network: bytes | None
     samples_after: int
 
     @property
@@ -81,6 +83,7 @@ def encode(
     path: str | os.PathLike,
     *,
     secret_size: tuple[int, int] | None = None,
+    network: bytes | None = None,
     sample_rate: int = 44100,
     raw_bmp: bool = False,
     force: bool = False,
@@ -91,6 +94,7 @@ def encode(
       image: uint8[H, W, 3] RGB.
       path: the suffix chooses the container: .wav .rf64 .flac .aiff .aif .caf .w64.
       secret_size: (height, width) that the frame records for the secret inside the picture.
+      network: 8 bytes that the frame records for the network that reveals the secret.
       sample_rate: in Hz.
       raw_bmp: writes the bare BMP file without a frame, as published; damage cannot be detected then.
       force: whether an existing file is replaced.
@@ -99,17 +103,17 @@ def encode(
       What `inspect` says about the new file.
 
     Raises:
-      TypeError, ValueError: `image` is not uint8[H, W, 3], or `secret_size` is impossible or has no frame to be in.
+      TypeError, ValueError: `image` is not uint8[H, W, 3], or `secret_size` or `network` is impossible or has no frame to be in.
       AudioError: the suffix or the sample rate is not possible.
       ImageError: the picture's BMP would exceed 4 GiB.
       OutputError: `path` cannot be written, or exists and `force` is not set.
     """
     samples, blocks = bmp.encode(image)
     if raw_bmp:
-        if secret_size is not None:
-            raise ValueError("the bare BMP form has no place for secret_size, expected None")
+        if secret_size is not None or network is not None:
+            raise ValueError("the bare BMP form has no place for secret_size and network, expected None")
     else:
-        blocks = framing.frame(framing.Header(samples, secret_size), blocks)
+        blocks = framing.frame(framing.Header(samples, secret_size, network), blocks)
         samples += framing.HEADER_BYTES + framing.DIGEST_BYTES
     files.write(path, map(pcm.encode, blocks), samples, sample_rate=sample_rate, force=force)
     return inspect(path)
@@ -162,10 +166,12 @@ class _Message:
         form, self._channel, head = self._find()
         if form == FRAMED:
             header = framing.Header.parse(head)
-            start, self._left, secret_size = framing.HEADER_BYTES, header.payload_bytes, header.secret_size
+            start, self._left = framing.HEADER_BYTES, header.payload_bytes
+            secret_size, network = header.secret_size, header.network
             end = start + self._left + framing.DIGEST_BYTES
         else:
-            start, self._left, secret_size = 0, bmp.stated_size(head), None
+            start, self._left = 0, bmp.stated_size(head)
+            secret_size = network = None
             end = self._left
         if end > reader.frames:
             raise FormatError(
@@ -188,6 +194,7 @@ class _Message:
             payload_bytes=payload_bytes,
             image_size=(self.layout.height, self.layout.width),
             secret_size=secret_size,
+            network=network,
             samples_after=reader.frames - end,
         )
 

@@ -6,13 +6,14 @@ Version 1, all numbers little-endian:
          0      8  magic: 89 53 54 47 54 46 0D 0A ("\\x89STGTF\\r\\n")
          8      1  version: 1
          9      1  flags: 0; a bit that is not known makes the frame unreadable
-        10      2  header length in bytes: 32
+        10      2  header length in bytes: 40
         12      8  payload length in bytes, N
         20      4  the secret's original height in pixels
         24      4  the secret's original width in pixels (height and width 0: not recorded)
-        28      4  CRC-32 (zlib's, IEEE 802.3) of bytes 0 to 27
-        32      N  payload
-      32+N     32  SHA-256 of the payload
+        28      8  which network reveals the secret: the first 8 bytes of the SHA-256 of its weights file (0: not recorded)
+        36      4  CRC-32 (zlib's, IEEE 802.3) of bytes 0 to 35
+        40      N  payload
+      40+N     32  SHA-256 of the payload
 
 The digest stands at the end, so a frame is written in one pass; the CRC lets a reader trust the lengths before it has
 read that far. The digest finds damage, not tampering: whoever changes the payload can write a new digest. Messages name
@@ -31,10 +32,11 @@ from stegano_tf.errors import FormatError
 
 MAGIC = b"\x89STGTF\r\n"  # like PNG's: damaged by text-mode transfers, and no byte string that a BMP could start with
 VERSION = 1
-_FIELDS = struct.Struct("<8sBBHQII")
+_FIELDS = struct.Struct("<8sBBHQII8s")
 _CRC = struct.Struct("<I")
 HEADER_BYTES = _FIELDS.size + _CRC.size
 DIGEST_BYTES = 32
+NETWORK_BYTES = 8
 MAX_PIXELS = (1 << 32) - 1
 """The largest height and width of a secret that the header can record."""
 
@@ -52,36 +54,40 @@ class Header:
     Attributes:
       payload_bytes: length of the payload.
       secret_size: (height, width) of the secret picture before it was resized to its cover, or None.
+      network: 8 bytes that name the network which reveals the secret, not all zero, or None.
       flags: what was done to the payload.
     """
 
     payload_bytes: int
     secret_size: tuple[int, int] | None = None
+    network: bytes | None = None
     flags: Flags = Flags.NONE
 
     def pack(self) -> bytes:
-        """Returns the header's 32 bytes.
+        """Returns the header's 40 bytes.
 
         Raises:
-          ValueError: the secret's height or width is outside 1..2**32-1.
+          ValueError: the secret's height or width is outside 1..2**32-1, or `network` is not 8 bytes or all zero.
         """
         if self.secret_size is not None and not all(1 <= pixels <= MAX_PIXELS for pixels in self.secret_size):
             raise ValueError(f"secret_size is {self.secret_size}, expected (height, width) within 1..{MAX_PIXELS}")
-        fields = _FIELDS.pack(
-            MAGIC, VERSION, self.flags, HEADER_BYTES, self.payload_bytes, *(self.secret_size or (0, 0))
-        )
+        if self.network is not None and (len(self.network) != NETWORK_BYTES or not any(self.network)):
+            raise ValueError(f"network is {self.network!r}, expected {NETWORK_BYTES} bytes, not all zero")
+        height, width = self.secret_size or (0, 0)
+        network = self.network or bytes(NETWORK_BYTES)
+        fields = _FIELDS.pack(MAGIC, VERSION, self.flags, HEADER_BYTES, self.payload_bytes, height, width, network)
         return fields + _CRC.pack(zlib.crc32(fields))
 
     @classmethod
     def parse(cls, data: bytes) -> "Header":
-        """Returns the header in the first 32 bytes of `data`, such that `parse(data).pack() == data[:32]`.
+        """Returns the header in the first 40 bytes of `data`, such that `parse(data).pack() == data[:40]`.
 
         Raises:
           FormatError: `data` is too short, or is not a header of version 1.
         """
         if len(data) < HEADER_BYTES:
             raise FormatError(f"the frame header is cut short: {len(data)} bytes, expected {HEADER_BYTES}")
-        magic, version, flags, header_bytes, payload_bytes, *secret_size = _FIELDS.unpack_from(data)
+        magic, version, flags, header_bytes, payload_bytes, *secret_size, network = _FIELDS.unpack_from(data)
         (crc,) = _CRC.unpack_from(data, _FIELDS.size)
         if magic != MAGIC:
             raise FormatError(f"the frame starts with {magic.hex(' ')}, expected {MAGIC.hex(' ')}")
@@ -92,12 +98,19 @@ class Header:
         except ValueError as error:
             raise FormatError(f"the frame has unknown flags {flags:#04x}; a newer release may read it") from error
         if crc != zlib.crc32(data[: _FIELDS.size]):
-            raise FormatError(f"the frame header is damaged: CRC-32 {zlib.crc32(data[:28]):08x}, expected {crc:08x}")
+            raise FormatError(
+                f"the frame header is damaged: CRC-32 {zlib.crc32(data[: _FIELDS.size]):08x}, expected {crc:08x}"
+            )
         if header_bytes != HEADER_BYTES:
             raise FormatError(f"the frame header states a length of {header_bytes} bytes, expected {HEADER_BYTES}")
         if secret_size != [0, 0] and 0 in secret_size:
             raise FormatError(f"the frame records a secret of {secret_size[1]} x {secret_size[0]} pixels")
-        return cls(payload_bytes, tuple(secret_size) if any(secret_size) else None, flags)
+        return cls(
+            payload_bytes,
+            tuple(secret_size) if any(secret_size) else None,
+            network if any(network) else None,
+            flags,
+        )
 
 
 class Digest:

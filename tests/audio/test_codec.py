@@ -135,7 +135,7 @@ def test_noise_of_129_is_too_much(tmp_path):
     # The bound is real: one more step beyond the level's edge changes the byte, and that is noticed.
     codec.encode(PIXEL, tmp_path / "a.wav")
     samples, rate = soundfile.read(tmp_path / "a.wav", dtype="int16")
-    samples[40] += 129
+    samples[48] += 129
     soundfile.write(tmp_path / "a.wav", samples, rate)
     with pytest.raises(FormatError, match="SHA-256"):
         codec.decode(tmp_path / "a.wav")
@@ -162,7 +162,7 @@ def test_decoded_picture_is_the_callers_own(tmp_path, image):
 
 def test_inspect_says_what_there_is(tmp_path, image):
     path = tmp_path / "a.wav"
-    info = codec.encode(image, path, secret_size=(30, 20), sample_rate=1000)
+    info = codec.encode(image, path, secret_size=(30, 20), network=b"network!", sample_rate=1000)
     bmp_bytes = 54 + 5 * 24  # rows of 7 * 3 = 21 bytes, padded to 24
     assert info == codec.AudioInfo(
         path=path,
@@ -171,14 +171,15 @@ def test_inspect_says_what_there_is(tmp_path, image):
         sample_rate=1000,
         channels=1,
         channel=0,
-        frames=32 + bmp_bytes + 32,
+        frames=40 + bmp_bytes + 32,
         form="frame v1",
         payload_bytes=bmp_bytes,
         image_size=(5, 7),
         secret_size=(30, 20),
+        network=b"network!",
         samples_after=0,
     )
-    assert info.duration == 0.238
+    assert info.duration == 0.246
     assert codec.inspect(path, verify=True) == codec.inspect(path) == info
 
 
@@ -256,12 +257,12 @@ def test_truncation_at_every_length_is_noticed(tmp_path, suffix, raw_bmp):
 
 def test_truncation_says_how_many_samples_are_missing(make_wav):
     with pytest.raises(
-        FormatError, match=r"made\.wav: is cut short: 22 samples are missing; its header announces 122, 100"
+        FormatError, match=r"made\.wav: is cut short: 30 samples are missing; its header announces 130, 100"
     ):
         codec.decode(make_wav(pcm.encode(PIXEL_FRAME[:100])))
     with pytest.raises(FormatError, match="is cut short: 3 samples are missing; its header announces 58, 55 are there"):
         codec.decode(make_wav(pcm.encode(PIXEL_BMP[:55])))
-    with pytest.raises(FormatError, match="frame header is cut short: 20 bytes, expected 32"):
+    with pytest.raises(FormatError, match="frame header is cut short: 20 bytes, expected 40"):
         codec.decode(make_wav(pcm.encode(PIXEL_FRAME[:20])))
 
 
@@ -331,6 +332,8 @@ def test_encode_refuses_what_it_cannot_keep(tmp_path):
     path = tmp_path / "a.wav"
     with pytest.raises(ValueError, match="no place for secret_size"):
         codec.encode(PIXEL, path, secret_size=(1, 1), raw_bmp=True)
+    with pytest.raises(ValueError, match="no place for secret_size and network"):
+        codec.encode(PIXEL, path, network=b"network!", raw_bmp=True)
     with pytest.raises(ValueError, match=r"expected \(height, width\)"):
         codec.encode(PIXEL, path, secret_size=(0, 1))
     with pytest.raises(AudioError, match="lossy"):
