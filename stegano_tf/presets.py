@@ -16,6 +16,11 @@ class Invertible:
     couplings: int
     width: int  # channels between the two convolutions of a subnet
 
+    @property
+    def multiples(self) -> tuple[int, int]:
+        """Sides of pictures must be multiples of these, for hiding and for revealing."""
+        return 2**self.haar_levels, 2**self.haar_levels
+
 
 @dataclasses.dataclass(frozen=True)
 class UNet:
@@ -25,6 +30,11 @@ class UNet:
     reveal_width: int
     reveal_blocks: int  # residual blocks of two conv-BN-ReLU each
 
+    @property
+    def multiples(self) -> tuple[int, int]:
+        """As `Invertible.multiples`."""
+        return 2 ** len(self.hide_widths), 2
+
 
 @dataclasses.dataclass(frozen=True)
 class Paper:
@@ -33,6 +43,11 @@ class Paper:
     downsamplings: int
     base_filters: int
     reveal_filters: tuple[int, ...]
+
+    @property
+    def multiples(self) -> tuple[int, int]:
+        """As `Invertible.multiples`."""
+        return 2**self.downsamplings, 1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,7 +69,6 @@ class Preset:
     Attributes:
       networks: the architecture.
       parameters: trainable and non-trainable weights of the pair, shared ones counted once.
-      multiple: sides of a picture must be a multiple of this; smaller and odd pictures are padded before.
       training: how it is trained.
       description: one line for `stegano-tf presets`.
     """
@@ -62,7 +76,6 @@ class Preset:
     name: str
     networks: Invertible | UNet | Paper
     parameters: int
-    multiple: int
     training: Training
     description: str
 
@@ -76,7 +89,6 @@ _PRESETS = (
         name="invertible",
         networks=Invertible(haar_levels=2, couplings=9, width=48),
         parameters=935_280,
-        multiple=4,
         training=_CROPS,
         description="affine couplings between Haar subbands, one network both ways: the default",
     ),
@@ -84,7 +96,6 @@ _PRESETS = (
         name="unet",
         networks=UNet(hide_widths=(32, 64, 96), reveal_width=48, reveal_blocks=4),
         parameters=738_056,
-        multiple=8,
         training=_CROPS,
         description="a residual UNet hides, residual conv-BN-ReLU blocks reveal, between Haar subbands",
     ),
@@ -92,17 +103,13 @@ _PRESETS = (
         name="paper",
         networks=Paper(downsamplings=7, base_filters=64, reveal_filters=(64, 128, 256, 128, 64)),
         parameters=42_583_814,
-        multiple=128,
-        training=Training(
-            learning_rate=1e-3, adam_beta_1=0.5, batch_size=2, crop=256, clip=None, schedule="plateau"
-        ),
+        training=Training(learning_rate=1e-3, adam_beta_1=0.5, batch_size=2, crop=256, clip=None, schedule="plateau"),
         description="the publication's UNet and conv-BN-ReLU networks, to the letter",
     ),
     Preset(
         name="tiny",
-        networks=Invertible(haar_levels=1, couplings=2, width=4),
+        networks=Invertible(haar_levels=1, couplings=2, width=8),
         parameters=4_408,
-        multiple=2,
         training=_CROPS,
         description="two narrow couplings, for tests: runs everywhere, hides badly",
     ),

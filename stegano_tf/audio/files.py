@@ -214,3 +214,13 @@ def _reason(error) -> str:
 def _native(path: Path) -> str | bytes:
     """Returns `path` as soundfile opens it whatever its name: not "-" (standard input), and not only if it is UTF-8."""
     return str(path.absolute()) if os.name == "nt" else os.fsencode(path.absolute())
+
+
+def read_channel(path: str | os.PathLike, channel: int) -> np.ndarray:
+    """Returns one whole channel of a sound file, int16[N], for drawing.
+
+    Raises:
+      AudioError: as `Reader`.
+    """
+    with Reader(path) as reader:
+        return np.concatenate([block[:, channel] for block in reader.blocks(reader.frames)])

@@ -1,8 +1,9 @@
 """UNet hide networks, in the Keras functional API: the publication's and a compact one.
 
-`build_paper` follows A. Chennupati et al., "AI-Driven Image-to-Audio Encryption with Data Hiding" (ICCCNT 2024), whose UNet is
-that of pix2pix (Isola et al., 2017, https://arxiv.org/abs/1611.07004) with 7 downsamplings. `build` keeps the idea and
-drops what is costly: it works between Haar subbands, adds its output to the cover's subbands, and needs no batch normalisation.
+`build_paper` follows A. Chennupati et al., "AI-Driven Image-to-Audio Encryption with Data Hiding" (ICCCNT 2024), whose
+UNet is that of pix2pix (Isola et al., 2017, https://arxiv.org/abs/1611.07004) with 7 downsamplings. `build` keeps the
+idea and drops what is costly: it works between Haar subbands, adds its output to the cover's subbands, and needs no
+batch normalisation.
 """
 
 import keras
@@ -19,10 +20,10 @@ _MAX_FILTERS = 512
 def build_paper(config: presets.Paper) -> keras.Model:
     """Returns [cover, secret] -> stego, each float32[B, H, W, 3] in [0, 1], stego in multiples of 1/255.
 
-    H and W must be multiples of 2**downsamplings. Each level halves the side by a 4x4 convolution of stride 2 behind LeakyReLU(0.2)
-    and doubles the filters up to 512; the way up mirrors it with transposed convolutions behind ReLU, and concatenates
-    what came down. Batch normalisation follows every convolution but the outermost two and the innermost one; where it
-    does, a bias would have no effect.
+    H and W must be multiples of 2**downsamplings. Each level halves the side by a 4x4 convolution of stride 2 behind
+    LeakyReLU(0.2) and doubles the filters up to 512; the way up mirrors it with transposed convolutions behind ReLU,
+    and concatenates what came down. Batch normalisation follows every convolution but the outermost two and the
+    innermost one; where it does, a bias would have no effect.
     """
     cover = keras.Input((None, None, 3), name="cover")
     secret = keras.Input((None, None, 3), name="secret")

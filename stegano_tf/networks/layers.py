@@ -1,7 +1,7 @@
 """Layers that the networks share: 8-bit rounding, the Haar transform, the affine coupling.
 
-All of them compute in float32 whatever the dtype policy is, because rounding to 8 bits and exact inversion need it; only
-the convolutions inside a coupling follow the policy (bfloat16 under `mixed_bfloat16`).
+All of them compute in float32 whatever the dtype policy is, because rounding to 8 bits and exact inversion need it;
+only the convolutions inside a coupling follow the policy (bfloat16 under `mixed_bfloat16`).
 """
 
 import keras
@@ -15,9 +15,9 @@ _register = keras.saving.register_keras_serializable(package="stegano_tf")
 class Round8Bit(layers.Layer):
     """Clips to [0, 1] and rounds to the nearest multiple of 1/255; gradients pass straight through.
 
-    float[...] -> float32[...]. This is the one place where a stego image becomes an 8-bit picture. The gradient is that of the
-    identity (Bengio et al., 2013, https://arxiv.org/abs/1308.3432), outside of [0, 1] as well: with the gradient of
-    clipping, a pixel that once leaves the range would never learn to come back.
+    float[...] -> float32[...]. This is the one place where a stego image becomes an 8-bit picture. The gradient is that
+    of the identity (Bengio et al., 2013, https://arxiv.org/abs/1308.3432), outside of [0, 1] as well: with the gradient
+    of clipping, a pixel that once leaves the range would never learn to come back.
     """
 
     def __init__(self, **kwargs):
@@ -29,11 +29,12 @@ class Round8Bit(layers.Layer):
 
 
 def haar_kernel(levels: int) -> np.ndarray:
-    """Returns float32[n, n, 3, 3 * n * n], n = 2**levels: an orthonormal two-dimensional Haar packet on opponent colours.
+    """Returns an orthonormal Haar packet on opponent colours: float32[n, n, 3, 3 * n * n], n = 2**levels.
 
-    Column by column an orthonormal basis of n x n RGB blocks: the tensor product of the Haar matrix [[1, 1], [1, -1]] / sqrt 2
-    with itself `levels` times, in both directions, and of the colour axes (R+G+B)/sqrt 3, (R-B)/sqrt 2, (R-2G+B)/sqrt 6 (after
-    Ohta et al., 1980, made orthonormal). So squared errors of subbands are squared errors of pixels.
+    Column by column an orthonormal basis of n x n RGB blocks: the tensor product of the Haar matrix [[1, 1], [1, -1]] /
+    sqrt 2 with itself `levels` times, in both directions, and of the colour axes (R+G+B)/sqrt 3, (R-B)/sqrt 2,
+    (R-2G+B)/sqrt 6 (after Ohta et al., 1980, made orthonormal). So squared errors of subbands are squared errors of
+    pixels.
     """
     packet = np.ones((1, 1))
     for _ in range(levels):
@@ -82,10 +83,10 @@ class AffineCoupling(layers.Layer):
         a' = a + f(b)
         b' = b * exp(tanh s(a')) + t(a')
 
-    Backward (`inverse=True`) solves for b, then for a, with the same weights. `tanh` bounds the scale to exp(±1): unbounded,
-    deep stacks overflow. The last convolutions start at zero, so a new coupling is the identity.
+    Backward (`inverse=True`) solves for b, then for a, with the same weights. `tanh` bounds the scale to exp(±1):
+    unbounded, deep stacks overflow. The last convolutions start at zero, so a new coupling is the identity.
 
-    ((float32[B, h, w, C], float32[B, h, w, C]) -> the same two shapes.
+    (float32[B, h, w, C], float32[B, h, w, C]) -> the same two shapes.
     """
 
     def __init__(self, width: int, **kwargs):

@@ -1,4 +1,4 @@
-"""What happens around training steps: learning rate, time budget, rescue after divergence, log, weights, contact sheet."""
+"""What happens around training steps: learning rate, time budget, rescue after divergence, log, weights, sheet."""
 
 import json
 import math
@@ -71,9 +71,9 @@ class PlateauSchedule(keras.callbacks.ReduceLROnPlateau):
 class DivergenceGuard(keras.callbacks.Callback):
     """Goes back to the last good weights with half the learning rate when the loss turns NaN or jumps.
 
-    The loss of each step is smoothed exponentially. As long as the smoothed loss is near the lowest so far, the weights and
-    the optimizer's state are kept every `keep_every` steps. When it exceeds `jump` times the lowest, or a single loss is not
-    finite, those are restored and `on_halve` is called.
+    The loss of each step is smoothed exponentially. As long as the smoothed loss is near the lowest so far, the weights
+    and the optimizer's state are kept every `keep_every` steps. When it exceeds `jump` times the lowest, or a single
+    loss is not finite, those are restored and `on_halve` is called.
 
     Raises (ends the run, with the last good weights in place):
       FloatingPointError: the loss diverged `max_restores` times.
@@ -143,7 +143,7 @@ class DivergenceGuard(keras.callbacks.Callback):
 
 
 class BestWeights(keras.callbacks.Callback):
-    """Writes the weights whenever `monitor`, which is to be small, is smaller than ever before at the end of an epoch."""
+    """Writes the weights at the end of each epoch in which `monitor`, a loss, is smaller than ever before."""
 
     def __init__(self, path: Path, *, monitor: str = "val_loss"):
         super().__init__()

@@ -12,8 +12,8 @@ class SteganoModel(keras.Model):
     The loss is that of A. Chennupati et al. (ICCCNT 2024), taken on the rounded stego image: the hide network ends in
     `Round8Bit`. Input are (cover, secret) as uint8[B, H, W, 3] each; output are stego and revealed secret as float32.
 
-    Metrics: `h_loss`, `r_loss`, and `cover_psnr`, `secret_psnr` in dB, means over pictures of 8-bit RGB PSNR; `step_loss`,
-    the loss of the latest step alone.
+    Metrics: `h_loss`, `r_loss`, and `cover_psnr`, `secret_psnr` in dB, means over pictures of 8-bit RGB PSNR;
+    `step_loss`, the loss of the latest step alone.
     """
 
     def __init__(self, networks: Networks, beta: float = 0.75):
@@ -69,7 +69,7 @@ def to_unit(picture):
 
 
 def psnr(picture, reference):
-    """Returns float32[B] dB, for float32[B, H, W, 3] in [0, 1], of the pictures as they are stored: clipped, in 8 bits."""
+    """Returns float32[B] dB for float32[B, H, W, 3] in [0, 1], taken as they are stored: clipped, in 8 bits."""
     stored = ops.round(ops.clip(picture, 0.0, 1.0) * 255.0) / 255.0
     # Two pictures that are equal get 100 dB instead of infinity, which no mean survives.
     return -10.0 * ops.log10(ops.maximum(_squared_error(stored, reference), 1e-10))

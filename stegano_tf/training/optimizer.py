@@ -1,8 +1,8 @@
 """Adam that clips gradients to what they usually are.
 
-Deep invertible stacks diverge at learning rates that pay off otherwise: one unlucky batch gives a gradient many times the
-usual, and the next steps never come back. What "usual" is changes by orders of magnitude during a run, so that a fixed clipping norm
-(`global_clipnorm`) either does nothing early or stops everything late.
+Deep invertible stacks diverge at learning rates that pay off otherwise: one unlucky batch gives a gradient many times
+the usual, and the next steps never come back. What "usual" is changes by orders of magnitude during a run, so that a
+fixed clipping norm (`global_clipnorm`) either does nothing early or stops everything late.
 """
 
 import keras
@@ -13,8 +13,8 @@ from keras import ops
 class ClippedAdam(keras.optimizers.Adam):
     """Adam behind clipping of the global gradient norm to `clip` times its running geometric mean.
 
-    With g the global norm and m the running mean of log g (momentum 0.98, of the clipped norm, started at the first step), the
-    gradient is scaled by min(1, clip * exp(m) / g). A gradient that is not finite is replaced by zero.
+    With g the global norm and m the running mean of log g (momentum 0.98, of the clipped norm, started at the first
+    step), the gradient is scaled by min(1, clip * exp(m) / g). A gradient that is not finite is replaced by zero.
     """
 
     _MOMENTUM = 0.98

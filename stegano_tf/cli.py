@@ -1,0 +1,330 @@
+"""The `stegano-tf` command: flags, messages and exit statuses around `stegano_tf.pipeline`.
+
+Exit status 0: done; 1: bad input, said in one line on stderr; 2: bad usage; 130: interrupted.
+"""
+
+import argparse
+import contextlib
+import os
+import signal
+import sys
+import tempfile
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+from absl import app
+from absl.flags import argparse_flags
+
+from stegano_tf import __version__, presets
+from stegano_tf.errors import SteganoError
+
+
+def run() -> None:
+    """The console script."""
+    # Before TensorFlow is imported anywhere: its start-up notices are no concern of whoever sends a picture.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    app.run(main, flags_parser=parse)
+
+
+def main(args: argparse.Namespace) -> None:
+    """Runs a parsed command and exits with its status."""
+    warnings.showwarning = _show_warning
+    # So that temporary files are removed as after Ctrl-C.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    try:
+        args.command(args)
+    except KeyboardInterrupt:
+        sys.exit(128 + signal.SIGINT)
+    except (SteganoError, OSError, MemoryError) as error:
+        if args.debug:
+            raise
+        message = str(error) or type(error).__name__
+        print(f"stegano-tf: {message}", file=sys.stderr)
+        sys.exit(1)
+
+
+def parse(argv: list[str]) -> argparse.Namespace:
+    """Parses the command line; exits with status 2 if it is wrong."""
+    return _parser().parse_args(argv[1:])
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse_flags.ArgumentParser(
+        prog="stegano-tf", description="Hide a photograph in a photograph and send it as sound."
+    )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+
+    def command(function, name: str, text: str, *positionals: tuple[str, str]) -> argparse.ArgumentParser:
+        # Subparsers must not inherit absl's flags a second time, hence the plain class.
+        sub = commands.add_parser(name, help=text, description=text, inherited_absl_flags=None)
+        for argument, meaning in positionals:
+            sub.add_argument(argument, metavar=argument.upper(), help=meaning, type=_name)
+        sub.add_argument("--debug", action="store_true", help="show the traceback of an error")
+        sub.set_defaults(command=function)
+        return sub
+
+    cover = "cover", "the picture to hide it in, at least 16x16 pixels"
+    secret = "secret", "the picture to hide; it is resized to the cover's size"
+    sound_out = "audio", "the sound to write: .wav .flac .aiff .caf .w64 .rf64"
+    sound_in = "audio", "the sound to read, in any lossless form"
+    stego_in = "stego", "the stego image"
+    secret_out = "secret", "the picture to write"
+
+    sub = command(_send, "send", "Hide a picture in another one and write it as sound.", cover, secret, sound_out)
+    _network_flags(sub)
+    _sound_flags(sub)
+    _force_flag(sub)
+
+    sub = command(_receive, "receive", "Reveal the picture that a sound holds.", sound_in, secret_out)
+    sub.add_argument(
+        "--stego", metavar="FILE", help="also write the stego image, bit for bit as it was sent", type=_name
+    )
+    _network_flags(sub, default=None)
+    _force_flag(sub)
+
+    sub = command(
+        _hide, "hide", "Hide a picture in another one.", cover, secret, ("stego", "the picture to write, losslessly")
+    )
+    _network_flags(sub)
+    _force_flag(sub)
+
+    sub = command(_reveal, "reveal", "Reveal the picture that a stego image holds.", stego_in, secret_out)
+    sub.add_argument("--size", metavar="WxH", type=_size, help="the secret's size (default: that of the stego image)")
+    _network_flags(sub)
+    _force_flag(sub)
+
+    sub = command(_encode, "encode", "Write any picture as sound.", ("image", "the picture to read"), sound_out)
+    sub.add_argument(
+        "--raw-bmp", action="store_true", help="write the bare BMP file, as published: no damage is noticed"
+    )
+    _sound_flags(sub)
+    _force_flag(sub)
+
+    sub = command(
+        _decode, "decode", "Get the picture back from sound, bit for bit.", sound_in, ("image", "the picture to write")
+    )
+    _force_flag(sub)
+
+    sub = command(_inspect, "inspect", "Say what a sound holds, and whether it is whole.", sound_in)
+    sub.add_argument("--plot", metavar="FIGURE", help="draw waveform and spectrogram into this picture", type=_name)
+    _force_flag(sub)
+
+    command(_presets, "presets", "List the networks: parameters, measured quality, speed.")
+
+    sub = command(_demo, "demo", "Send and receive bundled photographs and show what comes back.")
+    sub.add_argument(
+        "--out", metavar="DIR", default="stegano_tf_demo", help="folder to write to (default: %(default)s)"
+    )
+    _network_flags(sub)
+    _force_flag(sub)
+    return parser
+
+
+def _network_flags(parser: argparse.ArgumentParser, default: str | None = presets.DEFAULT) -> None:
+    text = f"default: {default}" if default else "default: the one that the sound names"
+    parser.add_argument("--preset", choices=list(presets.PRESETS), default=default, help=f"which networks ({text})")
+    parser.add_argument("--weights", metavar="FILE", help="weights for them instead of the installed ones", type=_name)
+
+
+def _sound_flags(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--sample-rate", metavar="HZ", type=int, default=44100, help="default: %(default)s")
+
+
+def _force_flag(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--force", action="store_true", help="overwrite an existing output")
+
+
+def _name(text: str) -> str:
+    if not text:
+        raise argparse.ArgumentTypeError("an empty file name")
+    return text
+
+
+def _size(text: str) -> tuple[int, int]:
+    width, _, height = text.partition("x")
+    if not (width.isdecimal() and height.isdecimal() and int(width) and int(height)):
+        raise argparse.ArgumentTypeError(f"{text!r}, expected WIDTHxHEIGHT in pixels, such as 640x480")
+    return int(height), int(width)
+
+
+def _show_warning(message, category, *_) -> None:
+    if category.__module__.startswith("stegano_tf"):
+        print(f"stegano-tf: warning: {message}", file=sys.stderr)
+
+
+@contextlib.contextmanager
+def _quiet(debug: bool) -> Iterator[None]:
+    """Keeps TensorFlow's C++ greeting off stderr: it is written before any setting of TensorFlow's is read."""
+    if debug:
+        yield
+        return
+    sys.stderr.flush()
+    saved = os.dup(2)
+    with tempfile.TemporaryFile() as greeting:
+        os.dup2(greeting.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(saved, 2)
+            os.close(saved)
+
+
+def _load_networks(args: argparse.Namespace) -> None:
+    with _quiet(args.debug):
+        import keras  # noqa: F401
+
+
+def _describe(info) -> str:
+    height, width = info.image_size
+    return f"{info.path}: {info.container} {info.subtype}, {info.duration:.1f} s, holds a picture of {width}x{height}"
+
+
+def _send(args) -> None:
+    from stegano_tf import outputs, pipeline
+
+    outputs.check(args.audio, force=args.force)
+    _load_networks(args)
+    sent = pipeline.send(
+        args.cover,
+        args.secret,
+        args.audio,
+        preset=args.preset,
+        weights=args.weights,
+        sample_rate=args.sample_rate,
+        force=args.force,
+    )
+    print(_describe(sent.info))
+
+
+def _receive(args) -> None:
+    from stegano_tf import images, pipeline
+
+    images.check(args.secret, lossless=False, force=args.force)
+    if args.stego:
+        images.check(args.stego, force=args.force)
+    _load_networks(args)
+    received = pipeline.receive(args.audio, preset=args.preset, weights=args.weights)
+    if args.stego:
+        images.write(args.stego, received.stego, force=args.force)
+    images.write(args.secret, received.secret, lossless=False, force=args.force)
+
+
+def _hide(args) -> None:
+    from stegano_tf import images, pipeline
+
+    images.check(args.stego, force=args.force)
+    _load_networks(args)
+    stego = pipeline.hide(args.cover, args.secret, preset=args.preset, weights=args.weights)
+    images.write(args.stego, stego, force=args.force)
+
+
+def _reveal(args) -> None:
+    from stegano_tf import images, pipeline
+
+    images.check(args.secret, lossless=False, force=args.force)
+    _load_networks(args)
+    secret = pipeline.reveal(args.stego, size=args.size, preset=args.preset, weights=args.weights)
+    images.write(args.secret, secret, lossless=False, force=args.force)
+
+
+def _encode(args) -> None:
+    from stegano_tf import pipeline
+
+    info = pipeline.encode(args.image, args.audio, raw_bmp=args.raw_bmp, sample_rate=args.sample_rate, force=args.force)
+    print(_describe(info))
+
+
+def _decode(args) -> None:
+    from stegano_tf import images, pipeline
+
+    images.check(args.image, force=args.force)
+    images.write(args.image, pipeline.decode(args.audio).image, force=args.force)
+
+
+def _inspect(args) -> None:
+    from stegano_tf import images
+    from stegano_tf.audio import codec, files
+
+    if args.plot:
+        images.check(args.plot, lossless=False, force=args.force)
+    info = codec.inspect(args.audio, verify=True)
+    seconds = f"{info.frames:,} samples, {info.duration:.2f} s at {info.sample_rate} Hz"
+    print(f"file       {info.path}")
+    print(f"sound      {info.container} {info.subtype}, {info.channels} channel(s), {seconds}")
+    message = f"{info.form} in channel {info.channel}, {info.payload_bytes:,} bytes"
+    print(f"message    {message}, {info.samples_after} samples after it")
+    print(f"picture    {info.image_size[1]}x{info.image_size[0]}")
+    if info.secret_size:
+        print(f"secret     {info.secret_size[1]}x{info.secret_size[0]}")
+    if info.network:
+        print(f"network    {info.network.hex()}")
+    print(
+        f"integrity  {'SHA-256 is right' if info.form == codec.FRAMED else 'not known: the bare form has no checksum'}"
+    )
+    if args.plot:
+        from stegano_tf import figures
+
+        samples = files.read_channel(args.audio, info.channel)
+        images.write(
+            args.plot,
+            figures.sound_figure(samples, info.sample_rate, Path(args.audio).name),
+            lossless=False,
+            force=args.force,
+        )
+
+
+def _presets(args) -> None:
+    import json
+
+    import rich.console
+    import rich.table
+
+    from stegano_tf import savedmodels
+
+    table = rich.table.Table()
+    for heading in ("preset", "parameters", "weights", "cover", "secret", "speed", "for"):
+        table.add_column(heading, justify="right" if heading in ("parameters", "cover", "secret") else "left")
+    for preset in presets.PRESETS.values():
+        card = savedmodels.card_file(preset.name)
+        figures = json.loads(card.read_text()) if card.is_file() else None
+        table.add_row(
+            preset.name + (" (default)" if preset.name == presets.DEFAULT else ""),
+            f"{preset.parameters:,}",
+            "installed" if savedmodels.weights_file(preset.name).is_file() else "to be trained",
+            *((f"{figures['cover_psnr']:.1f} dB", f"{figures['secret_psnr']:.1f} dB") if figures else ("", "")),
+            figures["speed"] if figures else "",
+            preset.description,
+        )
+    rich.console.Console().print(table)
+
+
+def _demo(args) -> None:
+    from stegano_tf import demo_pictures, figures, images, metrics, outputs, pipeline
+    from stegano_tf.errors import OutputError
+
+    out = Path(args.out)
+    if not out.is_dir():
+        outputs.check(out)
+    elif not args.force:
+        raise OutputError(f"{out}: exists already; --force writes into it")
+    _load_networks(args)
+    out.mkdir(exist_ok=True)
+    rows = []
+    for name, cover, secret in demo_pictures.pairs():
+        stem = name.replace(" ", "_")
+        audio = out / f"{stem}.wav"
+        sent = pipeline.send(cover, secret, audio, preset=args.preset, weights=args.weights, force=args.force)
+        received = pipeline.receive(audio, weights=args.weights, preset=args.preset if args.weights else None)
+        identical = (received.stego == sent.stego).all()
+        images.write(out / f"{stem}_stego.png", received.stego, force=args.force)
+        images.write(out / f"{stem}_secret.png", received.secret, force=args.force)
+        rows.append(figures.Row(cover, received.stego, secret, received.secret, name))
+        print(
+            f"{name:22}  cover {metrics.psnr(cover, received.stego):.1f} dB  "
+            f"secret {metrics.psnr(secret, received.secret):.1f} dB  "
+            f"stego image from the sound: {'identical' if identical else 'DIFFERENT'}  {audio}"
+        )
+    images.write(out / "contact_sheet.png", figures.contact_sheet(rows), force=args.force)
+    print(f"Look at {out / 'contact_sheet.png'}")

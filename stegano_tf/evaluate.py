@@ -1,0 +1,78 @@
+r"""Scores a preset on a folder of pictures, by the protocol of `stegano_tf.scoreboard`.
+
+    python -m stegano_tf.evaluate --data=DIR --preset=invertible --json=FILE
+
+The JSON holds the means at its top level, then what was scored, then each pair's figures.
+"""
+
+import dataclasses
+import json
+import sys
+
+import rich.console
+import rich.progress
+import rich.table
+from absl import app, flags
+
+from stegano_tf import __version__, outputs, presets
+from stegano_tf.errors import SteganoError
+
+_DATA = flags.DEFINE_string("data", None, "Folder of pictures, read with its subfolders.", required=True)
+_PRESET = flags.DEFINE_enum("preset", presets.DEFAULT, list(presets.PRESETS), "Which networks to score.")
+_WEIGHTS = flags.DEFINE_string("weights", None, "Weights file to score instead of the installed one.")
+_LIMIT = flags.DEFINE_integer("limit", None, "Use the first so many pictures only.", lower_bound=2)
+_JSON = flags.DEFINE_string("json", None, "File to write the figures to.")
+_FORCE = flags.DEFINE_boolean("force", False, "Overwrite an existing --json file.")
+
+
+def main(argv):
+    if len(argv) > 1:
+        raise app.UsageError(f"unexpected arguments: {' '.join(argv[1:])}")
+    try:
+        evaluate()
+    except SteganoError as error:
+        sys.exit(f"stegano_tf.evaluate: {error}")
+
+
+def evaluate() -> dict:
+    """Scores as the flags say, prints a table, and returns (and with --json writes) the figures."""
+    if _JSON.value:
+        outputs.check(_JSON.value, force=_FORCE.value)
+    from stegano_tf import scoreboard  # noqa: PLC0415  (--help need not wait for Keras)
+    from stegano_tf.runtime import Runtime  # noqa: PLC0415
+    from stegano_tf.training.pairs import list_pictures  # noqa: PLC0415
+
+    files = list_pictures(_DATA.value)[: _LIMIT.value]
+    networks = Runtime(_PRESET.value, _WEIGHTS.value)
+    console = rich.console.Console(stderr=True)
+    scores = list(rich.progress.track(scoreboard.scores(files, networks), _PRESET.value, len(files), console=console))
+    means = scoreboard.means(scores)
+    print_table(means, scores)
+    result = means | {
+        "stego_identical": all(score.stego_identical for score in scores),
+        "pictures": len(scores),
+        "preset": _PRESET.value,
+        "network": networks.network.hex(),
+        "version": __version__,
+        "pairs": [dataclasses.asdict(score) for score in scores],
+    }
+    if _JSON.value:
+        with outputs.replacing(_JSON.value, force=_FORCE.value) as partial:
+            partial.write_text(json.dumps(result, indent=1) + "\n")
+    return result
+
+
+def print_table(means: dict, scores: list) -> None:
+    """Prints mean and worst figures to stdout."""
+    table = rich.table.Table(title=f"{_PRESET.value} on {len(scores)} pictures of {_DATA.value}")
+    for heading in ("", "PSNR", "SSIM", "APD", "worst PSNR"):
+        table.add_column(heading, justify="right" if heading else "left")
+    for name in ("cover", "secret"):
+        worst = min(getattr(score, f"{name}_psnr") for score in scores)
+        psnr, ssim, apd = (means[f"{name}_{figure}"] for figure in ("psnr", "ssim", "apd"))
+        table.add_row(name, f"{psnr:.2f} dB", f"{ssim:.4f}", f"{apd:.2f}", f"{worst:.2f} dB")
+    rich.console.Console().print(table)
+
+
+if __name__ == "__main__":
+    app.run(main)
