@@ -109,7 +109,7 @@ _PRESETS = (
     Preset(
         name="tiny",
         networks=Invertible(haar_levels=1, couplings=2, width=8),
-        parameters=4_408,
+        parameters=8_744,
         training=_CROPS,
         description="two narrow couplings, for tests: runs everywhere, hides badly",
     ),

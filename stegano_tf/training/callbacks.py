@@ -71,9 +71,10 @@ class PlateauSchedule(keras.callbacks.ReduceLROnPlateau):
 class DivergenceGuard(keras.callbacks.Callback):
     """Goes back to the last good weights with half the learning rate when the loss turns NaN or jumps.
 
-    The loss of each step is smoothed exponentially. As long as the smoothed loss is near the lowest so far, the weights
-    and the optimizer's state are kept every `keep_every` steps. When it exceeds `jump` times the lowest, or a single
-    loss is not finite, those are restored and `on_halve` is called.
+    The logarithm of each step's loss is smoothed exponentially: a running geometric mean, which one hard batch (a black
+    cover, where nothing can be hidden, costs a hundred times the usual) does not move much. As long as it is near the
+    lowest so far, the weights and the optimizer's state are kept every `keep_every` steps. When it exceeds `jump` times
+    the lowest, or a single loss is not finite, those are restored and `on_halve` is called.
 
     Raises (ends the run, with the last good weights in place):
       FloatingPointError: the loss diverged `max_restores` times.
@@ -104,14 +105,15 @@ class DivergenceGuard(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
         loss = float(logs["step_loss"])
         if math.isfinite(loss):
-            previous = loss if self._smoothed is None else self._smoothed
-            self._smoothed = self.momentum * previous + (1.0 - self.momentum) * loss
+            log = math.log(max(loss, 1e-12))
+            previous = log if self._smoothed is None else self._smoothed
+            self._smoothed = self.momentum * previous + (1.0 - self.momentum) * log
             self._lowest = min(self._smoothed, math.inf if self._lowest is None else self._lowest)
-        if not math.isfinite(loss) or self._smoothed > self.jump * self._lowest:
+        if not math.isfinite(loss) or self._smoothed > self._lowest + math.log(self.jump):
             self._restore(loss)
             return
         self._since_kept += 1
-        if self._since_kept >= self.keep_every and self._smoothed <= 1.5 * self._lowest:
+        if self._since_kept >= self.keep_every and self._smoothed <= self._lowest + math.log(1.5):
             self._keep()
 
     def _variables(self):

@@ -105,8 +105,12 @@ def train(options: Options) -> Path:
 def _split(options: Options) -> tuple[list[Path], list[Path]]:
     """The training files and the validation files, the latter taken evenly from all there are."""
     files = pairs.list_pictures(options.data)
-    pool = files if options.validation_data is None else pairs.list_pictures(options.validation_data)
-    validation = pool[:: max(1, len(pool) // options.validation_pictures)][: options.validation_pictures]
+    pool, count = files, options.validation_pictures
+    if options.validation_data is None:
+        count = min(count, max(2, len(pool) // 5))  # of a small folder, most is left to train on
+    else:
+        pool = pairs.list_pictures(options.validation_data)
+    validation = pool[:: max(1, len(pool) // count)][:count]
     if options.validation_data is None:
         held_out = set(validation)
         files = [file for file in files if file not in held_out]
