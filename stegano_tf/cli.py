@@ -62,7 +62,7 @@ def _parser() -> argparse.ArgumentParser:
         for argument, meaning in positionals:
             sub.add_argument(argument, metavar=argument.upper(), help=meaning, type=_name)
         sub.add_argument("--debug", action="store_true", help="show the traceback of an error")
-        sub.set_defaults(command=function)
+        sub.set_defaults(command=function, usage_error=sub.error)
         return sub
 
     cover = "cover", "the picture to hide it in, at least 16x16 pixels"
@@ -75,6 +75,7 @@ def _parser() -> argparse.ArgumentParser:
     sub = command(_send, "send", "Hide a picture in another one and write it as sound.", cover, secret, sound_out)
     _network_flags(sub)
     _sound_flags(sub)
+    _sealing_flags(sub)
     _force_flag(sub)
 
     sub = command(_receive, "receive", "Reveal the picture that a sound holds.", sound_in, secret_out)
@@ -82,6 +83,7 @@ def _parser() -> argparse.ArgumentParser:
         "--stego", metavar="FILE", help="also write the stego image, bit for bit as it was sent", type=_name
     )
     _network_flags(sub, default=None)
+    _opening_flags(sub)
     _force_flag(sub)
 
     sub = command(
@@ -95,20 +97,38 @@ def _parser() -> argparse.ArgumentParser:
     _network_flags(sub)
     _force_flag(sub)
 
-    sub = command(_encode, "encode", "Write any picture as sound.", ("image", "the picture to read"), sound_out)
+    sub = command(_encode, "encode", "Write any picture as sound.")
+    sub.add_argument("image", metavar="IMAGE", nargs="?", type=_name, help="the picture to read")
+    sub.add_argument("audio", metavar="AUDIO", type=_name, help=sound_out[1])
+    sub.add_argument("--payload-in", metavar="FILE", type=_name, help="an age file to send instead of IMAGE")
     sub.add_argument(
         "--raw-bmp", action="store_true", help="write the bare BMP file, as published: no damage is noticed"
     )
     _sound_flags(sub)
+    _sealing_flags(sub)
     _force_flag(sub)
 
-    sub = command(
-        _decode, "decode", "Get the picture back from sound, bit for bit.", sound_in, ("image", "the picture to write")
+    sub = command(_decode, "decode", "Get the picture back from sound, bit for bit.", sound_in)
+    sub.add_argument("image", metavar="IMAGE", nargs="?", type=_name, help="the picture to write")
+    sub.add_argument(
+        "--payload-out", metavar="FILE", type=_name, help="write the payload as it is; a sealed one stays an age file"
     )
+    _opening_flags(sub)
     _force_flag(sub)
 
     sub = command(_inspect, "inspect", "Say what a sound holds, and whether it is whole.", sound_in)
+    sub.add_argument("picture", metavar="PICTURE", nargs="?", type=_name, help="for --capacity: what is to be sent")
+    sub.add_argument("--capacity", action="store_true", help="say how much a recording, AUDIO, can carry")
+    _opening_flags(sub)
     sub.add_argument("--plot", metavar="FIGURE", help="draw waveform and spectrogram into this picture", type=_name)
+    _force_flag(sub)
+
+    sub = command(
+        _keygen,
+        "keygen",
+        "Make an identity; its recipient, which others seal for, is printed.",
+        ("identity", "the file to write, for its owner's eyes alone"),
+    )
     _force_flag(sub)
 
     command(_presets, "presets", "List the networks: parameters, measured quality, speed.")
@@ -130,6 +150,47 @@ def _network_flags(parser: argparse.ArgumentParser, default: str | None = preset
 
 def _sound_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--sample-rate", metavar="HZ", type=int, default=44100, help="default: %(default)s")
+    parser.add_argument(
+        "--payload", choices=("bmp", "png", "webp"), default="bmp", help="png and webp last half as long"
+    )
+    parser.add_argument(
+        "--parity", metavar="PERCENT", type=_percent, help="lengthen the sound by this much to repair damage: 10%%"
+    )
+    parser.add_argument(
+        "--depth", choices=(8, 4), type=int, default=8, help="with --parity, bits a sample; 4 bears far more noise"
+    )
+    parser.add_argument("--carrier", metavar="SOUND", type=_name, help="hide the message in this recording")
+    parser.add_argument(
+        "--bits", metavar="N", type=int, choices=range(1, 9), help="of the carrier's samples (default: the fewest)"
+    )
+
+
+def _sealing_flags(parser: argparse.ArgumentParser) -> None:
+    _passphrase_flags(parser)
+    parser.add_argument(
+        "--recipient",
+        metavar="AGE1…",
+        action="append",
+        default=[],
+        help="seal for this one, too; ssh-… keys also serve",
+    )
+    parser.add_argument(
+        "--bare", action="store_true", help="with a passphrase: a sound like noise, without even a magic"
+    )
+
+
+def _opening_flags(parser: argparse.ArgumentParser) -> None:
+    _passphrase_flags(parser)
+    parser.add_argument("--identity", metavar="FILE", action="append", default=[], help="that opens it", type=_name)
+    parser.add_argument("--bare", action="store_true", help="take the sound for what --bare writes")
+
+
+def _passphrase_flags(parser: argparse.ArgumentParser) -> None:
+    # Never the passphrase itself: every process of the machine can read a command line.
+    parser.add_argument("--passphrase-file", metavar="FILE", help="its first line is the passphrase", type=_name)
+    parser.add_argument(
+        "--ask-passphrase", action="store_true", help="take STEGANO_TF_PASSPHRASE if it is set, else ask"
+    )
 
 
 def _force_flag(parser: argparse.ArgumentParser) -> None:
@@ -140,6 +201,17 @@ def _name(text: str) -> str:
     if not text:
         raise argparse.ArgumentTypeError("an empty file name")
     return text
+
+
+def _percent(text: str) -> float:
+    from stegano_tf.audio import parity
+
+    try:
+        share = float(text.removesuffix("%")) / 100
+        parity.checks_for(share)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r}, expected 0% to 78%") from error
+    return share
 
 
 def _size(text: str) -> tuple[int, int]:
@@ -177,13 +249,76 @@ def _load_networks(args: argparse.Namespace) -> None:
 
 
 def _describe(info) -> str:
-    height, width = info.image_size
-    return f"{info.path}: {info.container} {info.subtype}, {info.duration:.1f} s, holds a picture of {width}x{height}"
+    what = "a sealed message"
+    if info.image_size:
+        height, width = info.image_size
+        what = f"{'sealed ' * info.sealed}a picture of {width}x{height}"
+    text = f"{info.path}: {info.container} {info.subtype}, {info.duration:.1f} s, holds {what}"
+    return text if info.snr is None else f"{text} in {info.bits} bits a sample, {info.snr:.1f} dB below full scale"
+
+
+def _passphrase(args, *, twice: bool = False) -> str | None:
+    """The passphrase that the flags lead to, or None."""
+    from stegano_tf.audio import sealing
+
+    if args.passphrase_file:
+        return sealing.read_passphrase(args.passphrase_file)
+    if args.ask_passphrase:
+        return os.environ.get(sealing.PASSPHRASE_VARIABLE) or sealing.ask_passphrase(twice=twice)
+    return None
+
+
+def _sound_options(args) -> dict:
+    """The options of `audio.codec.encode`, `payload`, `raw_bmp` and `lock` excepted; exits if they exclude each other."""
+    from stegano_tf.audio.armour import Armour
+    from stegano_tf.audio.carrier import Carrier
+
+    if args.parity is None and args.depth != 8:
+        args.usage_error("--depth takes --parity (0%: marks alone)")
+    if args.carrier and args.depth != 8:
+        args.usage_error("--depth does not go with --carrier, whose low bits know no levels")
+    if args.bits and not args.carrier:
+        args.usage_error("--bits takes --carrier")
+    if args.bare and (args.parity is not None or args.carrier):
+        args.usage_error("--bare goes neither with --parity nor with --carrier: they would show")
+    return {
+        "armour": None if args.parity is None else Armour(parity=args.parity, depth=args.depth),
+        "carrier": Carrier(path=args.carrier, bits=args.bits) if args.carrier else None,
+        "bare": args.bare,
+        "sample_rate": args.sample_rate,
+        "force": args.force,
+    }
+
+
+def _lock(args):
+    """Who can open what is sent; None for everybody."""
+    from stegano_tf.audio.sealing import Lock
+
+    passphrase = _passphrase(args, twice=True)
+    if passphrase is not None and args.recipient:
+        args.usage_error("a message is sealed with a passphrase or for recipients, not both")
+    if args.bare and passphrase is None:
+        args.usage_error("--bare takes --passphrase-file or --ask-passphrase")
+    return Lock(passphrase=passphrase, recipients=args.recipient) if passphrase is not None or args.recipient else None
+
+
+def _key(args):
+    """What opens a message; the terminal is asked only when one turns out to need it."""
+    from stegano_tf.audio import sealing
+
+    passphrase = _passphrase(args) or os.environ.get(sealing.PASSPHRASE_VARIABLE) or sealing.ask_passphrase
+    return sealing.Key(passphrase=passphrase, identities=args.identity, bare=args.bare)
+
+
+def _report_damage(info) -> None:
+    if info.damage:
+        print(f"{info.path}: was damaged: {info.damage}", file=sys.stderr)
 
 
 def _send(args) -> None:
     from stegano_tf import outputs, pipeline
 
+    options, lock = _sound_options(args), _lock(args)
     outputs.check(args.audio, force=args.force)
     _load_networks(args)
     sent = pipeline.send(
@@ -192,8 +327,9 @@ def _send(args) -> None:
         args.audio,
         preset=args.preset,
         weights=args.weights,
-        sample_rate=args.sample_rate,
-        force=args.force,
+        payload=args.payload,
+        lock=lock,
+        **options,
     )
     print(_describe(sent.info))
 
@@ -205,7 +341,8 @@ def _receive(args) -> None:
     if args.stego:
         images.check(args.stego, force=args.force)
     _load_networks(args)
-    received = pipeline.receive(args.audio, preset=args.preset, weights=args.weights)
+    received = pipeline.receive(args.audio, preset=args.preset, weights=args.weights, key=_key(args))
+    _report_damage(received.info)
     if args.stego:
         images.write(args.stego, received.stego, force=args.force)
     images.write(args.secret, received.secret, lossless=False, force=args.force)
@@ -231,37 +368,78 @@ def _reveal(args) -> None:
 
 def _encode(args) -> None:
     from stegano_tf import pipeline
+    from stegano_tf.audio import codec
+    from stegano_tf.errors import FormatError
 
-    info = pipeline.encode(args.image, args.audio, raw_bmp=args.raw_bmp, sample_rate=args.sample_rate, force=args.force)
+    if (args.image is None) == (args.payload_in is None):
+        args.usage_error("expected either IMAGE or --payload-in")
+    options = _sound_options(args)
+    if args.payload_in:
+        if args.recipient or args.raw_bmp or args.payload != "bmp":
+            args.usage_error("--payload-in is sent as it is: it goes with no --recipient, --raw-bmp or --payload")
+        try:
+            info = codec.encode_payload(
+                Path(args.payload_in).read_bytes(), args.audio, passphrase=_passphrase(args), **options
+            )
+        except FormatError as error:
+            raise FormatError(f"{args.payload_in}: {error}") from error
+    else:
+        lock = _lock(args)
+        if args.raw_bmp and (lock or args.payload != "bmp" or options["armour"] or options["carrier"]):
+            args.usage_error("--raw-bmp is neither sealed, armoured nor carried")
+        info = pipeline.encode(args.image, args.audio, raw_bmp=args.raw_bmp, payload=args.payload, lock=lock, **options)
     print(_describe(info))
 
 
 def _decode(args) -> None:
-    from stegano_tf import images, pipeline
+    from stegano_tf import images, outputs, pipeline
+    from stegano_tf.audio import codec
 
+    if (args.image is None) == (args.payload_out is None):
+        args.usage_error("expected either IMAGE or --payload-out")
+    if args.payload_out:
+        outputs.check(args.payload_out, force=args.force)
+        payload = codec.read_payload(args.audio, key=_key(args))
+        with outputs.replacing(args.payload_out, force=args.force) as partial:
+            partial.write_bytes(payload)
+        return
     images.check(args.image, force=args.force)
-    images.write(args.image, pipeline.decode(args.audio).image, force=args.force)
+    decoded = pipeline.decode(args.audio, key=_key(args))
+    _report_damage(decoded.info)
+    images.write(args.image, decoded.image, force=args.force)
 
 
 def _inspect(args) -> None:
     from stegano_tf import images
     from stegano_tf.audio import codec, files
 
+    if args.capacity:
+        _print_capacity(args)
+        return
+    if args.picture:
+        args.usage_error("PICTURE takes --capacity")
     if args.plot:
         images.check(args.plot, lossless=False, force=args.force)
-    info = codec.inspect(args.audio, verify=True)
+    # Without a sign that it is wanted, nothing is opened and nobody asked.
+    passphrase = args.passphrase_file or args.ask_passphrase or os.environ.get("STEGANO_TF_PASSPHRASE")
+    info = codec.inspect(args.audio, verify=True, key=_key(args) if passphrase or args.identity else None)
     seconds = f"{info.frames:,} samples, {info.duration:.2f} s at {info.sample_rate} Hz"
     print(f"file       {info.path}")
     print(f"sound      {info.container} {info.subtype}, {info.channels} channel(s), {seconds}")
     message = f"{info.form} in channel {info.channel}, {info.payload_bytes:,} bytes"
     print(f"message    {message}, {info.samples_after} samples after it")
-    print(f"picture    {info.image_size[1]}x{info.image_size[0]}")
+    if info.parity is not None:
+        print(f"parity     {info.parity} of 255, {info.damage or 'nothing to repair'}")
+    if info.sealed:
+        print(f"sealed     {'opened' if info.image_size else 'with age; not opened'}")
+    if info.image_size:
+        print(f"picture    {info.image_size[1]}x{info.image_size[0]}, {info.payload}")
     if info.secret_size:
         print(f"secret     {info.secret_size[1]}x{info.secret_size[0]}")
     if info.network:
         print(f"network    {info.network.hex()}")
     print(
-        f"integrity  {'SHA-256 is right' if info.form == codec.FRAMED else 'not known: the bare form has no checksum'}"
+        f"integrity  {'not known: the bare form has no checksum' if info.form == codec.RAW_BMP else 'SHA-256 is right'}"
     )
     if args.plot:
         from stegano_tf import figures
@@ -273,6 +451,29 @@ def _inspect(args) -> None:
             lossless=False,
             force=args.force,
         )
+
+
+def _print_capacity(args) -> None:
+    from stegano_tf import images
+    from stegano_tf.audio import carrier, codec, files
+
+    if not args.picture:
+        args.usage_error("--capacity takes PICTURE too")
+    recording = files.read_recording(args.audio)
+    image = images.read(args.picture)
+    sizes = {name: codec.message_bytes(image, payload=name) for name in codec.PAYLOADS}
+    print(f"{args.picture}: " + ", ".join(f"{size:,} bytes as {name}" for name, size in sizes.items()))
+    print(f"{args.audio}: {recording.samples.size:,} samples of {recording.depth} bits")
+    for bits in range(1, carrier.MAX_BITS + 1):
+        fits = carrier.capacity(recording.samples.size, bits)
+        names = [name for name, size in sizes.items() if size <= fits]
+        print(f"{bits} bits a sample: {fits:,} bytes, fits {', '.join(names) or 'none'}")
+
+
+def _keygen(args) -> None:
+    from stegano_tf.audio import sealing
+
+    print(sealing.keygen(args.identity, force=args.force))
 
 
 def _presets(args) -> None:
@@ -328,3 +529,7 @@ def _demo(args) -> None:
         )
     images.write(out / "contact_sheet.png", figures.contact_sheet(rows), force=args.force)
     print(f"Look at {out / 'contact_sheet.png'}")
+
+
+if __name__ == "__main__":
+    run()

@@ -3,9 +3,24 @@
 import os
 
 import hypothesis
+import numpy as np
+import pytest
+from PIL import Image
 
 # Machines that run tests are shared: how long one example takes says nothing. The same examples everywhere, every time.
 hypothesis.settings.register_profile("shared", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("shared")
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+
+@pytest.fixture(scope="session")
+def photograph():
+    """Makes smooth pictures, as photographs are: noise of 1/16 of the size, enlarged."""
+
+    def make(height, width, seed):
+        random = np.random.default_rng(seed)
+        coarse = random.integers(0, 256, (height // 16 + 2, width // 16 + 2, 3), dtype=np.uint8)
+        return np.asarray(Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC))
+
+    return make

