@@ -83,7 +83,7 @@ class Preset:
 
 DEFAULT = "invertible"
 
-_CROPS = Training(loss="log", learning_rate=5e-4, adam_beta_1=0.9, batch_size=5, crop=64, clip=1.5, schedule="cosine")
+_CROPS = Training(loss="log", learning_rate=3e-4, adam_beta_1=0.9, batch_size=5, crop=64, clip=1.5, schedule="cosine")
 
 _PRESETS = (
     Preset(
@@ -105,7 +105,13 @@ _PRESETS = (
         networks=Paper(downsamplings=7, base_filters=64, reveal_filters=(64, 128, 256, 128, 64)),
         parameters=42_583_814,
         training=Training(
-            loss="mse", learning_rate=1e-3, adam_beta_1=0.5, batch_size=2, crop=256, clip=None, schedule="plateau"
+            loss="mse",
+            learning_rate=1e-3,
+            adam_beta_1=0.5,
+            batch_size=2,
+            crop=256,
+            clip=None,
+            schedule="plateau",
         ),
         description="the publication's UNet and conv-BN-ReLU networks, to the letter",
     ),

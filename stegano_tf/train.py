@@ -30,6 +30,13 @@ flags.DEFINE_integer("batch_size", None, "Pairs a step (default: the preset's)."
 flags.DEFINE_integer("crop", None, "Side of the training crops in pixels (default: the preset's).", lower_bound=16)
 flags.DEFINE_integer("validation_size", 256, "Side of the validation pictures in pixels.", lower_bound=16)
 flags.DEFINE_integer("validation_pictures", 32, "How many pictures to validate on.", lower_bound=2)
+flags.DEFINE_float(
+    "ema",
+    None,
+    "Momentum of a running mean of the weights that is validated and kept instead; 0.999 for thousands of steps.",
+    lower_bound=0.0,
+    upper_bound=1.0,
+)
 flags.DEFINE_enum("dtype_policy", "float32", ["float32", "mixed_bfloat16"], "What convolutions compute in.")
 flags.DEFINE_string("weights", None, "Weights file to start from.")
 flags.DEFINE_integer("seed", 0, "Seed of weights and pairs.", lower_bound=0)

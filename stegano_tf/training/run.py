@@ -33,6 +33,7 @@ class Options:
     crop: int | None = None  # side of the training crops in pixels
     validation_size: int = 256  # side of the validation pictures in pixels
     validation_pictures: int = 32
+    ema: float | None = None  # momentum of the running mean of the weights that is then validated and kept
     dtype_policy: str = "float32"
     weights: str | None = None  # file to start from; None: fresh weights
     seed: int = 0  # of weights and pairs
@@ -75,7 +76,7 @@ def train(options: Options) -> Path:
     if options.weights:
         build.load_weights(networks, options.weights)
     model = SteganoModel(networks, beta=options.beta, loss=chosen.loss)
-    model.compile(optimizer=_optimizer(chosen))
+    model.compile(optimizer=_optimizer(chosen, options.ema))
 
     steps_per_epoch = options.steps_per_epoch or pairs.steps_per_epoch(len(files), chosen.batch_size)
     epochs = options.epochs or 1_000_000  # the budget ends a run that has minutes instead
@@ -95,6 +96,8 @@ def train(options: Options) -> Path:
             budget,
             schedule,
             callbacks.DivergenceGuard(schedule.halve),
+            # First of those that look at the weights at an epoch's end: they are to see the means.
+            *([keras.callbacks.SwapEMAWeights(swap_on_epoch=True)] if options.ema is not None else []),
             callbacks.BestWeights(run_dir / "best.weights.h5"),
             callbacks.JsonLines(run_dir / "log.jsonl", budget),
             callbacks.ContactSheet(run_dir / "contact_sheet.png", *next(validation.as_numpy_iterator())),
@@ -133,10 +136,13 @@ def _make_run_dir(options: Options) -> Path:
     return run_dir
 
 
-def _optimizer(training: presets.Training) -> keras.optimizers.Optimizer:
+def _optimizer(training: presets.Training, ema: float | None) -> keras.optimizers.Optimizer:
+    options = {"learning_rate": training.learning_rate, "beta_1": training.adam_beta_1}
+    if ema is not None:
+        options |= {"use_ema": True, "ema_momentum": ema}
     if training.clip is None:
-        return keras.optimizers.Adam(training.learning_rate, beta_1=training.adam_beta_1)
-    return ClippedAdam(training.learning_rate, beta_1=training.adam_beta_1, clip=training.clip)
+        return keras.optimizers.Adam(**options)
+    return ClippedAdam(clip=training.clip, **options)
 
 
 def _as_input(cover, secret):

@@ -101,6 +101,7 @@ def test_minutes_end_a_run_and_weights_start_one(run_dir, pictures, tmp_path):
             weights=str(run_dir / "best.weights.h5"),
             run_dir=str(tmp_path / "run"),
             learning_rate=1e-4,
+            ema=0.9,
             dtype_policy="mixed_bfloat16",
         )
     )
@@ -130,6 +131,25 @@ def test_sizes_that_do_not_suit_are_refused(pictures, tmp_path, options, message
     options = {"validation_size": 64, "validation_pictures": 4, "crop": 32} | options
     with pytest.raises(DataError, match=message):
         train(Options(data=str(pictures), preset="tiny", epochs=1, run_dir=str(tmp_path / "run"), **options))
+
+
+def test_the_running_mean_is_what_is_validated_and_kept(pictures, tmp_path):
+    # A mean that never moves: every epoch validates the weights of the first step, though training goes on.
+    options = {"preset": "tiny", "batch_size": 2, "crop": 32, "validation_size": 64, "validation_pictures": 2}
+    train(
+        Options(
+            data=str(pictures),
+            epochs=2,
+            steps_per_epoch=40,
+            learning_rate=0.01,
+            ema=1.0,
+            run_dir=str(tmp_path),
+            **options,
+        )
+    )
+    log = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert log[0]["val_loss"] == pytest.approx(log[1]["val_loss"], rel=1e-5)
+    assert log[0]["loss"] > log[1]["loss"] + 0.05
 
 
 def test_too_few_pictures_are_refused(tmp_path):
