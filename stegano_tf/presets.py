@@ -54,7 +54,6 @@ class Paper:
 class Training:
     """What a preset is trained with unless flags say otherwise."""
 
-    loss: str  # "mse" or "log", see `training.model.SteganoModel`
     learning_rate: float
     adam_beta_1: float
     batch_size: int  # pairs a step
@@ -83,7 +82,7 @@ class Preset:
 
 DEFAULT = "invertible"
 
-_CROPS = Training(loss="log", learning_rate=3e-4, adam_beta_1=0.9, batch_size=5, crop=64, clip=1.5, schedule="cosine")
+_CROPS = Training(learning_rate=5e-4, adam_beta_1=0.9, batch_size=5, crop=64, clip=1.5, schedule="cosine")
 
 _PRESETS = (
     Preset(
@@ -105,7 +104,6 @@ _PRESETS = (
         networks=Paper(downsamplings=7, base_filters=64, reveal_filters=(64, 128, 256, 128, 64)),
         parameters=42_583_814,
         training=Training(
-            loss="mse",
             learning_rate=1e-3,
             adam_beta_1=0.5,
             batch_size=2,

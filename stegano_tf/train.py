@@ -23,7 +23,6 @@ flags.DEFINE_float("minutes", None, "Train for this long, validation included.",
 flags.DEFINE_integer(
     "steps_per_epoch", None, "Steps between validations; by default each picture is used once.", lower_bound=1
 )
-flags.DEFINE_enum("loss", None, ["mse", "log"], "Mean over pairs of the loss or its logarithm (default: the preset's).")
 flags.DEFINE_float("beta", 0.75, "Weight of the reveal loss beside the hide loss.", lower_bound=0.0)
 flags.DEFINE_float("learning_rate", None, "Peak learning rate (default: the preset's).", lower_bound=0.0)
 flags.DEFINE_integer("batch_size", None, "Pairs a step (default: the preset's).", lower_bound=1)

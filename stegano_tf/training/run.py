@@ -26,7 +26,6 @@ class Options:
     epochs: int | None = None  # exactly one of epochs and minutes
     minutes: float | None = None  # validation included
     steps_per_epoch: int | None = None  # None: as many as use each picture once
-    loss: str | None = None  # "mse" or "log": of the combined loss, over pairs
     beta: float = 0.75  # weight of the reveal loss
     learning_rate: float | None = None  # its peak
     batch_size: int | None = None  # pairs a step
@@ -57,7 +56,7 @@ def train(options: Options) -> Path:
         preset.training,
         **{
             name: getattr(options, name)
-            for name in ("loss", "learning_rate", "batch_size", "crop")
+            for name in ("learning_rate", "batch_size", "crop")
             if getattr(options, name) is not None
         },
     )
@@ -75,7 +74,7 @@ def train(options: Options) -> Path:
     networks = build.build(preset)
     if options.weights:
         build.load_weights(networks, options.weights)
-    model = SteganoModel(networks, beta=options.beta, loss=chosen.loss)
+    model = SteganoModel(networks, beta=options.beta)
     model.compile(optimizer=_optimizer(chosen, options.ema))
 
     steps_per_epoch = options.steps_per_epoch or pairs.steps_per_epoch(len(files), chosen.batch_size)
