@@ -13,19 +13,20 @@ _register = keras.saving.register_keras_serializable(package="stegano_tf")
 
 @_register
 class Round8Bit(layers.Layer):
-    """Clips to [0, 1] and rounds to the nearest multiple of 1/255; gradients pass straight through.
+    """Clips to [0, 1] and rounds to the nearest multiple of 1/255; the gradient is that of clipping alone.
 
-    float[...] -> float32[...]. This is the one place where a stego image becomes an 8-bit picture. The gradient is that
-    of the identity (Bengio et al., 2013, https://arxiv.org/abs/1308.3432), outside of [0, 1] as well: with the gradient
-    of clipping, a pixel that once leaves the range would never learn to come back.
+    float[...] -> float32[...]. This is the one place where a stego image becomes an 8-bit picture. Rounding passes
+    gradients straight through (Bengio et al., 2013, https://arxiv.org/abs/1308.3432). Clipping must not: told that a
+    pixel beyond black would help the reveal network if only it were darker still, training drives pixels ever further
+    out and loses what it had reached.
     """
 
     def __init__(self, **kwargs):
         super().__init__(**{"dtype": "float32"} | kwargs)
 
     def call(self, x):
-        rounded = ops.round(ops.clip(x, 0.0, 1.0) * 255.0) / 255.0
-        return x + ops.stop_gradient(rounded - x)
+        clipped = ops.clip(x, 0.0, 1.0)
+        return clipped + ops.stop_gradient(ops.round(clipped * 255.0) / 255.0 - clipped)
 
 
 def haar_kernel(levels: int) -> np.ndarray:

@@ -1,16 +1,16 @@
 """Pictures to (cover, secret) batches: for `tf.data`, and the same pairs for Keras on any other back end.
 
 Every random decision is made by numpy in `PairPlan`, and every pixel is decoded by Pillow and moved by numpy in
-`PairBatches`. `training_pairs` (a `tf.data.Dataset`) and `PairDataset` (a `keras.utils.PyDataset`) only carry its batches
-over, so both give equal pixels in equal pairs. TensorFlow is imported by the functions that return a `tf.data.Dataset`,
+`PairBatches`. `training_pairs` (a `tf.data.Dataset`) and `PairDataset` (a `keras.utils.PyDataset`) only pass its
+batches on, so both give equal pixels in equal pairs. TensorFlow is imported by what returns a `tf.data.Dataset`,
 nowhere else.
 
-One epoch: a random order of the pictures is cut into batches of covers, and the secrets of a batch are the covers of the
-next one (the last takes those of the first). So no picture meets itself, each is as often a secret as a cover, and each
-is decoded once for both uses. With `n` pictures and `B` a step, the `n % B` that fill no batch sit out, others each epoch.
+One epoch: a random order of the pictures is cut into batches of covers, and the secrets of a batch are the covers of
+the next one (the last takes those of the first). So no picture meets itself, each is as often a secret as a cover, and
+each is decoded once for both uses. Of `n` pictures, the `n % B` that fill no batch of `B` sit out, others each epoch.
 
-Limits: the work is done by Python threads of the process that made the pipeline, so it cannot be sent to a tf.data
-service. EXIF orientation is ignored in training, where the same pixels are as good upright as lying.
+Limits: the work is done by Python threads of the process that made the pipeline, so it cannot be sent to another one (a
+tf.data service, the workers of a parameter server); each worker makes its own, with `shard`.
 """
 
 import atexit
@@ -23,7 +23,7 @@ import math
 import os
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,20 +33,22 @@ import PIL.Image
 import psutil
 from absl import logging
 
-from stegano_tf.errors import DataError
+from stegano_tf import images
+from stegano_tf.errors import DataError, ImageError
 
 PICTURE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".webp")
 
 
 def list_pictures(folder: str | os.PathLike) -> list[Path]:
-    """Returns the picture files below `folder`, sorted by their POSIX path relative to it.
+    """Returns the picture files below `folder`, sorted by their POSIX path relative to it; hidden files are not among.
 
     Raises:
       DataError: `folder` is not a folder, or holds fewer than two pictures.
     """
     folder = Path(folder)
     if not folder.is_dir():
-        raise DataError(f"{folder}: {'is a file' if folder.exists() else 'does not exist'}, expected a folder of pictures")
+        found = "is a file" if folder.exists() else "does not exist"
+        raise DataError(f"{folder}: {found}, expected a folder of pictures")
     files = [file for file in folder.rglob("*") if file.is_file()]
     pictures = [file for file in files if file.suffix.lower() in PICTURE_SUFFIXES and not file.name.startswith(".")]
     if len(pictures) < 2:
@@ -58,7 +60,7 @@ def list_pictures(folder: str | os.PathLike) -> list[Path]:
 
 
 def scoreboard_pairs(count: int) -> list[tuple[int, int]]:
-    """Returns the (cover, secret) indexes of the scoreboard protocol for `count` sorted pictures: i and i + count // 2."""
+    """Returns the (cover, secret) indexes of the scoreboard for `count` sorted pictures: i and i + count // 2."""
     return [(i, (i + count // 2) % count) for i in range(count)]
 
 
@@ -67,25 +69,35 @@ class Epoch:
     """The random decisions of one epoch, for `steps` batches of `B` pairs.
 
     Attributes:
-      order: int64[steps, B], the pictures used, each once: the covers.
-      secrets: int64[steps, B], the same pictures, each meeting another cover.
-      draws: float32[2, steps, B, 4] in [0, 1): for each picture of `order`, as cover and as secret: scale, top, left, flip.
+      covers: int64[steps, B], indexes of the pictures used, each once.
+      secrets: int64[steps, B], the same pictures, each with another cover: `following(covers)`.
+      draws: float32[2, steps, B, 4] in [0, 1): scale, top, left and flip of each picture of `covers` in its use as
+        cover (0) and as secret (1).
     """
 
-    order: np.ndarray
+    covers: np.ndarray
     secrets: np.ndarray
     draws: np.ndarray
 
 
+def following(batches: np.ndarray) -> np.ndarray:
+    """Returns `[steps, B, ...]` one batch on, around the end; a single batch is rotated by one place instead."""
+    return np.roll(batches, -1, axis=0 if len(batches) > 1 else 1)
+
+
 @dataclasses.dataclass(frozen=True)
 class PairPlan:
-    """What is paired with what, and cut where: a function of the seed, the epoch and the number of pictures only.
+    """What is paired with what, and cut where: a function of the fields below and the epoch, of nothing else.
 
     Attributes:
       pictures: how many pictures there are.
       batch_size: pairs in one batch of one worker.
       seed: any non-negative integer.
-      shard: (index, count): this worker's place. All workers see the same order; each batch takes every count-th pair.
+      shard: (index, count) of this worker: each global batch is dealt out to `count` workers in turns.
+
+    Raises:
+      ValueError: batch_size or shard make no sense.
+      DataError: the pictures do not fill a batch on each worker, or there is just one for each.
     """
 
     pictures: int
@@ -97,10 +109,10 @@ class PairPlan:
         index, count = self.shard
         if self.batch_size < 1 or not 0 <= index < count:
             raise ValueError(f"batch_size={self.batch_size}, shard={self.shard}: expected >= 1 and 0 <= index < count")
-        if self.steps < 1 or self.steps * self.batch_size < 2:
+        if self.steps * self.batch_size < 2:
             raise DataError(
-                f"{self.pictures} pictures do not fill a batch of {self.batch_size} pairs on each of {count} workers: "
-                "at least as many pictures as pairs are needed, and at least 2 for each worker"
+                f"{self.pictures} pictures cannot make a batch of {self.batch_size} pairs on {count} workers, expected "
+                f"at least {max(2, self.batch_size) * count}"
             )
 
     @property
@@ -109,124 +121,25 @@ class PairPlan:
         return self.pictures // (self.batch_size * self.shard[1])
 
     def epoch(self, epoch: int) -> Epoch:
-        """Returns this worker's part of epoch `epoch`, counted from 0."""
+        """Returns this worker's share of epoch `epoch`, counted from 0."""
         index, count = self.shard
         random = np.random.default_rng([self.seed, epoch])
         used = self.steps * self.batch_size * count
-        order = random.permutation(self.pictures)[:used].reshape(self.steps, -1)[:, index::count]
+        covers = random.permutation(self.pictures)[:used].reshape(self.steps, -1)[:, index::count]
         draws = random.random((2, used, 4), dtype=np.float32).reshape(2, self.steps, -1, 4)[:, :, index::count]
-        return Epoch(order, _next(order), draws)
-
-
-def _next(order: np.ndarray) -> np.ndarray:
-    """The same array one batch on, around the end; a single batch is rotated by one place instead."""
-    return np.roll(order, -1, axis=0 if len(order) > 1 else 1)
+        return Epoch(covers, following(covers), draws)
 
 
 def steps_per_epoch(pictures: int, batch_size: int, workers: int = 1) -> int:
-    """Returns the full batches that `pictures` pictures give in one epoch, `batch_size` pairs for each of `workers`."""
+    """Returns the batches that `pictures` pictures give in one epoch, `batch_size` pairs for each of `workers`."""
     return PairPlan(pictures, batch_size, shard=(0, workers)).steps
-
-
-class _Pictures:
-    """Random access to the pictures of a source: decoded and kept if `cache` says so, else decoded each time."""
-
-    def __init__(self, source: Any, *, cache: bool | str, skip_bad_images: bool, pool: concurrent.futures.Executor):
-        self._pictures = _open(source)
-        if cache == "auto":
-            cache = self._fits_in_memory(pool)
-        if cache or skip_bad_images:
-            decoded = list(pool.map(lambda i: self._try(i, keep=bool(cache)), range(len(self))))
-            bad = [result for result in decoded if isinstance(result, DataError)]
-            if bad and not skip_bad_images:
-                raise bad[0]
-            for error in bad:
-                logging.warning("Left out: %s", error)
-            if bad:
-                logging.warning("%d of %d pictures left out", len(bad), len(self))
-            good = zip(self._pictures, decoded, strict=True)
-            self._pictures = [array if cache else it for it, array in good if not isinstance(array, DataError)]
-
-    def __len__(self) -> int:
-        return len(self._pictures)
-
-    def __getitem__(self, index: int) -> np.ndarray:
-        picture = self._pictures[index]
-        return picture if isinstance(picture, np.ndarray) else _decode(picture, index)
-
-    def _try(self, index: int, *, keep: bool) -> np.ndarray | DataError | None:
-        try:
-            array = self[index]
-        except DataError as error:
-            return error
-        return array if keep else None
-
-    def _fits_in_memory(self, pool: concurrent.futures.Executor) -> bool:
-        """Whether all pictures, judged by 64 of them, take at most half of the memory that is free."""
-        sample = range(0, len(self), -(-len(self) // 64))
-        sizes = [getattr(it, "nbytes", 0) for it in pool.map(lambda i: self._try(i, keep=True), sample)]
-        return sum(sizes) / len(sizes) * len(self) <= psutil.virtual_memory().available / 2
-
-
-def _open(source: Any) -> Sequence[Any]:
-    """Anything that pairs are made of, as a sequence of paths, arrays, encoded pictures or TFDS examples."""
-    if isinstance(source, str | os.PathLike):
-        return list_pictures(source)
-    if hasattr(source, "as_numpy_iterator"):  # a tf.data.Dataset, recognised without importing TensorFlow
-        budget = psutil.virtual_memory().available / 2
-        pictures = []
-        for element in source.as_numpy_iterator():
-            pictures.append(element)
-            picture = _picture_of(element)
-            budget -= picture.nbytes if isinstance(picture, np.ndarray) else len(picture)
-            if budget < 0:
-                raise DataError(
-                    f"{source}: more than half of the free memory after {len(pictures)} pictures; expected a folder, "
-                    "a list of files or a tfds.data_source, which are read as they are needed"
-                )
-        return pictures
-    return source
-
-
-def _picture_of(element: Any) -> Any:
-    """The picture in a TFDS example or an (image, label) tuple."""
-    if isinstance(element, dict):
-        return element["image"]
-    return element[0] if isinstance(element, tuple) else element
-
-
-def _decode(element: Any, index: int) -> np.ndarray:
-    """uint8[H, W, 3] of a path, an array, encoded bytes, or a TFDS example with one of them."""
-    picture = _picture_of(element)
-    if isinstance(picture, np.ndarray):
-        if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3:
-            raise DataError(f"picture {index}: {picture.dtype}{list(picture.shape)}, expected uint8[H, W, 3]")
-        return picture
-    try:
-        with PIL.Image.open(io.BytesIO(picture) if isinstance(picture, bytes) else picture) as image:
-            return np.asarray(image.convert("RGB"))
-    except (OSError, SyntaxError, ValueError, PIL.Image.DecompressionBombError) as error:
-        name = picture
-        if isinstance(picture, bytes):
-            name = f"picture {index}"
-            if isinstance(element, dict) and "filename" in element:
-                name += f" ({element['filename'].decode()})"
-        raise DataError(f"{name}: cannot be decoded as a picture: {error}") from error
-
-
-def _empty(*shape: int) -> np.ndarray:
-    """An uninitialised uint8 array that starts at a multiple of 64 bytes, so that TensorFlow takes it without a copy."""
-    size = math.prod(shape)
-    buffer = np.empty(size + 63, np.uint8)
-    start = -buffer.ctypes.data % 64
-    return buffer[start : start + size].reshape(shape)
 
 
 class _Calls:
     """Keeps the interpreter from being torn down while a `tf.data` thread is inside Python.
 
     A call under way then would never return, and the iterator's destructor waits for it: one exit in ten hung. Nobody
-    consumes at exit, so the pipelines fill their buffers and fall silent.
+    consumes any more at exit, so pipelines fill their buffers and fall silent.
     """
 
     def __init__(self):
@@ -260,29 +173,32 @@ _calls = _Calls()
 
 
 class PairBatches:
-    """(cover, secret) batches by number, from any number of threads: the engine below both public forms.
+    """(cover, secret) batches by number, from any number of threads: what is below both public forms.
 
     Args:
-      source: a folder; a list of files or of uint8[H, W, 3] arrays; a `tfds.data_source`; or a finite `tf.data.Dataset` of
-        pictures, which is read into memory. Its elements, and those of a data source, are uint8[H, W, 3], encoded bytes
-        (TFDS: `decoders={"image": tfds.decode.SkipDecoding()}`), a dict with either as "image", or a tuple with it first.
+      source: a folder; a list of files or of uint8[H, W, 3] arrays; a `tfds.data_source`; or a finite `tf.data.Dataset`
+        of pictures, which is read into memory. Elements of the last two are uint8[H, W, 3], encoded bytes (from TFDS
+        with `decoders={"image": tfds.decode.SkipDecoding()}`), a dict with either as "image", or a tuple that starts
+        with either.
       batch_size: pairs in a batch of this worker.
       crop: side of the square cut out of each picture. A picture with a shorter side is enlarged to it.
       seed: any non-negative integer. The same seed and epoch give the same batches.
-      flips: whether pictures are mirrored left to right and top to bottom, each in half of the cases.
-      scale_jitter: the window that is cut has side `crop * f`, with `log f` uniform up to `±log(1 + scale_jitter)`, and is
-        scaled to `crop`; 0 cuts without scaling.
-      cache: whether decoded pictures stay in memory; "auto" if they take at most half of what is free. Then all are
-        decoded here, at once.
-      skip_bad_images: leave out, log and count pictures that don't decode instead of raising. Decodes each of them here.
-      shard: (index, count) of this worker. Each worker makes every count-th pair of each global batch.
+      flips: whether pictures are turned upside down and mirrored, each in half of the cases.
+      scale_jitter: the window that is cut out has side `crop * f`, with `log f` uniform within
+        `±log(1 + scale_jitter)`, and is scaled to `crop`; 0 cuts without scaling.
+      cache: whether decoded pictures stay in memory; "auto" if they take at most half of what is free. All are decoded
+        here then.
+      skip_bad_images: leave out, log and count pictures that do not decode; all are decoded here then, too.
+      shard: (index, count) of this worker, see `PairPlan`.
 
     Raises:
-      DataError: too few pictures for one batch; or a picture that does not decode, here if `cache`, else by `batch`.
+      DataError: no picture source, or too few pictures for one batch.
+      ImageError: a picture does not decode; raised here if `cache`, by `batch` otherwise.
     """
 
-    # Parts of this many batches stay, so that those under way at the same time share them.
-    _KEPT = 6
+    # Pictures are decoded and cut a batch at a time, in two uses by two batches, which may be under way together with
+    # further ones. More are kept than `dataset` has under way, fewer than would take much memory.
+    _PARTS = 6
 
     def __init__(
         self,
@@ -297,9 +213,12 @@ class PairBatches:
         skip_bad_images: bool = False,
         shard: tuple[int, int] = (0, 1),
     ):
-        self._workers = os.cpu_count() or 1
+        self._workers = (os.cpu_count() or 1) + 4  # some always wait: for files, for each other, for the interpreter
         self._pool = concurrent.futures.ThreadPoolExecutor(self._workers, thread_name_prefix="pairs")
-        self._pictures = _Pictures(source, cache=cache, skip_bad_images=skip_bad_images, pool=self._pool)
+        self._pictures = _open(source)
+        self._cached = self._fits_in_memory() if cache == "auto" else bool(cache)
+        if self._cached or skip_bad_images:
+            self._decode_all(skip_bad_images)
         self.plan = PairPlan(len(self._pictures), batch_size, seed, shard)
         self.crop = crop
         self.flips = flips
@@ -316,11 +235,18 @@ class PairBatches:
     def batch(self, number: int) -> tuple[np.ndarray, np.ndarray]:
         """Returns covers and secrets, each uint8[B, crop, crop, 3], of batch `number`, counted through all epochs."""
         epoch, step = divmod(int(number), self.plan.steps)
-        cover, _, ready = self._part(epoch, step)
-        _, secret, ready_too = self._part(epoch, (step + 1) % self.plan.steps)
-        for future in ready + ready_too:
-            future.result()
-        return cover, _next(secret[None])[0] if self.plan.steps == 1 else secret
+        next_step = (step + 1) % self.plan.steps
+        if self._cached:
+            cover, secret = self._empty(), self._empty()
+            everything = range(self.plan.batch_size)
+            self._cut_all(epoch, step, everything, cover=cover)
+            self._cut_all(epoch, next_step, everything, secret=secret)
+        else:
+            cover, _, parts = self._part(epoch, step)
+            _, secret, next_parts = self._part(epoch, next_step)
+            for part in parts + next_parts:
+                part.result()
+        return cover, following(secret[None])[0] if step == next_step else secret
 
     def dataset(self, *, epochs: int | None = None, start_epoch: int = 0):
         """Returns the batches of `epochs` epochs (None: without end) from `start_epoch` on as a `tf.data.Dataset`."""
@@ -329,49 +255,84 @@ class PairBatches:
         shape = (self.plan.batch_size, self.crop, self.crop, 3)
         first = start_epoch * self.plan.steps
         last = tf.int64.max if epochs is None else first + epochs * self.plan.steps
+        function = _calls.counted(self.batch)
 
         def batch(number):
-            cover, secret = tf.numpy_function(_calls.counted(self.batch), [number], (tf.uint8, tf.uint8), stateful=False)
+            cover, secret = tf.numpy_function(function, [number], (tf.uint8, tf.uint8), stateful=False)
             return tf.ensure_shape(cover, shape), tf.ensure_shape(secret, shape)
 
-        # Two at a time: while one batch waits for its last picture, the other threads work on the next.
+        # Two calls at a time: while one waits for its last picture, the threads work for the other.
         dataset = tf.data.Dataset.range(first, last).map(batch, num_parallel_calls=2, deterministic=True).prefetch(2)
         if epochs is None:
             dataset = dataset.apply(tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY))
         options = tf.data.Options()
-        # `shard` has done it already; tf.distribute must not take every count-th batch of that once more.
+        # `shard` has dealt out the pairs already; tf.distribute must not take every count-th batch of that once more.
         options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
         return dataset.with_options(options)
 
+    def _fits_in_memory(self) -> bool:
+        """Whether all pictures, judged by up to 64 of them, take at most half of the memory that is free."""
+        sample = range(0, len(self._pictures), len(self._pictures) // 64 + 1)
+        sizes = [array.nbytes for array in self._pool.map(self._try, sample) if isinstance(array, np.ndarray)]
+        return sum(sizes) / max(1, len(sizes)) * len(self._pictures) <= psutil.virtual_memory().available / 2
+
+    def _decode_all(self, skip_bad_images: bool):
+        """Replaces the pictures by their arrays if they are to be cached, and leaves out bad ones if they may be."""
+        good, bad = [], 0
+        for picture, array in zip(self._pictures, self._pool.map(self._try, range(len(self._pictures))), strict=True):
+            if isinstance(array, np.ndarray):
+                good.append(array if self._cached else picture)
+            elif skip_bad_images:
+                logging.warning("Left out: %s", array)
+                bad += 1
+            else:
+                raise array
+        if bad:
+            logging.warning("Left out %d of %d pictures", bad, len(self._pictures))
+        self._pictures = good
+
+    def _try(self, index: int) -> np.ndarray | ImageError:
+        try:
+            return _decode(self._pictures[index], index)
+        except ImageError as error:
+            return error
+
     def _part(self, epoch: int, step: int) -> tuple[np.ndarray, np.ndarray, list[concurrent.futures.Future]]:
-        """The pictures of one batch of `Epoch.order`, cut as covers and as secrets, once the futures are done."""
+        """The pictures of one batch, cut as its covers and as the secrets of the batch before, once all are done."""
         with self._lock:
             part = self._parts.get((epoch, step))
             if part is None:
-                plan, size = self._epoch(epoch), self.plan.batch_size
-                covers, secrets = (_empty(size, self.crop, self.crop, 3) for _ in range(2))
-
-                def cut(places: np.ndarray):
-                    for i in places:
-                        picture = self._pictures[plan.order[step, i]]
-                        self._cut(picture, plan.draws[0, step, i], covers[i])
-                        self._cut(picture, plan.draws[1, step, i], secrets[i])
-
-                shares = np.array_split(np.arange(size), min(size, self._workers))
-                part = covers, secrets, [self._pool.submit(cut, places) for places in shares]
-                self._parts[epoch, step] = part
-                if len(self._parts) > self._KEPT:
+                cover, secret = self._empty(), self._empty()
+                shares = np.array_split(range(self.plan.batch_size), min(self.plan.batch_size, self._workers))
+                tasks = [self._pool.submit(self._cut_all, epoch, step, share, cover, secret) for share in shares]
+                part = self._parts[epoch, step] = cover, secret, tasks
+                if len(self._parts) > self._PARTS:
                     self._parts.popitem(last=False)
             return part
+
+    def _cut_all(
+        self,
+        epoch: int,
+        step: int,
+        places: Iterable[int],
+        cover: np.ndarray | None = None,
+        secret: np.ndarray | None = None,
+    ):
+        """Decodes the pictures at `places` of a batch of covers and cuts them into `cover`, `secret` or both."""
+        plan = self._epoch(epoch)
+        for i in places:
+            index = plan.covers[step, i]
+            picture = _decode(self._pictures[index], index)
+            for use, out in enumerate((cover, secret)):
+                if out is not None:
+                    self._cut(picture, plan.draws[use, step, i], out[i])
 
     def _cut(self, picture: np.ndarray, draw: np.ndarray, out: np.ndarray):
         scale, top, left, flip = draw.tolist()
         height, width = picture.shape[:2]
         side = min(round(self.crop * (1 + self.scale_jitter) ** (2 * scale - 1)), height, width)
         top, left = int(top * (height - side + 1)), int(left * (width - side + 1))
-        window = picture[top : top + side, left : left + side]
-        if side != self.crop:
-            window = np.asarray(PIL.Image.fromarray(window).resize((self.crop, self.crop), PIL.Image.Resampling.BICUBIC))
+        window = images.resize(picture[top : top + side, left : left + side], (self.crop, self.crop))
         flip = int(flip * 4) if self.flips else 0
         if flip & 1:
             window = window[::-1]
@@ -381,27 +342,37 @@ class PairBatches:
         else:
             out[...] = window
 
+    def _empty(self) -> np.ndarray:
+        """Uninitialised uint8[B, crop, crop, 3] at a multiple of 64 bytes: TensorFlow takes that without a copy."""
+        shape = (self.plan.batch_size, self.crop, self.crop, 3)
+        buffer = np.empty(math.prod(shape) + 64, np.uint8)
+        start = -buffer.ctypes.data % 64
+        return buffer[start : start + math.prod(shape)].reshape(shape)
+
 
 class PairDataset(keras.utils.PyDataset):
     """The pairs of `training_pairs` without TensorFlow, for `keras.Model.fit` on any back end.
 
-    Takes the arguments of `PairBatches`, `start_epoch`, and those of `keras.utils.PyDataset` as a dict. Give `fit` the
-    argument `shuffle=False`: the pairs are in random order already, and each picture is decoded just once that way.
+        twin = PairDataset(folder, batch_size=8, crop=64)
+        model.fit(twin, steps_per_epoch=twin.batches.steps_per_epoch, epochs=100, shuffle=False)
+
+    It has no end, and `twin[i]` is batch `i` counted through all epochs: Keras calls `on_epoch_end` more than once an
+    epoch and prefetches across it, so that a count of epochs kept here would go wrong.
+
+    Takes the arguments of `PairBatches`, and `start_epoch`.
     """
 
-    def __init__(self, source: Any, *, start_epoch: int = 0, py_dataset: dict[str, Any] | None = None, **options):
-        super().__init__(**py_dataset or {})
+    def __init__(self, source: Any, *, start_epoch: int = 0, **options):
+        super().__init__()
         self.batches = PairBatches(source, **options)
-        self.epoch = start_epoch
+        self._first = start_epoch * self.batches.steps_per_epoch
 
-    def __len__(self) -> int:
-        return self.batches.steps_per_epoch
+    @property
+    def num_batches(self) -> None:
+        """None: there is no end."""
 
     def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        return self.batches.batch(self.epoch * len(self) + index)
-
-    def on_epoch_end(self):
-        self.epoch += 1
+        return self.batches.batch(self._first + index)
 
 
 def training_pairs(source: Any, *, epochs: int | None = None, start_epoch: int = 0, **options):
@@ -414,8 +385,8 @@ def training_pairs(source: Any, *, epochs: int | None = None, start_epoch: int =
       **options: batch_size, crop and the rest of `PairBatches`.
 
     Raises:
-      DataError: as `PairBatches`. A picture that turns out bad while the data set runs ends it with a
-        `tf.errors.UnknownError` instead, whose message holds that of the `DataError`.
+      DataError, ImageError: as `PairBatches`. A picture that turns out bad while the data set runs ends it with a
+        `tf.errors.UnknownError` instead, whose message holds that of the `ImageError`.
     """
     return PairBatches(source, **options).dataset(epochs=epochs, start_epoch=start_epoch)
 
@@ -423,35 +394,81 @@ def training_pairs(source: Any, *, epochs: int | None = None, start_epoch: int =
 def validation_pairs(source: Any, *, batch_size: int, size: int = 256, limit: int | None = None):
     """Returns a `tf.data.Dataset` of the scoreboard's (cover, secret) batches, each uint8[B, size, size, 3].
 
-    Pictures stay in their order (`list_pictures`), are cut to `size` in the middle, and pair up as `scoreboard_pairs`. The
-    last batch may be smaller.
+    Pictures stay in their order, are cut to `size` in the middle, and pair up as `scoreboard_pairs`. The last batch may
+    be smaller. All are decoded here and stay in memory.
 
     Args:
       source: as `PairBatches`.
       limit: use the first `limit` pictures only.
 
     Raises:
-      DataError: fewer than two pictures, one that does not decode, or one that is smaller than `size`.
+      DataError: fewer than two pictures, or one that is smaller than `size`.
+      ImageError: a picture does not decode.
     """
-    pictures = list(_open(source))[:limit]
-    if len(pictures) < 2:
-        raise DataError(f"{len(pictures)} pictures, expected at least 2 to make pairs")
-    with concurrent.futures.ThreadPoolExecutor() as pool:
-        middles = np.stack(list(pool.map(lambda i: _middle(pictures[i], i, size), range(len(pictures)))))
-
     import tensorflow as tf  # noqa: PLC0415
 
-    cover, secret = np.array(scoreboard_pairs(len(pictures))).T
-    middles = tf.constant(middles)
-    indexes = tf.data.Dataset.from_tensor_slices((cover, secret)).batch(batch_size)
-    return indexes.map(lambda i, j: (tf.gather(middles, i), tf.gather(middles, j))).prefetch(1)
+    pictures = _open(source)
+    count = len(pictures) if limit is None else min(limit, len(pictures))
+    if count < 2:
+        raise DataError(f"{count} pictures, expected at least 2 to make pairs")
+
+    def middle(index: int) -> np.ndarray:
+        try:
+            return images.centre_crop(_decode(pictures[index], index), (size, size))
+        except ImageError as error:
+            raise DataError(f"{_name(pictures[index], index)}: {error}") from error
+
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        middles = tf.constant(np.stack(list(pool.map(middle, range(count)))))
+    pairs = tf.data.Dataset.from_tensor_slices(np.array(scoreboard_pairs(count))).batch(batch_size)
+    return pairs.map(lambda pair: (tf.gather(middles, pair[:, 0]), tf.gather(middles, pair[:, 1]))).prefetch(1)
 
 
-def _middle(element: Any, index: int, size: int) -> np.ndarray:
-    picture = _decode(element, index)
-    height, width = picture.shape[:2]
-    if min(height, width) < size:
-        name = element if isinstance(element, str | os.PathLike) else f"picture {index}"
-        raise DataError(f"{name}: {height}x{width} pixels, expected at least {size}x{size}")
-    top, left = (height - size) // 2, (width - size) // 2
-    return picture[top : top + size, left : left + size]
+def _open(source: Any) -> Sequence[Any]:
+    """The pictures of a source in a form that gives them by index: what `_decode` takes."""
+    if isinstance(source, str | os.PathLike):
+        return list_pictures(source)
+    if not hasattr(source, "as_numpy_iterator"):  # a tf.data.Dataset, recognised without importing TensorFlow
+        return source
+    pictures = []
+    budget = psutil.virtual_memory().available / 2
+    for element in source.as_numpy_iterator():
+        pictures.append(element)
+        picture = _picture(element)
+        budget -= picture.nbytes if isinstance(picture, np.ndarray) else len(picture)
+        if budget < 0:
+            raise DataError(
+                f"{source}: takes more than half of the free memory after {len(pictures)} pictures; expected a folder, "
+                "a list of files or a tfds.data_source, which are read as they are needed"
+            )
+    return pictures
+
+
+def _picture(element: Any) -> Any:
+    """The picture in a TFDS example or an (image, label) tuple."""
+    if isinstance(element, dict):
+        return element["image"]
+    return element[0] if isinstance(element, tuple) else element
+
+
+def _name(element: Any, index: int) -> str:
+    if isinstance(element, str | os.PathLike):
+        return os.fspath(element)
+    if isinstance(element, dict) and "filename" in element:
+        return f"picture {index} ({element['filename'].decode()})"
+    return f"picture {index}"
+
+
+def _decode(element: Any, index: int) -> np.ndarray:
+    """uint8[H, W, 3] of a path, an array, encoded bytes, or a TFDS example with one of them."""
+    picture = _picture(element)
+    if isinstance(picture, str | os.PathLike):
+        return images.read(picture)
+    if isinstance(picture, np.ndarray):
+        images.check_rgb(picture)
+        return picture
+    try:
+        with PIL.Image.open(io.BytesIO(picture)) as image:
+            return np.asarray(image.convert("RGB"))
+    except (OSError, SyntaxError, ValueError, PIL.Image.DecompressionBombError) as error:
+        raise ImageError(f"{_name(element, index)}: cannot be decoded ({error}), expected a picture") from error

@@ -20,8 +20,14 @@ from stegano_tf.training.optimizer import ClippedAdam
 class Options:
     """What `train` is told; None means the preset's own choice unless another meaning stands beside it."""
 
-    data: str  # folder of training pictures
+    data: str | None = None  # folder of training pictures; exactly one of data and dataset
     validation_data: str | None = None  # folder; None: some of the training pictures are held out
+    dataset: str | None = None  # name of a TFDS data set
+    split: str = "train"  # of the data set
+    validation_split: str | None = None  # None: some of the training pictures are held out
+    manual_dir: str | None = None  # where the data set's archive lies
+    data_dir: str | None = None  # where TFDS keeps data sets; None: its default
+    skip_bad_images: bool = False  # log and count pictures that don't decode instead of ending
     preset: str = presets.DEFAULT
     epochs: int | None = None  # exactly one of epochs and minutes
     minutes: float | None = None  # validation included
@@ -29,6 +35,7 @@ class Options:
     beta: float = 0.75  # weight of the reveal loss
     learning_rate: float | None = None  # its peak
     batch_size: int | None = None  # pairs a step
+    clip: float | None = None  # gradients are clipped to this times the running geometric mean of their norm
     crop: int | None = None  # side of the training crops in pixels
     validation_size: int = 256  # side of the validation pictures in pixels
     validation_pictures: int = 32
@@ -46,6 +53,7 @@ def train(options: Options) -> Path:
 
     Raises:
       DataError: too few pictures, or a size that does not suit the networks.
+      ImageError: a picture does not decode, and `skip_bad_images` is not set.
       OutputError: the run folder holds a run already.
       PresetError: there is no such preset, or `weights` do not fit it.
       FloatingPointError: training diverged again and again; the best weights so far are in the run folder.
@@ -56,7 +64,7 @@ def train(options: Options) -> Path:
         preset.training,
         **{
             name: getattr(options, name)
-            for name in ("learning_rate", "batch_size", "crop")
+            for name in ("learning_rate", "batch_size", "crop", "clip")
             if getattr(options, name) is not None
         },
     )
@@ -64,29 +72,36 @@ def train(options: Options) -> Path:
     for name, side in (("crop", chosen.crop), ("validation_size", options.validation_size)):
         if side % multiple:
             raise DataError(f"{name} is {side}, expected a multiple of {multiple} for preset {preset.name}")
-    files, validation_files = _split(options)
-    run_dir = _make_run_dir(options)
+    pictures, validation_pictures = _split(options)
 
     keras.utils.set_random_seed(options.seed)
     keras.config.set_dtype_policy(options.dtype_policy)
-    training = pairs.training_pairs(files, batch_size=chosen.batch_size, crop=chosen.crop, seed=options.seed)
-    validation = pairs.validation_pairs(validation_files, batch_size=4, size=options.validation_size)
+    training = pairs.PairBatches(
+        pictures,
+        batch_size=chosen.batch_size,
+        crop=chosen.crop,
+        seed=options.seed,
+        skip_bad_images=options.skip_bad_images,
+    )
+    validation = pairs.validation_pairs(validation_pictures, batch_size=4, size=options.validation_size)
+    run_dir = _make_run_dir(options)
     networks = build.build(preset)
     if options.weights:
         build.load_weights(networks, options.weights)
     model = SteganoModel(networks, beta=options.beta)
     model.compile(optimizer=_optimizer(chosen, options.ema))
 
-    steps_per_epoch = options.steps_per_epoch or pairs.steps_per_epoch(len(files), chosen.batch_size)
+    steps_per_epoch = options.steps_per_epoch or training.steps_per_epoch
     epochs = options.epochs or 1_000_000  # the budget ends a run that has minutes instead
     budget = callbacks.Budget(steps=epochs * steps_per_epoch, minutes=options.minutes)
     if chosen.schedule == "cosine":
         schedule = callbacks.CosineSchedule(budget, peak=chosen.learning_rate)
     else:
         schedule = callbacks.PlateauSchedule(monitor="val_loss", factor=0.2, patience=5, verbose=1)
-    logging.info("%d training and %d validation pictures, into %s", len(files), len(validation_files), run_dir)
+    counts = training.plan.pictures, len(validation_pictures)
+    logging.info("%d training and %d validation pictures, into %s", *counts, run_dir)
     model.fit(
-        training.map(_as_input),
+        training.dataset().map(_as_input),
         validation_data=validation.map(_as_input),
         epochs=epochs,
         steps_per_epoch=steps_per_epoch,
@@ -105,21 +120,34 @@ def train(options: Options) -> Path:
     return run_dir
 
 
-def _split(options: Options) -> tuple[list[Path], list[Path]]:
-    """The training files and the validation files, the latter taken evenly from all there are."""
-    files = pairs.list_pictures(options.data)
-    pool, count = files, options.validation_pictures
-    if options.validation_data is None:
-        count = min(count, max(2, len(pool) // 5))  # of a small folder, most is left to train on
+def _split(options: Options) -> tuple[list, list]:
+    """The training pictures and the validation pictures, the latter taken evenly from all there are."""
+    pictures = _open(options, options.data, options.split)
+    pool, count = pictures, options.validation_pictures
+    held_out = options.validation_data is None and options.validation_split is None
+    if held_out:
+        count = min(count, max(2, len(pool) // 5))  # of a small collection, most is left to train on
     else:
-        pool = pairs.list_pictures(options.validation_data)
-    validation = pool[:: max(1, len(pool) // count)][:count]
-    if options.validation_data is None:
-        held_out = set(validation)
-        files = [file for file in files if file not in held_out]
-        if len(files) < 2:
-            raise DataError(f"{options.data}: {len(pool)} pictures leave {len(files)} to train on, expected at least 2")
-    return files, validation
+        pool = _open(options, options.validation_data, options.validation_split)
+    chosen = range(0, len(pool), max(1, len(pool) // count))[:count]
+    if held_out:
+        pictures = [picture for i, picture in enumerate(pictures) if i not in chosen]
+        if len(pictures) < 2:
+            source = options.data or options.dataset
+            raise DataError(f"{source}: {len(pool)} pictures leave {len(pictures)} to train on, expected at least 2")
+    return pictures, [pool[i] for i in chosen]
+
+
+def _open(options: Options, folder: str | None, split: str | None) -> list:
+    """The files of a folder, or the examples of a data set's split with their pictures still encoded."""
+    if (options.data is None) == (options.dataset is None):
+        raise DataError(f"data is {options.data}, dataset is {options.dataset}, expected exactly one of them")
+    if folder is not None:
+        return pairs.list_pictures(folder)
+    from stegano_tf import datasets  # noqa: PLC0415  (TFDS takes seconds to import)
+
+    source = datasets.load(options.dataset, split=split, data_dir=options.data_dir, manual_dir=options.manual_dir)
+    return list(source.as_numpy_iterator())
 
 
 def _make_run_dir(options: Options) -> Path:

@@ -162,7 +162,7 @@ def test_too_few_pictures_are_refused(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "status", "message"),
     [
-        (["--preset=tiny", "--epochs=1"], 1, "data"),
+        (["--preset=tiny", "--epochs=1"], 1, "data, dataset"),
         (["--data=.", "--preset=huge", "--epochs=1"], 1, "invertible|unet|paper|tiny"),
         (["--data=.", "--preset=tiny"], 1, "epochs, minutes"),
         (["--data=/nonexistent", "--preset=tiny", "--epochs=1"], 1, "stegano_tf.train: /nonexistent: does not exist"),
