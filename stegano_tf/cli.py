@@ -97,6 +97,20 @@ def _parser() -> argparse.ArgumentParser:
     _network_flags(sub)
     _force_flag(sub)
 
+    _sound_commands(command, sound_out, sound_in)
+    command(_presets, "presets", "List the networks: parameters, measured quality, speed.")
+
+    sub = command(_demo, "demo", "Send and receive bundled photographs and show what comes back.")
+    sub.add_argument(
+        "--out", metavar="DIR", default="stegano_tf_demo", help="folder to write to (default: %(default)s)"
+    )
+    _network_flags(sub)
+    _force_flag(sub)
+    return parser
+
+
+def _sound_commands(command, sound_out: tuple[str, str], sound_in: tuple[str, str]) -> None:
+    """Adds the commands that need no network."""
     sub = command(_encode, "encode", "Write any picture as sound.")
     sub.add_argument("image", metavar="IMAGE", nargs="?", type=_name, help="the picture to read")
     sub.add_argument("audio", metavar="AUDIO", type=_name, help=sound_out[1])
@@ -130,16 +144,6 @@ def _parser() -> argparse.ArgumentParser:
         ("identity", "the file to write, for its owner's eyes alone"),
     )
     _force_flag(sub)
-
-    command(_presets, "presets", "List the networks: parameters, measured quality, speed.")
-
-    sub = command(_demo, "demo", "Send and receive bundled photographs and show what comes back.")
-    sub.add_argument(
-        "--out", metavar="DIR", default="stegano_tf_demo", help="folder to write to (default: %(default)s)"
-    )
-    _network_flags(sub)
-    _force_flag(sub)
-    return parser
 
 
 def _network_flags(parser: argparse.ArgumentParser, default: str | None = presets.DEFAULT) -> None:
@@ -252,9 +256,11 @@ def _describe(info) -> str:
     what = "a sealed message"
     if info.image_size:
         height, width = info.image_size
-        what = f"{'sealed ' * info.sealed}a picture of {width}x{height}"
+        what = f"a {'sealed ' if info.sealed else ''}picture of {width}x{height}"
     text = f"{info.path}: {info.container} {info.subtype}, {info.duration:.1f} s, holds {what}"
-    return text if info.snr is None else f"{text} in {info.bits} bits a sample, {info.snr:.1f} dB below full scale"
+    return (
+        text if info.snr is None else f"{text} in {info.bits} bits a sample, noise {info.snr:.1f} dB below full scale"
+    )
 
 
 def _passphrase(args, *, twice: bool = False) -> str | None:
@@ -269,7 +275,7 @@ def _passphrase(args, *, twice: bool = False) -> str | None:
 
 
 def _sound_options(args) -> dict:
-    """The options of `audio.codec.encode`, `payload`, `raw_bmp` and `lock` excepted; exits if they exclude each other."""
+    """The options that `audio.codec.encode` and `encode_payload` share; exits if they exclude each other."""
     from stegano_tf.audio.armour import Armour
     from stegano_tf.audio.carrier import Carrier
 
@@ -433,7 +439,8 @@ def _inspect(args) -> None:
     if info.sealed:
         print(f"sealed     {'opened' if info.image_size else 'with age; not opened'}")
     if info.image_size:
-        print(f"picture    {info.image_size[1]}x{info.image_size[0]}, {info.payload}")
+        print(f"picture    {info.image_size[1]}x{info.image_size[0]}")
+        print(f"payload    {info.payload}")
     if info.secret_size:
         print(f"secret     {info.secret_size[1]}x{info.secret_size[0]}")
     if info.network:

@@ -10,7 +10,7 @@ import os
 import numpy as np
 
 from stegano_tf import images, outputs, presets, runtime
-from stegano_tf.audio import codec, files
+from stegano_tf.audio import codec, files, sealing
 from stegano_tf.errors import PresetError
 
 Picture = np.ndarray | str | os.PathLike
@@ -67,9 +67,9 @@ def encode(image: Picture, audio: str | os.PathLike, **options) -> codec.AudioIn
     return codec.encode(_picture(image), audio, **options)
 
 
-def decode(audio: str | os.PathLike) -> codec.Decoded:
-    """Returns the picture in a sound file, bit for bit, and where it came from."""
-    return codec.decode(audio)
+def decode(audio: str | os.PathLike, *, key: sealing.Key | None = None) -> codec.Decoded:
+    """Returns the picture in a sound file, bit for bit, and where it came from; `key` opens a sealed one."""
+    return codec.decode(audio, key=key)
 
 
 def send(
@@ -79,8 +79,8 @@ def send(
     *,
     preset: str = presets.DEFAULT,
     weights: str | os.PathLike | None = None,
-    sample_rate: int = 44100,
     force: bool = False,
+    **options,
 ) -> Sent:
     """Hides a secret in a cover and writes the stego image as a sound file.
 
@@ -89,8 +89,8 @@ def send(
     Args:
       cover, secret, preset, weights: as `hide`.
       audio: the file to write; its suffix chooses the container.
-      sample_rate: in Hz.
       force: whether an existing file is replaced.
+      options: the further ones of `audio.codec.encode`: sample_rate, lock, armour, carrier and so on.
     """
     _check_audio(audio, force=force)
     secret = _picture(secret)
@@ -101,14 +101,18 @@ def send(
         audio,
         secret_size=secret.shape[:2],
         network=networks.network,
-        sample_rate=sample_rate,
         force=force,
+        **options,
     )
     return Sent(stego=stego, info=info)
 
 
 def receive(
-    audio: str | os.PathLike, *, preset: str | None = None, weights: str | os.PathLike | None = None
+    audio: str | os.PathLike,
+    *,
+    preset: str | None = None,
+    weights: str | os.PathLike | None = None,
+    key: sealing.Key | None = None,
 ) -> Received:
     """Returns the secret that a sound file holds, in its own size, and the stego image.
 
@@ -116,11 +120,12 @@ def receive(
       audio: what `send` wrote, in any lossless form that it has taken since.
       preset, weights: which networks reveal it; by default those that the frame names, or the default preset if it
         names none.
+      key: opens a sealed message.
 
     Raises:
       PresetError: the frame names networks that are not installed, or not those that were asked for.
     """
-    decoded = codec.decode(audio)
+    decoded = codec.decode(audio, key=key)
     network = decoded.info.network
     if preset is None and weights is None:
         preset = runtime.preset_of(network) if network else presets.DEFAULT

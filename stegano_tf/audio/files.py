@@ -5,6 +5,8 @@ samples that survived exactly: PCM of 8 to 32 bits, float and double, FLAC and A
 number of channels. Lossy files are refused by name, because what they hold is no longer what was written.
 """
 
+import contextlib
+import dataclasses
 import os
 import shutil
 import stat
@@ -96,15 +98,19 @@ def write(
         except soundfile.LibsndfileError as error:
             free = shutil.disk_usage(partial.parent).free
             raise OutputError(f"{path}: cannot be written: {_reason(error)}, {free:,} bytes are free") from error
-        # libsndfile says nothing when the last writes fail, those of closing a file, so look for the last sample.
-        try:
-            with Reader(partial) as reader:
-                reader.seek(samples - 1)
-                complete = reader.frames == samples and len(next(reader.blocks(1))) == 1
-        except AudioError:
-            complete = False
-        if not complete:
-            raise OutputError(f"{path}: cannot be written: closing the file failed; is the disk full?")
+        _check_written(path, partial, samples)
+
+
+def _check_written(path: Path, partial: Path, frames: int) -> None:
+    """Looks for the last sample: libsndfile says nothing when the last writes fail, those of closing a file."""
+    try:
+        with Reader(partial) as reader:
+            reader.seek(frames - 1)
+            complete = reader.frames == frames and len(next(reader.blocks(1))) == 1
+    except AudioError:
+        complete = False
+    if not complete:
+        raise OutputError(f"{path}: cannot be written: closing the file failed; is the disk full?")
 
 
 class Reader:
@@ -118,6 +124,7 @@ class Reader:
       sample_rate: in Hz.
       channels: at least 1.
       frames: samples of each channel.
+      size: of the file, in bytes.
     """
 
     def __init__(self, path: str | os.PathLike):
@@ -154,6 +161,7 @@ class Reader:
             raise AudioError(
                 f"{path}: is {self.subtype} in {self.container}, which loses samples, expected PCM; {_ADVICE}"
             )
+        self.size = size
         self._dtype = "float64" if self.subtype in _FLOAT_SUBTYPES else "int16"
         self._block_frames = max(1, pcm.BLOCK // self.channels)
         self.frames = self._file.frames
@@ -193,6 +201,35 @@ class Reader:
             frames -= wanted
             yield block
 
+    def channel(self, channel: int, frames: int) -> np.ndarray:
+        """Returns the next `frames` samples of one channel, int16[frames].
+
+        Raises:
+          AudioError: as `blocks`.
+        """
+        samples = np.empty(frames, np.int16)
+        start = 0
+        for block in self.blocks(frames):
+            samples[start : start + len(block)] = block[:, channel]
+            start += len(block)
+        return samples
+
+    def floats(self, channel: int) -> np.ndarray:
+        """Returns the rest of one channel, float32[N] in 16-bit steps, neither rounded nor saturated.
+
+        Raises:
+          AudioError: the file cannot be decoded.
+        """
+        parts = []
+        try:
+            while len(block := self._file.read(self._block_frames, "float32", always_2d=True)):
+                parts.append(block[:, channel] * np.float32(32768))
+        except self._error as error:
+            raise AudioError(f"{self._path}: is damaged: {_reason(error)}") from error
+        samples = np.concatenate(parts) if parts else np.empty(0, np.float32)
+        # A gain beyond 16 is none that is undone; squares of larger values would overflow.
+        return np.clip(np.nan_to_num(samples, copy=False), -(2**20), 2**20)
+
     def _read(self, buffer: np.ndarray) -> np.ndarray:
         try:
             block = self._file.read(out=buffer)
@@ -223,4 +260,83 @@ def read_channel(path: str | os.PathLike, channel: int) -> np.ndarray:
       AudioError: as `Reader`.
     """
     with Reader(path) as reader:
-        return np.concatenate([block[:, channel] for block in reader.blocks(reader.frames)])
+        return reader.channel(channel, reader.frames)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Recording:
+    """A whole 16- or 24-bit recording.
+
+    Attributes:
+      samples: int32[frames, channels], of `depth` bits.
+      depth: 16 or 24.
+      sample_rate: in Hz.
+      tags: libsndfile's strings: title, artist, comment and so on.
+    """
+
+    samples: np.ndarray
+    depth: int
+    sample_rate: int
+    tags: dict[str, str]
+
+
+RECORDINGS = MappingProxyType({"PCM_16": 16, "ALAC_16": 16, "PCM_24": 24})
+"""Bits of a sample of the recordings that are read as integers, by libsndfile's name of the sample format."""
+
+
+def read_recording(path: str | os.PathLike) -> Recording:
+    """Returns a recording as its integers are, to be written again with `write_recording`.
+
+    Raises:
+      AudioError: as `Reader`, or the samples are not of 16 or 24 bits.
+    """
+    import soundfile  # noqa: PLC0415
+
+    with Reader(path) as reader:
+        subtype, frames = reader.subtype, reader.frames
+    if subtype not in RECORDINGS:
+        raise AudioError(f"{path}: is {subtype}, expected PCM of 16 or 24 bits")
+    depth = RECORDINGS[subtype]
+    try:
+        with soundfile.SoundFile(_native(Path(path))) as file:
+            samples = file.read(dtype="int32", always_2d=True)
+            samples >>= 32 - depth
+            recording = Recording(samples, depth, file.samplerate, dict(file.copy_metadata()))
+    except soundfile.LibsndfileError as error:
+        raise AudioError(f"{path}: is damaged: {_reason(error)}") from error
+    if len(samples) != frames:
+        raise AudioError(f"{path}: is cut short: {frames - len(samples):,} samples are missing")
+    return recording
+
+
+def write_recording(path: str | os.PathLike, recording: Recording, *, force: bool = False) -> None:
+    """Writes a recording with its depth, rate, channels and tags, whole or not at all.
+
+    Raises:
+      AudioError: the suffix is lossy or unknown, or its container cannot hold the recording.
+      OutputError: as `write`.
+    """
+    import soundfile  # noqa: PLC0415
+
+    path = Path(path)
+    frames, channels = recording.samples.shape
+    container = container_for(path, recording.samples.size * recording.depth // 16)
+    with outputs.replacing(path, force=force) as partial:
+        try:
+            file = soundfile.SoundFile(
+                _native(partial), "w", recording.sample_rate, channels, f"PCM_{recording.depth}", format=container
+            )
+        except soundfile.LibsndfileError as error:
+            raise AudioError(
+                f"{path}: {container} holds no {channels} channels of {recording.depth} bits at "
+                f"{recording.sample_rate} Hz: {_reason(error)}"
+            ) from error
+        try:
+            with file:
+                for tag, text in recording.tags.items():
+                    with contextlib.suppress(soundfile.LibsndfileError):  # a container without this tag
+                        setattr(file, tag, text)
+                file.write(recording.samples << (32 - recording.depth))
+        except soundfile.LibsndfileError as error:
+            raise OutputError(f"{path}: cannot be written: {_reason(error)}") from error
+        _check_written(path, partial, frames)

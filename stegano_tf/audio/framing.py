@@ -5,12 +5,12 @@ Version 1, all numbers little-endian:
     offset  bytes  field
          0      8  magic: 89 53 54 47 54 46 0D 0A ("\\x89STGTF\\r\\n")
          8      1  version: 1
-         9      1  flags: 0; a bit that is not known makes the frame unreadable
+         9      1  flags: 1 if the payload is an age file, else 0; a bit that is not known makes the frame unreadable
         10      2  header length in bytes: 40
         12      8  payload length in bytes, N
         20      4  the secret's original height in pixels
         24      4  the secret's original width in pixels (height and width 0: not recorded)
-        28      8  which network reveals the secret: the first 8 bytes of the SHA-256 of its weights file (0: not recorded)
+        28      8  the network that reveals the secret: first 8 bytes of its weights file's SHA-256 (0: not recorded)
         36      4  CRC-32 (zlib's, IEEE 802.3) of bytes 0 to 35
         40      N  payload
       40+N     32  SHA-256 of the payload
@@ -42,9 +42,10 @@ MAX_PIXELS = (1 << 32) - 1
 
 
 class Flags(enum.IntFlag, boundary=enum.STRICT):
-    """What was done to the payload. Version 1 defines no bit yet."""
+    """What was done to the payload."""
 
     NONE = 0
+    SEALED = 1  # it is an age file; what the picture's frame would say stands inside
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

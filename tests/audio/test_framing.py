@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from stegano_tf.audio import framing
 from stegano_tf.errors import FormatError
 
-# magic, version 1, no flags, 40 header bytes, 3 payload bytes, secret 256 x 2, network, CRC-32 (by the bitwise algorithm,
-# polynomial EDB88320, not zlib), "abc", SHA-256("abc") as FIPS 180 gives it
+# magic, version 1, no flags, 40 header bytes, 3 payload bytes, secret 256 x 2, network, CRC-32 (by the bitwise
+# algorithm, polynomial EDB88320, not zlib), "abc", SHA-256("abc") as FIPS 180 gives it
 GOLDEN = bytes.fromhex(
     "89 53 54 47 54 46 0d 0a  01  00  28 00  03 00 00 00 00 00 00 00  00 01 00 00  02 00 00 00"
     "aa bb cc dd 00 00 00 01  b1 c0 f4 ba"

@@ -1,0 +1,119 @@
+"""Bytes to the low bits of a given recording, and back.
+
+The bits of the message, highest first, are cut into groups of `bits`; each group becomes the low bits of one sample. Of
+all values with these low bits a sample takes the nearest, which may carry into its higher bits: that is half the error
+of replacing them (for 1 bit: ±1 at random, which leaves no pairs of values behind).
+
+Without a key the samples follow one another as they are stored. With one they are taken in an order that nobody else
+knows: scrypt (RFC 7914) stretches the passphrase, because it may be guessed offline, and SHAKE-256 (FIPS 202) makes
+one 32-bit word a sample from it; the order is that which sorts them. Both are in Python's standard library and in every
+other language, and neither depends on a version of numpy, whose permutations do.
+"""
+
+import dataclasses
+import hashlib
+import math
+import os
+import unicodedata
+
+import numpy as np
+
+from stegano_tf.errors import AudioError
+
+MAX_BITS = 8
+_CLIPPED = 1e-3  # share of samples at full scale from which a recording counts as clipped
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Carrier:
+    """A recording that hides a message.
+
+    Attributes:
+      path: 16- or 24-bit PCM in any lossless container.
+      bits: of each sample that are used, 1 to 8; None for the fewest that fit.
+    """
+
+    path: str | os.PathLike
+    bits: int | None = None
+
+    def __post_init__(self):
+        if self.bits is not None and not 1 <= self.bits <= MAX_BITS:
+            raise ValueError(f"{self.bits} bits a sample, expected 1 to {MAX_BITS}")
+
+
+def order_key(passphrase: str) -> bytes:
+    """Returns the 32 bytes that decide the order of the samples: scrypt with N = 2^15, r = 8, p = 1 of the NFC text."""
+    text = unicodedata.normalize("NFC", passphrase).encode()
+    return hashlib.scrypt(text, salt=b"stegano_tf carrier 1", n=1 << 15, r=8, p=1, maxmem=64 << 20, dklen=32)
+
+
+def order(samples: int, key: bytes | None) -> np.ndarray | None:
+    """Returns the order in which the samples are used, int64[samples], or None for the order in which they are."""
+    if key is None:
+        return None
+    return np.argsort(np.frombuffer(hashlib.shake_256(key).digest(4 * samples), "<u4"), kind="stable")
+
+
+def capacity(samples: int, bits: int) -> int:
+    """Returns how many bytes fit."""
+    return samples * bits // 8
+
+
+def choose_bits(samples: int, size: int, rate: int, channels: int, bits: int | None = None) -> int:
+    """Returns the fewest bits a sample that hold `size` bytes, or `bits` if they do.
+
+    Raises:
+      AudioError: the recording is too short; says how long it must be.
+    """
+    needed = max(1, -(-8 * size // max(1, samples)))
+    most = bits or MAX_BITS
+    if needed > most:
+        seconds = math.ceil(8 * size / most / channels / rate * 10) / 10
+        raise AudioError(
+            f"is too short to carry {size:,} bytes at {most} bits a sample: it lasts "
+            f"{samples / channels / rate:.1f} s, expected at least {seconds:.1f} s"
+        )
+    return bits or needed
+
+
+def check_clipping(samples: np.ndarray, depth: int) -> None:
+    """Raises AudioError if a recording is clipped: its flat tops would show what is changed there."""
+    full = 1 << (depth - 1)
+    share = np.count_nonzero((samples >= full - 1) | (samples <= -full)) / max(1, samples.size)
+    if share > _CLIPPED:
+        raise AudioError(f"is clipped: {share:.1%} of its samples are at full scale, expected at most {_CLIPPED:.1%}")
+
+
+def embed(samples: np.ndarray, data: bytes, bits: int, depth: int, order: np.ndarray | None) -> np.ndarray:
+    """Returns int32[N] samples of `depth` bits whose low `bits` bits hold `data`."""
+    stream = np.unpackbits(np.frombuffer(data, np.uint8))
+    stream = np.append(stream, np.zeros(-len(stream) % bits, np.uint8)).reshape(-1, bits)
+    values = stream @ (1 << np.arange(bits - 1, -1, -1))
+    used = slice(len(values)) if order is None else order[: len(values)]
+    full = 1 << (depth - 1)
+    step = 1 << bits
+    before = samples[used]
+    change = (values - before) % step  # upwards; above half a step it is nearer downwards
+    down = change > step // 2
+    tie = change == step // 2
+    down[tie] = np.random.default_rng().integers(0, 2, np.count_nonzero(tie)).astype(bool)
+    change = change - step * down
+    after = before + change
+    after += step * ((after < -full).astype(np.int32) - (after >= full))
+    result = samples.copy()
+    result[used] = after
+    return result
+
+
+def extract(samples: np.ndarray, size: int, bits: int, order: np.ndarray | None) -> np.ndarray:
+    """Returns the first `size` bytes, uint8[size], that the low `bits` bits of int32[N] samples hold."""
+    count = -(-8 * size // bits)
+    values = samples[:count] if order is None else samples[order[:count]]
+    groups = np.unpackbits((values & ((1 << bits) - 1)).astype(np.uint8)[:, None], axis=1)[:, 8 - bits :]
+    return np.packbits(groups.reshape(-1)[: 8 * size])
+
+
+def snr(before: np.ndarray, after: np.ndarray, depth: int) -> float:
+    """Returns the power of a full-scale square wave over that of the change, in dB."""
+    error = np.mean(np.square(np.subtract(after, before, dtype=np.float64)))
+    return math.inf if error == 0 else 20 * math.log10((1 << (depth - 1)) / math.sqrt(error))

@@ -1,0 +1,274 @@
+"""Check symbols that repair damage: a product of two Reed-Solomon codes over GF(256), interleaved over the message.
+
+Both codes are the one that zfec computes and reedsolo knows as `fcr=0, prim=0x11d`: 255 symbols, `checks` of which are
+check symbols. A message fills D x k x B bytes (rows, columns, blocks; k = 255 - checks), row after row; every row gets
+`checks` more columns, then every column `checks` more rows. Neighbours in the stream come from all over that cube: see
+`order`. docs/FORMAT.md writes all this down for other readers.
+
+Why a product: repair goes to and fro between rows and columns, each pass leaving the next one less, so that 12 check
+symbols in 255 (10.1 % in all) correct 3.6 % of wrong symbols anywhere; one such code alone fails at 2 %.
+
+Why these libraries: CANDIDATES
+Of the three, zfec repairs erasures only (symbols known to be bad: 40 µs a codeword); for the rest reedsolo takes 2 ms,
+galois 20. So what looks damaged goes to zfec, and what is unexplained after that to reedsolo, which is pure Python.
+"""
+
+import dataclasses
+import functools
+import hashlib
+import math
+
+import numpy as np
+
+CODE = 255
+"""Symbols of a codeword."""
+MAX_CHECKS = 64
+_MAX_SWEEPS = 24
+_HOPELESS = 20  # repair ends when a sweep corrects fewer than one wrong codeword in so many
+
+
+def checks_for(share: float) -> int:
+    """Returns the fewest check symbols a codeword with which the message grows by at least `share` (0.1: 10 %).
+
+    Raises:
+      ValueError: `share` is outside 0..0.78.
+    """
+    checks = math.ceil(CODE * (1 - 1 / math.sqrt(1 + share)) - 1e-9) if share >= 0 else -1
+    if not 0 <= checks <= MAX_CHECKS:
+        raise ValueError(f"a parity of {share:.0%}, expected 0 % to 78 %")
+    return checks
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Shape:
+    """How a message of `size` bytes lies in the cube, at `checks` check symbols a codeword."""
+
+    size: int
+    checks: int
+
+    @property
+    def width(self) -> int:
+        """Message symbols of a row."""
+        return CODE - self.checks
+
+    @property
+    def blocks(self) -> int:
+        """Products side by side."""
+        return max(1, -(-self.size // self.width**2))
+
+    @property
+    def rows(self) -> int:
+        """Rows that hold the message."""
+        return max(1, -(-self.size // (self.width * self.blocks)))
+
+    @property
+    def cells(self) -> int:
+        """Symbols of one product, check symbols included."""
+        return (self.rows + self.checks) * CODE
+
+    @property
+    def symbols(self) -> int:
+        """Symbols of all products: bytes of the encoded message."""
+        return self.cells * self.blocks
+
+    @property
+    def words(self) -> int:
+        """Codewords, rows and columns, of all products."""
+        return (self.rows + self.checks + CODE) * self.blocks
+
+
+@functools.lru_cache(maxsize=4)
+def order(cells: int) -> np.ndarray:
+    """Returns the order in which the cells of a product are sent, int64[cells].
+
+    It sorts the first `cells` little-endian 32-bit words of SHAKE-128("stegano_tf parity 1"), ties by position: so a
+    burst looks like errors drawn at random, and every reader in every language can compute it.
+    """
+    words = np.frombuffer(hashlib.shake_128(b"stegano_tf parity 1").digest(4 * cells), "<u4")
+    return np.argsort(words, kind="stable")
+
+
+def encode(message: np.ndarray, checks: int) -> np.ndarray:
+    """Returns the encoded message, uint8[Shape.symbols], of uint8[N], N at least 1."""
+    shape = Shape(len(message), checks)
+    cube = np.zeros((shape.rows + checks, CODE, shape.blocks), np.uint8)
+    data = np.zeros(shape.rows * shape.width * shape.blocks, np.uint8)
+    data[: len(message)] = message
+    cube[: shape.rows, : shape.width] = data.reshape(shape.rows, shape.width, shape.blocks)
+    if checks:
+        columns = cube[: shape.rows, : shape.width].transpose(1, 0, 2)
+        cube[: shape.rows, shape.width :] = check_symbols(columns, checks).transpose(1, 0, 2)
+        cube[shape.rows :] = check_symbols(cube[: shape.rows], checks)
+    return cube.reshape(-1, shape.blocks)[order(shape.cells)].reshape(-1)
+
+
+def gather(symbols: np.ndarray, shape: Shape) -> np.ndarray:
+    """Returns the cube, [rows + checks, 255, blocks], whose cells were sent as `symbols`."""
+    cells = np.empty((shape.cells, shape.blocks), symbols.dtype)
+    cells[order(shape.cells)] = symbols.reshape(-1, shape.blocks)
+    return cells.reshape(-1, CODE, shape.blocks)
+
+
+def message(cube: np.ndarray, shape: Shape) -> np.ndarray:
+    """Returns the message in a cube, uint8[shape.size]."""
+    return np.ascontiguousarray(cube[: shape.rows, : shape.width]).reshape(-1)[: shape.size]
+
+
+def count_wrong(cube: np.ndarray, shape: Shape) -> int:
+    """Returns how many rows and columns are no codewords."""
+    if not shape.checks:
+        return 0
+    planes = ((cube.transpose(1, 0, 2), shape.width), (cube, shape.rows))
+    return sum(
+        np.count_nonzero((check_symbols(symbols[:kept], shape.checks) != symbols[kept:]).any(axis=0))
+        for symbols, kept in planes
+    )
+
+
+def repair(cube: np.ndarray, doubtful: np.ndarray, shape: Shape) -> tuple[int, int]:
+    """Corrects a cube in place as far as the check symbols allow.
+
+    Args:
+      cube: uint8[rows + checks, 255, blocks].
+      doubtful: bool of that shape: symbols that look damaged or are missing; it is used up.
+      shape: of the message.
+
+    Returns:
+      How many codewords are still wrong, and how many there are.
+    """
+    words = shape.words
+    if not shape.checks:
+        return 0, words
+    # Two views of one memory; the first axis counts the symbols of a codeword.
+    views = [(cube.transpose(1, 0, 2), doubtful.transpose(1, 0, 2), CODE - shape.checks), (cube, doubtful, shape.rows)]
+    decoder = _decoder(shape.checks)
+    cornered = False
+    failed: dict[tuple[int, int, int], bytes] = {}
+    wrong = [_wrong_words(*view, shape.checks) for view in views]
+    for sweep in range(_MAX_SWEEPS):
+        # At first no codeword is corrected to its limit: of 12 check symbols, one in 720 would become a wrong one.
+        spare = 2 if sweep == 0 and shape.checks > 4 else 0
+        changed = 0
+        for axis, (symbols, doubts, kept) in enumerate(views):
+            wrong[axis] = _wrong_words(symbols, doubts, kept, shape.checks)
+            before = changed
+            for tried, (word, block) in enumerate(zip(*np.nonzero(wrong[axis]), strict=True)):
+                # Damage is spread evenly, so after so many failures the rest would only take long to fail as well.
+                if sweep == 0 and tried == 2 * _HOPELESS and changed == before:
+                    break
+                found = symbols[:, word, block], doubts[:, word, block]
+                state = found[0].tobytes() + found[1].tobytes()
+                # What failed once and was not changed from the other direction since fails again.
+                if spare or failed.get((axis, word, block)) != state:
+                    done = decoder.correct(*found, kept, spare=spare)
+                    changed += done
+                    if not (done or spare):
+                        failed[axis, word, block] = state
+        wrong = [_wrong_words(*view, shape.checks) for view in views]
+        left = sum(map(np.count_nonzero, wrong))
+        if not left:
+            break
+        if changed < left / _HOPELESS:
+            # What is left lies where a wrong row crosses a wrong column; few enough of either can be solved for.
+            if cornered or min(view.sum(axis=0).max() for view in wrong) > shape.checks:
+                break
+            doubtful |= wrong[0][:, None, :] & wrong[1][None, :, :]
+            cornered = True
+    return int(sum(map(np.count_nonzero, wrong))), words
+
+
+def correct_word(word: np.ndarray, checks: int) -> bool:
+    """Corrects one codeword, uint8[N], whose last `checks` symbols are check symbols, and returns whether it could."""
+    kept = len(word) - checks
+    if np.array_equal(check_symbols(word[:kept, None], checks)[:, 0], word[kept:]):
+        return True
+    return _decoder(checks).correct(word, np.zeros(len(word), bool), kept, spare=0)
+
+
+@functools.lru_cache(maxsize=4)
+def _encoder(checks: int):
+    import zfec  # noqa: PLC0415 (a shared library that a sound without parity does not need)
+
+    return zfec.Encoder(CODE - checks + 1, CODE + 1)
+
+
+def check_symbols(data: np.ndarray, checks: int) -> np.ndarray:
+    """Returns the check symbols, uint8[checks, ...], of codewords along the first axis of `data`, uint8[n, ...].
+
+    zfec's code has 256 symbols, the first of which is the value at 0 of a polynomial whose other values are a
+    Reed-Solomon codeword. It is kept at 0 and not sent; so are the symbols by which the codeword is shorter than 255.
+    """
+    zeros = bytes(data[0].size)
+    shares = [zeros, *(np.ascontiguousarray(plane).reshape(-1) for plane in data)]
+    shares += [zeros] * (CODE - checks + 1 - len(shares))
+    made = _encoder(checks).encode(shares, list(range(CODE + 1 - checks, CODE + 1)))
+    return np.stack([np.frombuffer(share, np.uint8) for share in made]).reshape(checks, *data.shape[1:])
+
+
+def _wrong_words(symbols: np.ndarray, doubts: np.ndarray, kept: int, checks: int) -> np.ndarray:
+    """Returns which codewords, bool[words, blocks], are no codewords or hold a doubtful symbol."""
+    return (check_symbols(symbols[:kept], checks) != symbols[kept:]).any(axis=0) | doubts.any(axis=0)
+
+
+class _Decoder:
+    """Corrects single codewords."""
+
+    def __init__(self, checks: int):
+        import reedsolo  # noqa: PLC0415
+        import zfec  # noqa: PLC0415
+
+        self._checks = checks
+        self._kept = CODE - checks
+        self._erasures = zfec.Decoder(self._kept + 1, CODE + 1)
+        self._errors = reedsolo.RSCodec(checks, nsize=CODE, fcr=0, prim=0x11D, generator=2)
+        self._failure = reedsolo.ReedSolomonError
+
+    def correct(self, symbols: np.ndarray, doubts: np.ndarray, kept: int, *, spare: int) -> bool:
+        """Corrects a codeword in place, if it can with `spare` check symbols unused, and returns whether it did."""
+        whole = np.zeros(CODE + 1, np.uint8)
+        places = np.concatenate([np.arange(1, kept + 1), np.arange(self._kept + 1, CODE + 1)])
+        whole[places] = symbols
+        lost = places[doubts]
+        if len(lost) > self._checks - spare:
+            if spare:
+                return False  # leave it to the other direction
+            lost = lost[:0]  # too many to be believed
+        for solve in (self._solve_erasures, self._solve_errors):
+            solved = solve(whole, lost, spare)
+            # A correction outside the shortened codeword is a false one.
+            if solved is not None and np.count_nonzero(solved) == np.count_nonzero(solved[places]):
+                symbols[:] = solved[places]
+                doubts[:] = False
+                return True
+        return False
+
+    def _solve_erasures(self, whole: np.ndarray, lost: np.ndarray, spare: int) -> np.ndarray | None:
+        # Two check symbols are left to confirm that nothing else is wrong; in later sweeps the other direction does.
+        if not len(lost) or len(lost) > self._checks - spare:
+            return None
+        gone = set(lost.tolist())
+        spares = (place for place in range(self._kept + 1, CODE + 1) if place not in gone)
+        use = [place if place not in gone else next(spares) for place in range(self._kept + 1)]
+        data = whole.tobytes()
+        solved = whole.copy()
+        kept = self._erasures.decode([data[place : place + 1] for place in use], use)
+        solved[: self._kept + 1] = np.frombuffer(b"".join(kept), np.uint8)
+        solved[self._kept + 1 :] = check_symbols(solved[1 : self._kept + 1], self._checks)
+        changed = np.flatnonzero(solved != whole)
+        return solved if np.isin(changed, lost).all() else None
+
+    def _solve_errors(self, whole: np.ndarray, lost: np.ndarray, spare: int) -> np.ndarray | None:
+        try:
+            _, word, places = self._errors.decode(
+                whole[:0:-1].tobytes(), erase_pos=(CODE - lost).tolist() if len(lost) else None
+            )
+        except self._failure:
+            return None
+        if 2 * len(places) - len(lost) > self._checks - spare:
+            return None
+        return np.concatenate([whole[:1], np.frombuffer(word, np.uint8)[::-1]])
+
+
+@functools.lru_cache(maxsize=4)
+def _decoder(checks: int) -> _Decoder:
+    return _Decoder(checks)

@@ -1,0 +1,220 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stegano_tf.audio import armour, parity
+from stegano_tf.errors import FormatError
+
+
+def made(size, depth=8, share=0.1, seed=0):
+    message = np.random.default_rng(seed).bytes(size)
+    count, blocks = armour.encode(message, armour.Armour(parity=share, depth=depth))
+    samples = np.concatenate(list(blocks))
+    assert len(samples) == count
+    return message, samples
+
+
+def read(samples):
+    """What a reader makes of samples that are not as they were written."""
+    samples = np.asarray(samples, np.float32)
+    return armour.decode(samples, armour.search(samples))
+
+
+def test_a_mark_sample_by_sample():
+    _, samples = made(1)
+    signs = f"{0x9AB7B058:032b}"
+    assert samples[:32].tolist() == [32640 if sign == "1" else -32640 for sign in signs]
+    # The label: segment 0, 1 byte, its CRC-32, 12 check symbols, depth 8, two zeros; then 8 check symbols.
+    nibbles = (samples[32:80].astype(int) + 32640) // 4352
+    label = bytes(16 * high + low for high, low in zip(nibbles[::2], nibbles[1::2], strict=True))
+    assert label[:8] == bytes([0, 0, 0, 0, 1, 0, 0, 0])
+    assert label[12:16] == bytes([12, 8, 0, 0])
+    assert len(samples) == 13 * 255 + 2 * 80
+
+
+def test_sizes_by_hand():
+    # 59,049 bytes: 255 * 255 symbols, 4,016 a segment: 17 segments and a closing mark.
+    assert armour.Label(0, 59_049, 0, 12, 8).samples == 65_025 + 18 * 80
+    assert armour.Label(0, 59_049, 0, 12, 4).samples == 130_050 + 34 * 80
+    assert armour.encoded_bytes(59_049, 12) == 65_025 + 18 * 24
+
+
+def test_impossible_options():
+    with pytest.raises(ValueError, match="depth of 7"):
+        armour.Armour(depth=7)
+    with pytest.raises(ValueError, match="parity of 90%"):
+        armour.Armour(parity=0.9)
+    with pytest.raises(FormatError, match="message of 0 bytes"):
+        armour.encode(b"", armour.Armour())
+
+
+@given(st.integers(1, 9000), st.sampled_from([8, 4]), st.sampled_from([0, 0.1, 0.5]))
+@settings(max_examples=30)
+def test_clean_samples_are_read_without_repair(size, depth, share):
+    message, samples = made(size, depth, share)
+    label = armour.recognise(samples)
+    assert armour.decode_clean(label, samples) == message
+    assert read(samples) == (message, None)
+
+
+def at_random(samples, random):
+    where = random.choice(len(samples), len(samples) // 50, replace=False)
+    samples[where] = random.integers(-32768, 32768, len(where))
+
+
+def burst(samples, random, share=0.03):
+    length = int(share * len(samples))
+    start = random.integers(0, len(samples) - length + 1)
+    samples[start : start + length] = random.integers(-32768, 32768, length)
+
+
+def bursts(samples, random):
+    for _ in range(20):
+        burst(samples, random, 0.001)
+
+
+def drop_out(samples, random):
+    start = random.integers(0, len(samples) - len(samples) // 33)
+    samples[start : start + len(samples) // 33] = 0
+
+
+@pytest.mark.parametrize("size", [300, 5000, 20_000])
+@pytest.mark.parametrize("damage", [at_random, burst, bursts, drop_out])
+@pytest.mark.parametrize("seed", range(2))
+def test_ten_per_cent_of_parity_repairs(size, damage, seed):
+    message, samples = made(size)
+    damage(samples, np.random.default_rng(seed))
+    found, report = read(samples)
+    assert found == message
+    assert report is None or "bytes repaired" in str(report)
+
+
+@pytest.mark.parametrize("place", ["first", "last"])
+def test_a_burst_over_either_end_is_repaired(place):
+    message, samples = made(9000)
+    part = slice(0, len(samples) * 3 // 100) if place == "first" else slice(-(len(samples) * 3 // 100), None)
+    samples[part] = 0
+    assert read(samples)[0] == message
+
+
+def test_a_burst_in_every_place_of_a_product_is_repaired_at_three_per_cent():
+    # The order of the cells is fixed, so this can be known and not just hoped: every 499th start of 65,025.
+    message = np.zeros(59_049, np.uint8)
+    shape = parity.Shape(len(message), 12)
+    clean = parity.gather(parity.encode(message, 12), shape)[:, :, 0]
+    assert not clean.any()
+    length = 65_025 * 3 // 100
+    for start in range(0, 65_025 - length, 499):
+        wrong = np.zeros(65_025, bool)
+        wrong[parity.order(65_025)[start : start + length]] = True
+        wrong = wrong.reshape(255, 255)
+        # Errors that are not located: a codeword takes 6. To and fro between rows and columns until none is left.
+        for _ in range(20):
+            wrong[wrong.sum(axis=1) <= 6] = False
+            wrong[:, wrong.sum(axis=0) <= 6] = False
+        assert not wrong.any(), start
+
+
+@pytest.mark.parametrize("gain", [0.25, 0.5, 1, 1.7, 4, -1, -0.3])
+@pytest.mark.parametrize("offset", [-1000, 0, 1000])
+@pytest.mark.parametrize("depth", [8, 4])
+def test_gain_offset_and_polarity_are_undone(gain, offset, depth):
+    message, samples = made(5000, depth)
+    found, report = read(gain * samples.astype(np.float64) + offset)
+    assert found == message
+    if (gain, offset) != (1, 0):
+        assert report.gain == pytest.approx(gain, rel=1e-4)
+        assert report.offset == pytest.approx(offset, abs=1)
+        assert report.symbols == 0
+
+
+@pytest.mark.parametrize("gain", [0.5, 0.8, 1.3, 2, -2])
+@pytest.mark.parametrize("seed", range(4))
+def test_depth_4_takes_noise_gain_and_offset_in_16_bits(gain, seed):
+    random = np.random.default_rng(seed)
+    message, samples = made(2000, 4)
+    noisy = np.rint(gain * samples + random.uniform(-1000, 1000)) + random.integers(-127, 128, len(samples))
+    assert np.abs(noisy).max() < 32768
+    found, report = read(noisy.astype(np.int16))
+    assert found == message
+    assert report is None or report.symbols == 0
+
+
+@pytest.mark.parametrize("gain", [0.5, 1, 2])
+def test_depth_8_takes_noise_and_then_gain_with_parity(gain):
+    message, samples = made(20_000)
+    random = np.random.default_rng(0)
+    found, _ = read(gain * (samples + random.integers(-127, 128, len(samples))) - 1000)
+    assert found == message
+
+
+@pytest.mark.parametrize("count", [1, 300])
+@pytest.mark.parametrize("segment", [1, 9])
+def test_samples_lost_or_inserted_at_a_border(count, segment):
+    message, samples = made(40_000)
+    border = segment * armour.SEGMENT
+    lost = np.concatenate([samples[: border - count], samples[border:]])
+    found, report = read(lost)
+    assert (found, report.slipped) == (message, -count)
+    inserted = np.concatenate([samples[:border], np.full(count, 5, np.int16), samples[border:]])
+    found, report = read(inserted)
+    assert (found, report.slipped) == (message, count)
+
+
+def test_samples_lost_in_the_middle_of_a_segment():
+    message, samples = made(60_000)
+    assert read(np.delete(samples, [30_000, 70_001, 70_002]))[0] == message
+
+
+def test_silence_and_other_sounds_around_it():
+    message, samples = made(3000)
+    hum = (3000 * np.sin(np.arange(50_000) / 30)).astype(np.int16)
+    assert read(np.concatenate([np.zeros(12_345, np.int16), hum, samples, hum]))[0] == message
+
+
+def test_damage_beyond_repair_says_where_and_how_much():
+    _, samples = made(40_000)
+    samples[10_000:20_000] = np.random.default_rng(0).integers(-32768, 32768, 10_000)
+    with pytest.raises(FormatError, match=r"beyond repair: .* codewords are wrong; .* damaged bytes") as error:
+        read(samples)
+    first, last = (int(text.replace(",", "")) for text in str(error.value).rpartition("samples ")[2].split(" and "))
+    assert 9_900 < first < 10_500
+    assert 19_500 < last < 20_200
+    with pytest.raises(FormatError, match="is cut short: 15,000 of 46"):
+        read(samples[:15_000])
+
+
+def test_without_parity_damage_is_noticed():
+    _, samples = made(3000, share=0)
+    samples[1000] ^= 0x4000
+    with pytest.raises(FormatError, match="is damaged, and has no parity to repair it with"):
+        read(samples)
+
+
+@given(st.binary(max_size=600), st.integers(0, 3))
+@settings(max_examples=60)
+def test_nothing_is_found_in_anything(data, channel):
+    samples = np.frombuffer(data + bytes(len(data) % 2), "<i2").astype(np.float32)
+    assert armour.search(samples) == {}
+
+
+@given(st.integers(1, 20_000), st.sampled_from([0, 12, 40]))
+@settings(max_examples=20)
+def test_the_form_in_bytes(size, checks):
+    message = np.random.default_rng(size).bytes(size)
+    data = np.frombuffer(armour.encode_bytes(message, checks), np.uint8)
+    assert len(data) == armour.encoded_bytes(size, checks)
+    label = armour.find_label(data)
+    assert armour.decode_bytes(data, label) == (message, None)
+
+
+def test_the_form_in_bytes_repairs():
+    message = np.random.default_rng(1).bytes(20_000)
+    data = np.frombuffer(armour.encode_bytes(message, 12), np.uint8).copy()
+    data[:600] = 0  # the first label with it
+    found, report = armour.decode_bytes(data, armour.find_label(data))
+    assert found == message
+    assert 0 < report.symbols <= 600
+    # Cut off at the end, as a file is that was not copied whole.
+    assert armour.decode_bytes(data[:-100], armour.find_label(data))[0] == message

@@ -1,0 +1,116 @@
+import math
+
+import numpy as np
+import pytest
+import soundfile
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stegano_tf.audio import carrier, files
+from stegano_tf.errors import AudioError
+
+
+def test_bits_by_hand():
+    # 0xB1 0x40 in groups of 3: 101 100 010 100 000(00): of the samples' low bits; the nearest such value is taken.
+    samples = np.array([0, 7, 100, -100, 8, 55], np.int32)
+    changed = carrier.embed(samples, b"\xb1\x40", 3, 16, None)
+    assert [value & 7 for value in changed[:5].tolist()] == [5, 4, 2, 4, 0]
+    assert changed.tolist() == [-3, 4, 98, -100, 8, 55] or changed[3] == -100
+    assert carrier.extract(changed, 2, 3, None).tobytes() == b"\xb1\x40"
+
+
+@given(
+    st.binary(min_size=1, max_size=300),
+    st.integers(1, 8),
+    st.sampled_from([16, 24]),
+    st.none() | st.binary(min_size=32, max_size=32),
+    st.integers(0, 2**32 - 1),
+)
+@settings(max_examples=80)
+def test_bytes_come_back_and_no_sample_moves_far(data, bits, depth, key, seed):
+    full = 1 << (depth - 1)
+    count = -(-8 * len(data) // bits) + 5
+    samples = np.random.default_rng(seed).integers(-full, full, count, dtype=np.int32)
+    samples[::7] = full - 1
+    samples[3::7] = -full
+    order = carrier.order(count, key)
+    changed = carrier.embed(samples, data, bits, depth, order)
+    assert carrier.extract(changed, len(data), bits, order).tobytes() == data
+    assert changed.min() >= -full
+    assert changed.max() < full
+    inside = (samples > -full + 256) & (samples < full - 256)
+    assert np.abs(changed - samples)[inside].max(initial=0) <= max(1, 1 << (bits - 1))
+
+
+def test_one_bit_moves_up_as_often_as_down():
+    changed = carrier.embed(np.zeros(80_000, np.int32), b"\xff" * 10_000, 1, 16, None)
+    assert set(np.unique(changed)) == {-1, 1}
+    assert abs(changed.mean()) < 0.02
+
+
+def test_signal_to_noise_ratio_by_hand():
+    # Four bits, nearest value: the errors -8 to 8 (ends half as often) have the mean square 21.5.
+    before = np.random.default_rng(0).integers(-20_000, 20_000, 400_000, dtype=np.int32)
+    after = carrier.embed(before, np.random.default_rng(1).bytes(200_000), 4, 16, None)
+    assert carrier.snr(before, after, 16) == pytest.approx(20 * math.log10(32768 / math.sqrt(21.5)), abs=0.05)
+    assert carrier.snr(before, before, 16) == math.inf
+
+
+def test_the_order_is_a_secret_of_the_passphrase():
+    key = carrier.order_key("correct horse")
+    # Computed with the cryptography package, as are the first of SHAKE-256's words and their order.
+    assert key.hex() == "5663e7aae152f42d74c35ba3f413c6d0e66f9ec6b0e48e0e1e8ca5a7cbcce6e0"
+    assert carrier.order(8, key).tolist() == [7, 2, 1, 4, 3, 6, 5, 0]
+    assert carrier.order_key("e\u0301") == carrier.order_key("\xe9")  # however a keyboard writes it
+    first, second = carrier.order(1000, key), carrier.order(1000, carrier.order_key("correct hors"))
+    assert sorted(first) == list(range(1000))
+    assert (first == second).mean() < 0.02
+    assert carrier.order(5, None) is None
+
+
+def test_the_fewest_bits_that_fit():
+    assert [carrier.choose_bits(8000, size, 44100, 1) for size in (1, 1000, 1001, 4000, 8000)] == [1, 1, 2, 4, 8]
+    assert carrier.choose_bits(8000, 10, 44100, 1, 4) == 4
+    # 8,001 bytes at 8 bits in stereo at 1 kHz: 4.0005 s.
+    with pytest.raises(AudioError, match=r"8,001 bytes at 8 bits a sample: it lasts 4\.0 s, expected at least 4\.1 s"):
+        carrier.choose_bits(8000, 8001, 1000, 2)
+    with pytest.raises(AudioError, match="at 1 bits"):
+        carrier.choose_bits(8000, 1001, 44100, 1, 1)
+    with pytest.raises(ValueError, match="9 bits"):
+        carrier.Carrier(path="a.wav", bits=9)
+
+
+def test_clipped_recordings_are_refused():
+    samples = (40_000 * np.sin(np.arange(9000) / 9)).clip(-32768, 32767).astype(np.int32)
+    with pytest.raises(
+        AudioError, match=r"is clipped: 3\d\.\d% of its samples are at full scale, expected at most 0\.1%"
+    ):
+        carrier.check_clipping(samples, 16)
+    carrier.check_clipping(samples, 24)
+    carrier.check_clipping(samples // 2, 16)
+
+
+@pytest.mark.parametrize(("name", "subtype"), [("a.wav", "PCM_16"), ("a.wav", "PCM_24"), ("a.flac", "PCM_24")])
+def test_recordings_keep_what_they_are(tmp_path, name, subtype):
+    depth = int(subtype[-2:])
+    samples = np.random.default_rng(0).integers(-(2**15), 2**15, (500, 2), dtype=np.int32) << (depth - 16) | 1
+    with soundfile.SoundFile(tmp_path / name, "w", 48_000, 2, subtype) as file:
+        file.title, file.artist, file.comment = "Title", "Artist", "Comment"
+        file.write(samples << (32 - depth))
+    recording = files.read_recording(tmp_path / name)
+    np.testing.assert_array_equal(recording.samples, samples)
+    assert (recording.depth, recording.sample_rate) == (depth, 48_000)
+    files.write_recording(tmp_path / f"b{name}", recording)
+    again = files.read_recording(tmp_path / f"b{name}")
+    np.testing.assert_array_equal(again.samples, samples)
+    assert (again.depth, again.sample_rate, again.tags) == (depth, 48_000, recording.tags)
+    assert again.tags == {"title": "Title", "artist": "Artist", "comment": "Comment"}
+
+
+def test_recordings_of_other_depths_are_refused(tmp_path):
+    soundfile.write(tmp_path / "a.wav", np.zeros(100), 44100, "FLOAT")
+    with pytest.raises(AudioError, match="is FLOAT, expected PCM of 16 or 24 bits"):
+        files.read_recording(tmp_path / "a.wav")
+    soundfile.write(tmp_path / "a.ogg", np.zeros(100), 44100)
+    with pytest.raises(AudioError, match="loses samples"):
+        files.read_recording(tmp_path / "a.ogg")

@@ -1,0 +1,191 @@
+"""The flags of issue 4 through the real command: sealing, parity, recordings, payloads."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from stegano_tf import cli, images
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch, capfd):
+    """Runs a command in this process, in a folder of its own; returns its status, output and errors."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("STEGANO_TF_PASSPHRASE", raising=False)
+    pixels = np.random.default_rng(0).integers(0, 256, (40, 50, 3), dtype=np.uint8)
+    images.write(tmp_path / "a.png", pixels)
+    (tmp_path / "p.txt").write_text("correct horse\n")
+    time = np.arange(120_000)
+    song = np.stack([9000 * np.sin(time / 37), 7000 * np.sin(time / 51)], axis=1).astype(np.int16)
+    with soundfile.SoundFile("song.wav", "w", 48_000, 2, "PCM_16") as file:
+        file.title = "A song"
+        file.write(song)
+
+    def run(*arguments):
+        status = 0
+        try:
+            cli.main(cli.parse(["stegano-tf", *map(str, arguments)]))
+        except SystemExit as exit_:
+            status = exit_.code
+        said = capfd.readouterr()
+        return status, said.out, said.err
+
+    return run
+
+
+def same(path):
+    np.testing.assert_array_equal(images.read(path), images.read("a.png"))
+
+
+def test_identity_and_recipient(run):
+    status, recipient, _ = run("keygen", "id.txt")
+    assert (status, recipient[:4]) == (0, "age1")
+    assert Path("id.txt").stat().st_mode & 0o777 == 0o600
+    status, said, _ = run("encode", "a.png", "a.wav", "--recipient", recipient.strip())
+    assert (status, said) == (0, "a.wav: WAV PCM_16, 1.5 s, holds a sealed picture of 50x40\n")
+    assert run("decode", "a.wav", "b.png", "--identity", "id.txt") == (0, "", "")
+    same("b.png")
+    status, _, error = run("decode", "a.wav", "c.png")
+    assert (status, error) == (
+        1,
+        "stegano-tf: a.wav: cannot be opened: it is sealed for recipients, expected an identity file\n",
+    )
+    assert "sealed     with age; not opened" in run("inspect", "a.wav")[1]
+    assert "picture    50x40" in run("inspect", "a.wav", "--identity", "id.txt")[1]
+
+
+def test_passphrase_from_file_and_environment(run, monkeypatch):
+    assert run("encode", "a.png", "a.wav", "--passphrase-file", "p.txt", "--bare")[0] == 0
+    monkeypatch.setenv("STEGANO_TF_PASSPHRASE", "correct horse")
+    assert run("decode", "a.wav", "b.png", "--bare") == (0, "", "")
+    same("b.png")
+    monkeypatch.setenv("STEGANO_TF_PASSPHRASE", "wrong")
+    status, _, error = run("decode", "a.wav", "c.png", "--bare")
+    assert status == 1
+    assert error == "stegano-tf: a.wav: cannot be opened: decryption failed; wrong passphrase, or damaged\n"
+
+
+def test_without_a_terminal_nobody_is_asked(run):
+    assert run("encode", "a.png", "a.wav", "--passphrase-file", "p.txt")[0] == 0
+    done = subprocess.run(
+        [sys.executable, "-m", "stegano_tf.cli", "decode", "a.wav", "b.png"],
+        capture_output=True,
+        text=True,
+        check=False,
+        start_new_session=True,
+        stdin=subprocess.DEVNULL,
+    )
+    assert done.returncode == 1
+    assert done.stderr == (
+        "stegano-tf: a.wav: no terminal to ask for the passphrase, expected --passphrase-file or "
+        "STEGANO_TF_PASSPHRASE\n"
+    )
+
+
+def test_parity_repairs_and_says_so(run):
+    status, said, _ = run("encode", "a.png", "a.flac", "--parity", "10%", "--payload", "webp")
+    assert status == 0, said
+    samples, rate = soundfile.read("a.flac", dtype="int16")
+    samples[3000:3200] = 0
+    soundfile.write("b.wav", samples, rate)
+    status, _, error = run("decode", "b.wav", "b.png")
+    assert status == 0
+    assert error.startswith("b.wav: was damaged: ")
+    assert "bytes repaired" in error
+    same("b.png")
+    report = run("inspect", "b.wav")[1]
+    assert "parity     12 of 255, " in report
+    assert "payload    webp" in report
+
+
+def test_sealed_with_parity_in_a_recording_and_damaged(run):
+    options = ["--passphrase-file", "p.txt"]
+    status, said, error = run(
+        "encode", "a.png", "a.wav", "--carrier", "song.wav", "--bits", "6", "--parity", "20", *options
+    )
+    assert status == 0, error
+    assert "in 6 bits a sample" in said
+    samples, rate = soundfile.read("a.wav", dtype="int16")
+    assert (rate, samples.shape) == (48_000, (120_000, 2))
+    with soundfile.SoundFile("a.wav") as file:
+        assert file.title == "A song"
+    samples[50_000:53_600] = 0  # 3 % of it
+    soundfile.write("b.wav", samples, rate)
+    status, _, error = run("decode", "b.wav", "b.png", *options)
+    assert status == 0, error
+    same("b.png")
+
+
+def test_payloads_in_and_out(run):
+    recipient = run("keygen", "id.txt")[1].strip()
+    assert run("encode", "a.png", "a.wav", "--recipient", recipient)[0] == 0
+    assert run("decode", "a.wav", "--payload-out", "a.age")[0] == 0
+    status, said, _ = run("encode", "--payload-in", "a.age", "b.wav", "--parity", "5%")
+    assert (status, said) == (0, "b.wav: WAV PCM_16, 1.7 s, holds a sealed message\n")
+    assert run("decode", "b.wav", "b.png", "--identity", "id.txt")[0] == 0
+    same("b.png")
+    status, _, error = run("encode", "--payload-in", "a.png", "c.wav")
+    assert status == 1
+    assert error.startswith("stegano-tf: a.png: the payload starts with b'\\x89PNG")
+
+
+def test_capacity(run):
+    status, said, _ = run("inspect", "--capacity", "song.wav", "a.png")
+    assert status == 0
+    # 40 rows of 152 bytes and 54 of header, and 72 of frame.
+    assert said.startswith("a.png: 6,206 bytes as bmp, ")
+    assert "song.wav: 240,000 samples of 16 bits" in said
+    assert "1 bits a sample: 30,000 bytes, fits bmp, png, webp" in said
+
+
+def test_a_short_carrier_says_how_long_it_must_be(run):
+    soundfile.write("short.wav", np.zeros(1000, np.int16), 44100)
+    status, _, error = run("encode", "a.png", "a.wav", "--carrier", "short.wav")
+    assert status == 1
+    assert (
+        "short.wav: is too short to carry 6,206 bytes at 8 bits a sample: it lasts 0.0 s, expected at least 0.2 s"
+        in error
+    )
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--depth", "4"],
+        ["--bits", "2"],
+        ["--bare"],
+        ["--parity", "90%"],
+        ["--parity", "ten"],
+        ["--parity", "10%", "--depth", "4", "--carrier", "song.wav"],
+        ["--bare", "--parity", "5%", "--passphrase-file", "p.txt"],
+        ["--raw-bmp", "--parity", "5%"],
+        ["--recipient", "age1x", "--passphrase-file", "p.txt"],
+        ["--payload", "jpeg"],
+        ["--passphrase-file", ""],
+        ["--payload-in", "a.png"],
+    ],
+)
+def test_options_that_make_no_sense_are_wrong_usage(run, options):
+    status, _, error = run("encode", "a.png", "a.wav", *options)
+    assert status == 2
+    assert "Traceback" not in error
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--recipient", "age1x"], "recipient 'age1x' is mistyped, expected age1"),
+        (["--passphrase-file", "none.txt"], "none.txt: cannot be read: No such file"),
+        (["--carrier", "none.wav"], "none.wav"),
+        (["--carrier", "a.png"], "a.png: is not a sound file"),
+    ],
+)
+def test_bad_input_is_one_line(run, options, message):
+    status, _, error = run("encode", "a.png", "a.wav", *options)
+    assert status == 1
+    assert message in error
+    assert error.count("\n") == 1

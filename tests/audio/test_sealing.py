@@ -1,0 +1,386 @@
+"""Sealing, and the real `age` command both ways; without the command those tests are skipped."""
+
+import dataclasses
+import io
+import os
+import pty
+import re
+import select
+import shutil
+import subprocess
+import sys
+import time
+import zlib
+
+import numpy as np
+import pyrage
+import pytest
+from PIL import Image
+
+from stegano_tf.audio import armour, carrier, codec, pcm, sealing
+from stegano_tf.errors import FormatError, OutputError
+
+PASSPHRASE = "correct horse battery staple"
+needs_age = pytest.mark.skipif(
+    shutil.which("age") is None, reason="the age command is not installed (apt-get install age)"
+)
+
+
+@pytest.fixture(scope="module")
+def identity(tmp_path_factory):
+    path = tmp_path_factory.mktemp("keys") / "identity.txt"
+    return path, sealing.keygen(path)
+
+
+@pytest.fixture(scope="module")
+def sealed():
+    """Deriving a key takes a second, so one age file serves many tests."""
+    return sealing.seal(b"secret", sealing.Lock(passphrase=PASSPHRASE))
+
+
+# --- Keys ------------------------------------------------------------------------------------------------------------
+
+
+def test_keygen_writes_for_its_owner_only(identity, tmp_path):
+    path, recipient = identity
+    assert path.stat().st_mode & 0o777 == 0o600
+    comment, secret = path.read_text().splitlines()
+    assert comment == f"# public key: {recipient}"
+    assert secret.startswith("AGE-SECRET-KEY-1")
+    assert str(pyrage.x25519.Identity.from_str(secret).to_public()) == recipient
+    with pytest.raises(OutputError, match="exists already"):
+        sealing.keygen(path)
+
+
+def test_an_identity_that_others_can_read_is_warned_of(identity, tmp_path):
+    copy = tmp_path / "copy.txt"
+    copy.write_bytes(identity[0].read_bytes())
+    copy.chmod(0o644)
+    with pytest.warns(sealing.SealingWarning, match=r"copy\.txt: mode 0644 lets others read .* expected 0600"):
+        assert len(sealing.read_identities(copy)) == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "holds no identity"),
+        (b"# only a comment\n", "holds no identity"),
+        (b"AGE-SECRET-KEY-1QQQQ\n", "is no identity file"),
+        (b"\xff\xfe\0", "is no identity file"),
+        (b"age1xyz\n", "is no identity file"),
+        (b"-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\n", "is no identity file"),
+    ],
+)
+def test_wrong_identity_files(tmp_path, content, message):
+    path = tmp_path / "id.txt"
+    path.write_bytes(content)
+    path.chmod(0o600)
+    with pytest.raises(sealing.SealingError, match=rf"id\.txt: {message}"):
+        sealing.read_identities(path)
+
+
+def test_mistyped_recipients(identity):
+    recipient = identity[1]
+    for wrong in (recipient[:-1], recipient[:20] + "b" + recipient[21:], "age1", "", "ssh-ed25519 AAAA", "ssh-rsa x"):
+        with pytest.raises(
+            sealing.SealingError, match=f"recipient '{re.escape(wrong[:60])}.* is mistyped, expected age1"
+        ):
+            sealing.Lock(recipients=[wrong])
+    secret = identity[0].read_text().splitlines()[1]
+    with pytest.raises(sealing.SealingError, match="SECRET key") as error:
+        sealing.Lock(recipients=[secret])
+    assert secret[16:] not in str(error.value)
+
+
+def test_locks_that_make_no_sense(identity):
+    for options in ({}, {"passphrase": "a", "recipients": [identity[1]]}):
+        with pytest.raises(sealing.SealingError, match="either a passphrase or recipients"):
+            sealing.Lock(**options)
+    with pytest.raises(sealing.SealingError, match="passphrase is empty"):
+        sealing.Lock(passphrase="")
+    assert "hunter2" not in repr(sealing.Lock(passphrase="hunter2")) + repr(sealing.Key(passphrase="hunter2"))
+
+
+def test_passphrase_files(tmp_path):
+    path = tmp_path / "p.txt"
+    path.write_bytes("pass phräse \r\nsecond line\n".encode())
+    assert sealing.read_passphrase(path) == "pass phräse "
+    for content, message in ((b"\n", "first line is empty"), (b"", "first line is empty"), (b"\xff\n", "is no text")):
+        path.write_bytes(content)
+        with pytest.raises(sealing.SealingError, match=message):
+            sealing.read_passphrase(path)
+    with pytest.raises(sealing.SealingError, match="cannot be read"):
+        sealing.read_passphrase(tmp_path)
+
+
+# --- Sealing and opening ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [0, 1, 65_535, 65_536, 65_537])
+def test_padding_hides_the_size(identity, size):
+    path, recipient = identity
+    file = sealing.seal(b"x" * size, sealing.Lock(recipients=[recipient]))
+    opened = sealing.open_(file, sealing.Key(identities=[path]))
+    assert opened == (b"x" * size).ljust(-(-size // 65_536) * 65_536, b"\0")
+
+
+def test_each_of_several_recipients_can_open(identity, tmp_path):
+    other = sealing.keygen(tmp_path / "other.txt")
+    file = sealing.seal(b"for both", sealing.Lock(recipients=[identity[1], other]))
+    for path in (identity[0], tmp_path / "other.txt"):
+        assert sealing.open_(file, sealing.Key(identities=[path])).startswith(b"for both\0")
+
+
+@pytest.mark.parametrize("kind", ["ed25519", "rsa"])
+def test_ssh_keys(tmp_path, kind):
+    if shutil.which("ssh-keygen") is None:
+        pytest.skip("ssh-keygen is not installed (apt-get install openssh-client)")
+    subprocess.run(["ssh-keygen", "-q", "-t", kind, "-N", "", "-f", tmp_path / "key"], check=True)
+    file = sealing.seal(b"over ssh", sealing.Lock(recipients=[(tmp_path / "key.pub").read_text()]))
+    assert sealing.open_(file, sealing.Key(identities=[tmp_path / "key"])).startswith(b"over ssh")
+
+
+def test_what_cannot_be_opened_says_why(sealed, identity, tmp_path):
+    path, recipient = identity
+    passphrase = sealing.Key(passphrase=PASSPHRASE)
+    assert sealing.open_(sealed, passphrase).startswith(b"secret\0")
+    assert len(sealed) in (sealing.sealed_bytes(6), sealing.sealed_bytes(6) - 1)
+    sealing.keygen(tmp_path / "other.txt")
+    for_one = sealing.seal(b"secret", sealing.Lock(recipients=[recipient]))
+    flipped = bytearray(for_one)
+    flipped[-1000] ^= 1
+    for data, key, message in (
+        (sealed, sealing.Key(passphrase="wrong"), "decryption failed; wrong passphrase, or damaged"),
+        (sealed, sealing.Key(), "sealed with a passphrase, and none is given"),
+        (sealed, sealing.Key(identities=[path]), "sealed with a passphrase, and none is given"),
+        (for_one, passphrase, "sealed for recipients, expected an identity file"),
+        (for_one, sealing.Key(identities=[tmp_path / "other.txt"]), "no matching keys found; wrong identity"),
+        (bytes(flipped), sealing.Key(identities=[path]), "decryption error; wrong identity, or damaged"),
+        (for_one[:-1], sealing.Key(identities=[path]), "wrong identity, or damaged"),
+        (for_one[:100], sealing.Key(identities=[path]), "wrong identity, or damaged"),
+    ):
+        with pytest.raises(sealing.SealingError, match=f"cannot be opened: .*{message}") as error:
+            sealing.open_(data, key)
+        assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("factor", [b"23", b"31", b"64", b"99"])
+def test_absurd_work_factors_are_refused_at_once(sealed, factor):
+    absurd = re.sub(rb"(-> scrypt \S+) \d+", rb"\1 " + factor, sealed, count=1)
+    start = time.perf_counter()
+    with pytest.raises(sealing.SealingError, match=rf"work factor is 2\^{factor.decode()}, expected at most 2\^22"):
+        sealing.open_(absurd, sealing.Key(passphrase=PASSPHRASE))
+    assert time.perf_counter() - start < 0.5
+
+
+def test_the_passphrase_is_asked_for_only_if_needed(identity):
+    def ask():
+        raise AssertionError
+
+    file = sealing.seal(b"a", sealing.Lock(recipients=[identity[1]]))
+    assert sealing.open_(file, sealing.Key(passphrase=ask, identities=[identity[0]]))
+
+
+# --- Noise -----------------------------------------------------------------------------------------------------------
+
+
+def test_noise_is_the_age_file_without_its_text(sealed):
+    noise = sealing.to_noise(sealed)
+    assert sealing.from_noise(noise) == sealed
+    header = sealed.index(b"\n", sealed.index(b"\n--- ") + 1) + 1
+    assert len(noise) == 81 + len(sealed) - header
+    with pytest.raises(sealing.SealingError, match="100 bytes, expected at least 113"):
+        sealing.from_noise(noise[:100])
+
+
+def test_noise_takes_a_passphrase(identity):
+    with pytest.raises(sealing.SealingError, match="bare form needs an age file with one passphrase"):
+        sealing.to_noise(sealing.seal(b"a", sealing.Lock(recipients=[identity[1]])))
+
+
+def test_the_bare_form_looks_like_noise(tmp_path):
+    image = np.full((300, 400, 3), 200, np.uint8)  # as far from noise as a picture can be
+    lock, key = sealing.Lock(passphrase=PASSPHRASE), sealing.Key(passphrase=PASSPHRASE, bare=True)
+    info = codec.encode(image, tmp_path / "a.wav", lock=lock, bare=True)
+    assert (info.form, info.sealed) == (codec.BARE, True)
+    with codec.files.Reader(tmp_path / "a.wav") as reader:
+        data = pcm.decode(reader.channel(0, reader.frames))
+    counts = np.bincount(data, minlength=256)
+    expected = len(data) / 256
+    chi_square = ((counts - expected) ** 2 / expected).sum()
+    assert 150 < chi_square < 380  # 255 degrees of freedom: 99.99 % of all noise
+    centred = data - data.mean()
+    assert abs((centred[1:] * centred[:-1]).mean() / centred.var()) < 4 / len(data) ** 0.5
+    assert len(zlib.compress(data.tobytes(), 9)) > len(data)
+    np.testing.assert_array_equal(codec.decode(tmp_path / "a.wav", key=key).image, image)
+    with pytest.raises(FormatError, match="holds no message"):
+        codec.inspect(tmp_path / "a.wav")
+    with pytest.raises(sealing.SealingError, match=r"a\.wav: cannot be opened: decryption failed; wrong passphrase"):
+        codec.decode(tmp_path / "a.wav", key=dataclasses.replace(key, passphrase="wrong"))
+
+
+# --- Whole sounds ----------------------------------------------------------------------------------------------------
+
+
+def test_the_frame_outside_tells_nothing(tmp_path, identity):
+    lock = sealing.Lock(recipients=[identity[1]])
+    for size in ((3, 4), (100, 200)):
+        image = np.zeros((*size, 3), np.uint8)
+        codec.encode(image, tmp_path / "a.wav", lock=lock, secret_size=(77, 88), network=b"network!", force=True)
+        info = codec.inspect(tmp_path / "a.wav", verify=True)
+        assert (info.sealed, info.payload, info.image_size, info.secret_size, info.network) == (True, *[None] * 4)
+        assert info.payload_bytes - 65_536 < 700
+        opened = codec.inspect(tmp_path / "a.wav", key=sealing.Key(identities=[identity[0]]))
+        assert (opened.image_size, opened.secret_size, opened.network) == (size, (77, 88), b"network!")
+
+
+@pytest.mark.parametrize("payload", codec.PAYLOADS)
+@pytest.mark.parametrize("armoured", [False, True])
+@pytest.mark.parametrize("carried", [False, True])
+@pytest.mark.parametrize("locked", [False, True])
+def test_everything_goes_with_everything(tmp_path, image, identity, payload, armoured, carried, locked):  # noqa: PLR0917
+    path = tmp_path / "a.wav"
+    song = 9000 * np.sin(np.arange(400_000) / 37)
+    codec.files.write(tmp_path / "song.wav", [song.astype(np.int16)], len(song))
+    written = codec.encode(
+        image,
+        path,
+        secret_size=(30, 20),
+        network=b"network!",
+        payload=payload,
+        lock=sealing.Lock(recipients=[identity[1]]) if locked else None,
+        armour=armour.Armour() if armoured else None,
+        carrier=carrier.Carrier(path=tmp_path / "song.wav") if carried else None,
+    )
+    decoded = codec.decode(path, key=sealing.Key(identities=[identity[0]]))
+    np.testing.assert_array_equal(decoded.image, image)
+    assert dataclasses.replace(written, snr=None) == decoded.info
+    assert (decoded.info.secret_size, decoded.info.network) == ((30, 20), b"network!")
+    assert (decoded.info.payload, decoded.info.sealed, decoded.info.parity) == (
+        payload,
+        locked,
+        12 if armoured else None,
+    )
+    if locked:
+        with pytest.raises(sealing.SealingError, match=r"a\.wav: cannot be opened: it is sealed for recipients"):
+            codec.decode(path)
+
+
+def test_a_carrier_keeps_a_passphrases_order(tmp_path, image):
+    random = np.random.default_rng(0)
+    song = (9000 * np.sin(np.arange(300_000) / 37) + random.normal(0, 100, 300_000)).astype(np.int16)
+    codec.files.write(tmp_path / "song.wav", [song], len(song))
+    codec.encode(
+        image,
+        tmp_path / "a.wav",
+        lock=sealing.Lock(passphrase=PASSPHRASE),
+        carrier=carrier.Carrier(path=tmp_path / "song.wav"),
+    )
+    with pytest.raises(FormatError, match="holds no message"):
+        codec.decode(tmp_path / "a.wav")
+    with pytest.raises(FormatError, match="holds no message"):
+        codec.decode(tmp_path / "a.wav", key=sealing.Key(passphrase="wrong"))
+    decoded = codec.decode(tmp_path / "a.wav", key=sealing.Key(passphrase=PASSPHRASE))
+    np.testing.assert_array_equal(decoded.image, image)
+
+
+def test_options_that_exclude_each_other(tmp_path, image, sealed):
+    lock, marks = sealing.Lock(passphrase=PASSPHRASE), armour.Armour()
+    for options, message in (
+        ({"raw_bmp": True, "payload": "png"}, "neither sealed, armoured nor carried"),
+        ({"raw_bmp": True, "armour": marks}, "neither sealed, armoured nor carried"),
+        ({"payload": "gif"}, "expected one of bmp, png, webp"),
+        ({"bare": True, "armour": marks}, "must be sealed"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            codec.encode(image, tmp_path / "a.wav", **options)
+    with pytest.raises(ValueError, match="neither marks nor a carrier"):
+        codec.encode_payload(sealed, tmp_path / "a.wav", bare=True, armour=marks)
+    with pytest.raises(FormatError, match="starts with b'GIF89a', expected an age file"):
+        codec.encode_payload(b"GIF89a", tmp_path / "a.wav")
+    assert lock.passphrase
+    assert not list(tmp_path.iterdir())
+
+
+# --- The age command -------------------------------------------------------------------------------------------------
+
+
+def type_passphrase(command, times):
+    """Runs a command on a terminal of its own and types the passphrase as often as it asks."""
+    process, terminal = pty.fork()
+    if process == 0:
+        os.execvp(command[0], [str(argument) for argument in command])
+    said, asked = b"", 0
+    while True:
+        ready, _, _ = select.select([terminal], [], [], 60)
+        try:
+            part = os.read(terminal, 1024) if ready else b""
+        except OSError:  # the other end is closed
+            part = b""
+        if not part:
+            break
+        said += part
+        if said.lower().count(b"passphrase") > asked < times and said.rstrip().endswith(b":"):
+            asked += 1
+            time.sleep(0.2)  # age flushes what was typed before it turned the echo off
+            os.write(terminal, PASSPHRASE.encode() + b"\n")
+    status = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+    os.close(terminal)
+    assert PASSPHRASE.encode() not in said
+    return status, said
+
+
+@needs_age
+def test_age_opens_what_is_sealed_for_a_recipient(tmp_path, image, identity):
+    codec.encode(image, tmp_path / "a.wav", lock=sealing.Lock(recipients=[identity[1]]), armour=armour.Armour())
+    (tmp_path / "message.age").write_bytes(codec.read_payload(tmp_path / "a.wav"))
+    opened = subprocess.run(
+        ["age", "-d", "-i", identity[0], tmp_path / "message.age"], capture_output=True, check=True
+    ).stdout
+    codec.files.write(tmp_path / "b.wav", [pcm.encode(opened)], len(opened))
+    np.testing.assert_array_equal(codec.decode(tmp_path / "b.wav").image, image)
+
+
+@needs_age
+def test_age_opens_what_is_sealed_with_a_passphrase(tmp_path, image):
+    codec.encode(image, tmp_path / "a.wav", lock=sealing.Lock(passphrase=PASSPHRASE))
+    (tmp_path / "message.age").write_bytes(codec.read_payload(tmp_path / "a.wav"))
+    status, said = type_passphrase(["age", "-d", "-o", tmp_path / "opened", tmp_path / "message.age"], 1)
+    assert status == 0, said
+    assert (tmp_path / "opened").read_bytes().startswith(b"\x89STGTF\r\n")
+
+
+@needs_age
+@pytest.mark.parametrize("options", [[], ["-a"]])
+@pytest.mark.parametrize("suffix", ["PNG", "BMP", "WEBP"])
+def test_a_picture_that_age_sealed_goes_in(tmp_path, image, identity, options, suffix):
+    picture = io.BytesIO()
+    Image.fromarray(image).save(picture, suffix, **({"lossless": True, "exact": True} if suffix == "WEBP" else {}))
+    age = subprocess.run(
+        ["age", *options, "-r", identity[1]], input=picture.getvalue(), capture_output=True, check=True
+    ).stdout
+    info = codec.encode_payload(age, tmp_path / "a.wav", armour=armour.Armour())
+    assert (info.sealed, info.image_size) == (True, None)
+    decoded = codec.decode(tmp_path / "a.wav", key=sealing.Key(identities=[identity[0]]))
+    np.testing.assert_array_equal(decoded.image, image)
+    assert decoded.info.payload == suffix.lower()
+
+
+@needs_age
+def test_a_picture_that_age_sealed_with_a_passphrase_goes_in_even_bare(tmp_path, image):
+    Image.fromarray(image).save(tmp_path / "a.png")
+    status, said = type_passphrase(["age", "-p", "-o", tmp_path / "a.age", tmp_path / "a.png"], 2)
+    assert status == 0, said
+    codec.encode_payload((tmp_path / "a.age").read_bytes(), tmp_path / "a.wav", bare=True)
+    decoded = codec.decode(tmp_path / "a.wav", key=sealing.Key(passphrase=PASSPHRASE, bare=True))
+    np.testing.assert_array_equal(decoded.image, image)
+
+
+def test_the_command_asks_twice_without_showing(tmp_path, image):
+    Image.fromarray(image).save(tmp_path / "a.png")
+    command = [sys.executable, "-m", "stegano_tf.cli"]
+    status, said = type_passphrase([*command, "encode", tmp_path / "a.png", tmp_path / "a.wav", "--ask-passphrase"], 2)
+    assert status == 0, said
+    status, said = type_passphrase([*command, "decode", tmp_path / "a.wav", tmp_path / "b.png"], 1)
+    assert status == 0, said
+    np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "b.png")), image)
