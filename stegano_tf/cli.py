@@ -492,8 +492,9 @@ def _presets(args) -> None:
     from stegano_tf import savedmodels
 
     table = rich.table.Table()
-    for heading in ("preset", "parameters", "weights", "cover", "secret", "speed", "for"):
+    for heading in ("preset", "parameters", "weights", "cover", "secret"):
         table.add_column(heading, justify="right" if heading in ("parameters", "cover", "secret") else "left")
+    notes = []
     for preset in presets.PRESETS.values():
         card = savedmodels.card_file(preset.name)
         figures = json.loads(card.read_text()) if card.is_file() else None
@@ -502,10 +503,10 @@ def _presets(args) -> None:
             f"{preset.parameters:,}",
             "installed" if savedmodels.weights_file(preset.name).is_file() else "to be trained",
             *((f"{figures['cover_psnr']:.1f} dB", f"{figures['secret_psnr']:.1f} dB") if figures else ("", "")),
-            figures["speed"] if figures else "",
-            preset.description,
         )
+        notes.append(f"{preset.name}: {preset.description}" + (f"; {figures['speed']}" if figures else ""))
     rich.console.Console().print(table)
+    print("\n".join(notes))
 
 
 def _demo(args) -> None:

@@ -166,12 +166,17 @@ def _encode(message, checks: int, depth: int) -> tuple[Label, np.ndarray]:
     return Label(0, len(data), zlib.crc32(data), checks, depth), parity.encode(data, checks)
 
 
-def _segments(label: Label, symbols: np.ndarray) -> Iterator[np.ndarray]:
-    highest = _HIGHEST[label.depth]
+def _marks(label: Label) -> np.ndarray:
+    """Returns the marks of all segments and the closing one as they are written, int16[segments + 1, MARK]."""
     marks = np.empty((label.segments + 1, MARK), np.int16)
-    marks[:, : len(SYNC)] = SYNC * np.int16(highest)
-    levels = np.rint(_LEVELS * highest).astype(np.int16)
+    marks[:, : len(SYNC)] = SYNC * np.int16(_HIGHEST[label.depth])
+    levels = np.rint(_LEVELS * _HIGHEST[label.depth]).astype(np.int16)
     marks[:, len(SYNC) :] = levels[_nibbles(label.all())].reshape(len(marks), -1)
+    return marks
+
+
+def _segments(label: Label, symbols: np.ndarray) -> Iterator[np.ndarray]:
+    marks = _marks(label)
     samples = pcm.encode(symbols) if label.depth == 8 else _encode_nibbles(symbols)
     whole = len(samples) // BODY
     for start in range(0, whole, pcm.BLOCK // SEGMENT):
@@ -324,8 +329,7 @@ def decode(samples: np.ndarray, marks: dict[int, Label]) -> tuple[bytes, Damage 
     if 2 * len(samples) < label.body_samples:
         raise FormatError(f"is cut short: {len(samples):,} of {label.samples:,} samples are there")
     starts, slipped = _places(marks, label)
-    height, offset = map(float, np.median([_fit(samples[place : place + len(SYNC)]) for place in marks], axis=0))
-    gain = height / _HIGHEST[label.depth]
+    gain, offset = _calibrate(samples, marks)
     # Where samples were lost or inserted between two marks, most likely at a border, is for the check symbols to say.
     readings = []
     for share in (1, 0, 0.5) if (np.diff(starts) != np.diff(_expected(label))).any() else (1,):
@@ -338,23 +342,37 @@ def decode(samples: np.ndarray, marks: dict[int, Label]) -> tuple[bytes, Damage 
     return _finish(label, symbols, doubtful, found)
 
 
+def _calibrate(samples: np.ndarray, marks: dict[int, Label]) -> tuple[float, float]:
+    """Returns the gain and the offset of the marks that were found, all samples of which are known."""
+    label = next(iter(marks.values()))
+    written = _marks(label)[[mark.segment for mark in marks.values()]].astype(np.float64)
+    found = np.stack([samples[place : place + MARK] for place in marks]).astype(np.float64)
+    height, offset = np.median([_fit(mark[: len(SYNC)]) for mark in found], axis=0)
+    off = np.abs(found - offset - height / _HIGHEST[label.depth] * written)
+    fair = off <= 4 * np.median(off) + 1  # single clicks are not
+    return _line(written[fair], found[fair])
+
+
+def _line(levels: np.ndarray, values: np.ndarray) -> tuple[float, float]:
+    """Returns slope and offset of the straight line of least squares through values over levels."""
+    mean = levels.mean(dtype=np.float64)
+    slope = np.mean((levels - mean) * values, dtype=np.float64) / levels.var(dtype=np.float64)
+    return float(slope), float(values.mean(dtype=np.float64) - slope * mean)
+
+
 def _read_levels(
     body: np.ndarray, missing: np.ndarray, label: Label, gain: float, offset: float
 ) -> tuple[np.ndarray, np.ndarray, float, float]:
     """Returns the symbols in the samples of all bodies, which of them are doubtful, and refined gain and offset."""
     values = (body - offset) / gain
     levels, residual = _quantise(values, label.depth)
-    # The marks' own noise is averaged out over all samples: at a depth of 8 the levels are 1/256 of the scale apart.
+    # Averaged over all samples, the noise there is vanishes; noise that fills the levels hides them and tells nothing.
     for _ in range(3):
         fair = ~_outliers(residual, _STEP[label.depth]) & ~missing
-        level, value = (values - residual)[fair], values[fair]
-        spread = level.var(dtype=np.float64) if len(level) else 0
-        if spread == 0:
+        if not fair.any() or np.ptp(levels[fair]) == 0 or np.std(residual[fair]) > _STEP[label.depth] / 5:
             break
-        # The straight line of least squares through value over level.
-        slope = float(np.mean((level - level.mean()) * value, dtype=np.float64) / spread)
-        offset += gain * float(value.mean(dtype=np.float64) - slope * level.mean(dtype=np.float64))
-        gain *= slope
+        slope, shift = _line((values - residual)[fair], values[fair])
+        offset, gain = offset + gain * shift, gain * slope
         values = (body - offset) / gain
         levels, residual = _quantise(values, label.depth)
     doubtful = missing | _outliers(residual, _STEP[label.depth])
