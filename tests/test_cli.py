@@ -213,7 +213,13 @@ def test_force_overwrites_and_warnings_take_one_line(folder, tmp_path):
 def test_a_stopped_run_leaves_nothing(tmp_path, number, status):
     random = np.random.default_rng(0).integers(0, 256, (4000, 6000, 3), dtype=np.uint8)
     Image.fromarray(random).save(tmp_path / "large.bmp")
-    process = subprocess.Popen([*COMMAND, "encode", "large.bmp", "a.flac"], cwd=tmp_path, stderr=subprocess.PIPE)
+    process = subprocess.Popen(
+        [*COMMAND, "encode", "large.bmp", "a.flac"],
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        # Tests that run in the background of a shell have inherited that Ctrl-C is ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
+    )
     deadline = time.monotonic() + 60
     while not list(tmp_path.glob(".*.partial")):  # FLAC of noise takes a second or more from here
         assert time.monotonic() < deadline

@@ -20,7 +20,7 @@ ALLOWED = {
     "figures": {"errors", "images", "metrics"},
     "audio": {"errors", "outputs", "images"},
     "networks": {"errors", "presets", "savedmodels"},
-    "training": {"errors", "presets", "images", "figures", "networks", "outputs"},
+    "training": {"errors", "presets", "images", "figures", "networks", "outputs", "datasets"},
     "runtime": {"errors", "presets", "images", "networks", "savedmodels"},
 }
 

@@ -15,6 +15,8 @@ from stegano_tf.training import callbacks, pairs
 from stegano_tf.training.model import SteganoModel
 from stegano_tf.training.optimizer import ClippedAdam
 
+_OPTIONS_FILE = "options.json"
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Options:
@@ -72,6 +74,7 @@ def train(options: Options) -> Path:
     for name, side in (("crop", chosen.crop), ("validation_size", options.validation_size)):
         if side % multiple:
             raise DataError(f"{name} is {side}, expected a multiple of {multiple} for preset {preset.name}")
+    run_dir = _new_run_dir(options)
     pictures, validation_pictures = _split(options)
 
     keras.utils.set_random_seed(options.seed)
@@ -84,7 +87,7 @@ def train(options: Options) -> Path:
         skip_bad_images=options.skip_bad_images,
     )
     validation = pairs.validation_pairs(validation_pictures, batch_size=4, size=options.validation_size)
-    run_dir = _make_run_dir(options)
+    _record(options, run_dir)
     networks = build.build(preset)
     if options.weights:
         build.load_weights(networks, options.weights)
@@ -150,17 +153,20 @@ def _open(options: Options, folder: str | None, split: str | None) -> list:
     return list(source.as_numpy_iterator())
 
 
-def _make_run_dir(options: Options) -> Path:
+def _new_run_dir(options: Options) -> Path:
     run_dir = Path(options.run_dir or f"runs/{options.preset}-{datetime.datetime.now():%Y%m%d-%H%M%S}")
-    record = run_dir / "options.json"
-    if record.exists():
+    if (run_dir / _OPTIONS_FILE).exists():
         raise OutputError(f"{run_dir}: holds a run already, expected a new folder")
+    return run_dir
+
+
+def _record(options: Options, run_dir: Path) -> None:
+    """Makes the run folder, once the data has proved usable."""
     try:
         run_dir.mkdir(parents=True, exist_ok=True)
-        record.write_text(json.dumps(dataclasses.asdict(options), indent=1) + "\n")
+        (run_dir / _OPTIONS_FILE).write_text(json.dumps(dataclasses.asdict(options), indent=1) + "\n")
     except OSError as error:
         raise OutputError(f"{run_dir}: cannot be written: {error.strerror}") from error
-    return run_dir
 
 
 def _optimizer(training: presets.Training, ema: float | None) -> keras.optimizers.Optimizer:
