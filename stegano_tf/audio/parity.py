@@ -207,7 +207,7 @@ def check_symbols(data: np.ndarray, checks: int) -> np.ndarray:
 
 
 def _wrong_words(symbols: np.ndarray, doubts: np.ndarray, kept: int, checks: int) -> np.ndarray:
-    """Returns which codewords, bool[words, blocks], are no codewords or mostly doubtful; clears the doubts of the rest."""
+    """Returns which, bool[words, blocks], are no codewords or mostly doubtful; clears the doubts of the others."""
     wrong = (check_symbols(symbols[:kept], checks) != symbols[kept:]).any(axis=0)
     wrong |= 2 * np.count_nonzero(doubts, axis=0) > len(doubts)  # zeros in place of what is missing are a codeword, too
     doubts &= wrong
