@@ -1,21 +1,23 @@
 """Inference: a preset's networks, loaded once, applied to uint8 pictures of any size."""
 
 import functools
-import hashlib
 import os
-from pathlib import Path
 
 import numpy as np
 
-from stegano_tf import images, presets, savedmodels
-from stegano_tf.errors import ImageError, PresetError
+from stegano_tf import images, presets
+from stegano_tf.errors import ImageError
+from stegano_tf.runtime.backends import Backend, KerasBackend
+from stegano_tf.runtime.identity import installed_presets, network_id, preset_of
+
+__all__ = ["MIN_SIDE", "Runtime", "check_side", "installed_presets", "load", "network_id", "preset_of"]
 
 MIN_SIDE = 16
 """Pictures with a shorter side than this are refused: nothing worth seeing fits in them."""
 
 
 class Runtime:
-    """The two networks of a preset, run by Keras on whole pictures.
+    """The two networks of a preset, run on whole pictures.
 
     Attributes:
       preset: what was loaded.
@@ -28,11 +30,9 @@ class Runtime:
         Raises:
           PresetError: there is no such preset, or no such weights, or they do not fit each other.
         """
-        from stegano_tf.networks import build  # noqa: PLC0415  (Keras takes seconds to import)
-
         self.preset = presets.get(preset)
-        self._networks = build.load(preset, weights)
-        self.network = network_id(weights or savedmodels.weights_file(preset))
+        self._backend: Backend = KerasBackend(self.preset, weights)
+        self.network = self._backend.network
 
     def hide(self, cover: np.ndarray, secret: np.ndarray) -> np.ndarray:
         """Returns the stego image: the cover, with the secret inside.
@@ -52,7 +52,7 @@ class Runtime:
         height, width = self._region(cover)
         secret = images.resize(secret, (height, width))
         stego = cover.copy()
-        stego[:height, :width] = self._run(self._networks.hide, cover[:height, :width], secret)
+        stego[:height, :width] = self._backend.hide(cover[None, :height, :width], secret[None])[0]
         return stego
 
     def reveal(self, stego: np.ndarray, size: tuple[int, int] | None = None) -> np.ndarray:
@@ -70,7 +70,7 @@ class Runtime:
         """
         check_side(stego, "the stego image")
         height, width = self._region(stego)
-        secret = self._run(self._networks.reveal, stego[:height, :width])
+        secret = self._backend.reveal(stego[None, :height, :width])[0]
         return images.resize(secret, size or stego.shape[:2])
 
     def _region(self, image: np.ndarray) -> tuple[int, int]:
@@ -82,15 +82,6 @@ class Runtime:
         """
         _, multiple = self.preset.networks.multiples
         return tuple(side - side % multiple for side in image.shape[:2])
-
-    def _run(self, network, *pictures: np.ndarray) -> np.ndarray:
-        height, width, _ = pictures[0].shape
-        multiple, _ = self.preset.networks.multiples
-        # A hide network may need more than whole blocks: its outermost levels see a mirrored border.
-        border = ((0, -height % multiple), (0, -width % multiple), (0, 0))
-        padded = [np.pad(picture, border, mode="symmetric")[None].astype(np.float32) / 255 for picture in pictures]
-        result = np.asarray(network(padded[0] if len(padded) == 1 else padded, training=False))[0, :height, :width]
-        return np.rint(np.clip(result, 0.0, 1.0) * 255.0).astype(np.uint8)
 
 
 @functools.lru_cache(maxsize=4)
@@ -105,27 +96,3 @@ def check_side(image: np.ndarray, name: str) -> None:
     height, width, _ = image.shape
     if min(height, width) < MIN_SIDE:
         raise ImageError(f"{name} has {width}x{height} pixels, expected at least {MIN_SIDE}x{MIN_SIDE}")
-
-
-def network_id(weights: str | os.PathLike) -> bytes:
-    """Returns the 8 bytes that name a weights file: the first of its SHA-256."""
-    return hashlib.sha256(Path(weights).read_bytes()).digest()[:8]
-
-
-def preset_of(network: bytes) -> str:
-    """Returns the preset whose installed weights are called `network`.
-
-    Raises:
-      PresetError: none is; the message lists those that are installed.
-    """
-    installed = {name: network_id(savedmodels.weights_file(name)) for name in installed_presets()}
-    for name, known in installed.items():
-        if known == network:
-            return name
-    known = ", ".join(f"{name} {identity.hex()}" for name, identity in installed.items()) or "none"
-    raise PresetError(f"the secret was hidden by network {network.hex()}, expected one that is installed ({known})")
-
-
-def installed_presets() -> list[str]:
-    """Returns the names of the presets that have installed weights."""
-    return [name for name in presets.PRESETS if savedmodels.weights_file(name).is_file()]

@@ -1,0 +1,32 @@
+"""Which networks a message was hidden by: 8 bytes of the hash of their weights."""
+
+import hashlib
+import os
+from pathlib import Path
+
+from stegano_tf import presets, savedmodels
+from stegano_tf.errors import PresetError
+
+
+def network_id(weights: str | os.PathLike) -> bytes:
+    """Returns the 8 bytes that name a weights file: the first of its SHA-256."""
+    return hashlib.sha256(Path(weights).read_bytes()).digest()[:8]
+
+
+def preset_of(network: bytes) -> str:
+    """Returns the preset whose installed weights are called `network`.
+
+    Raises:
+      PresetError: none is; the message lists those that are installed.
+    """
+    installed = {name: network_id(savedmodels.weights_file(name)) for name in installed_presets()}
+    for name, known in installed.items():
+        if known == network:
+            return name
+    known = ", ".join(f"{name} {identity.hex()}" for name, identity in installed.items()) or "none"
+    raise PresetError(f"the secret was hidden by network {network.hex()}, expected one that is installed ({known})")
+
+
+def installed_presets() -> list[str]:
+    """Returns the names of the presets that have installed weights."""
+    return [name for name in presets.PRESETS if savedmodels.weights_file(name).is_file()]
