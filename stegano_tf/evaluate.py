@@ -2,24 +2,29 @@ r"""Scores a preset on a folder of pictures, by the protocol of `stegano_tf.scor
 
     python -m stegano_tf.evaluate --data=DIR --preset=invertible --json=FILE
 
-The JSON holds the means at its top level, then what was scored, then each pair's figures.
+The JSON holds the means at its top level, then what was scored and how, then each pair's figures. Whoever has pictures
+of the same `pictures_sha256` and weights of the same `network` gets the same figures.
 """
 
 import dataclasses
 import json
 import sys
+from pathlib import Path
 
 import rich.console
 import rich.progress
 import rich.table
 from absl import app, flags
 
-from stegano_tf import __version__, outputs, presets
+from stegano_tf import __version__, outputs, presets, provenance
 from stegano_tf.errors import SteganoError
 
 _DATA = flags.DEFINE_string("data", None, "Folder of pictures, read with its subfolders.", required=True)
 _PRESET = flags.DEFINE_enum("preset", presets.DEFAULT, list(presets.PRESETS), "Which networks to score.")
 _WEIGHTS = flags.DEFINE_string("weights", None, "Weights file to score instead of the installed one.")
+_SIDE = flags.DEFINE_integer(
+    "side", 256, "Pixels each way that pictures are cropped to; the scoreboard's is 256.", lower_bound=16
+)
 _LIMIT = flags.DEFINE_integer("limit", None, "Use the first so many pictures only.", lower_bound=2)
 _JSON = flags.DEFINE_string("json", None, "File to write the figures to.")
 _FORCE = flags.DEFINE_boolean("force", False, "Overwrite an existing --json file.")
@@ -45,15 +50,23 @@ def evaluate() -> dict:
     files = list_pictures(_DATA.value)[: _LIMIT.value]
     networks = Runtime(_PRESET.value, _WEIGHTS.value)
     console = rich.console.Console(stderr=True)
-    scores = list(rich.progress.track(scoreboard.scores(files, networks), _PRESET.value, len(files), console=console))
+    scoring = scoreboard.scores(files, networks, _SIDE.value)
+    scores = list(rich.progress.track(scoring, _PRESET.value, len(files), console=console))
     means = scoreboard.means(scores)
     print_table(means, scores)
     result = means | {
+        "worst_cover_psnr": min(score.cover_psnr for score in scores),
+        "worst_secret_psnr": min(score.secret_psnr for score in scores),
         "stego_identical": all(score.stego_identical for score in scores),
+        "data": Path(_DATA.value).resolve().name,
         "pictures": len(scores),
+        "pictures_sha256": provenance.sha256(files),
+        "side": _SIDE.value,
         "preset": _PRESET.value,
         "network": networks.network.hex(),
         "version": __version__,
+        "commit": provenance.commit(),
+        "packages": provenance.versions(),
         "pairs": [dataclasses.asdict(score) for score in scores],
     }
     if _JSON.value:

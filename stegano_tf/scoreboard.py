@@ -42,16 +42,16 @@ def pairs(count: int) -> list[tuple[int, int]]:
     return [(i, (i + count // 2) % count) for i in range(count)]
 
 
-def scores(files: list[Path], networks: Runtime) -> Iterator[Score]:
-    """Yields the scores of all pairs of `files`, in order.
+def scores(files: list[Path], networks: Runtime, side: int = SIDE) -> Iterator[Score]:
+    """Yields the scores of all pairs of `files`, in order, centre-cropped to `side` pixels each way.
 
     Raises:
-      ImageError: a file is no picture, or smaller than 256x256.
+      ImageError: a file is no picture, or smaller than that.
     """
 
     def picture(file: Path):
         try:
-            return images.centre_crop(images.read(file), (SIDE, SIDE))
+            return images.centre_crop(images.read(file), (side, side))
         except ImageError as error:
             raise ImageError(f"{file}: {error}") from error
 

@@ -14,13 +14,14 @@ HEAVY = ("tensorflow", "keras", "librosa", "matplotlib", "skimage", "tensorflow_
 ALLOWED = {
     "errors": set(),
     "outputs": {"errors"},
+    "provenance": set(),
     "presets": {"errors"},
     "images": {"errors", "outputs"},
     "metrics": {"errors", "images"},
     "figures": {"errors", "images", "metrics"},
     "audio": {"errors", "outputs", "images"},
     "networks": {"errors", "presets", "savedmodels"},
-    "training": {"errors", "presets", "images", "figures", "networks", "outputs", "datasets"},
+    "training": {"errors", "presets", "images", "figures", "networks", "outputs", "datasets", "provenance"},
     "runtime": {"errors", "presets", "images", "networks", "savedmodels"},
 }
 

@@ -1,8 +1,10 @@
+import hashlib
 import json
 import math
 import subprocess
 import sys
 
+import keras
 import numpy as np
 import pytest
 from PIL import Image
@@ -55,6 +57,11 @@ def test_figures_by_hand(files):
     assert scoreboard.means(scores)["secret_apd"] == pytest.approx(5 / 3)
 
 
+def test_other_sides(files):
+    scores = list(scoreboard.scores(files, Exact([np.full((64, 64, 3), 20, np.uint8)] * 3), side=64))
+    assert [score.secret_apd for score in scores] == [0, 10, 10]
+
+
 def test_small_pictures_are_named(tmp_path, files):
     Image.new("RGB", (255, 300)).save(tmp_path / "99.png")
     with pytest.raises(ImageError, match=r"99\.png: .*255"):
@@ -73,6 +80,11 @@ def test_the_command_writes_what_it_prints(tmp_path):
     result = json.loads(figures.read_text())
     assert result["pictures"] == len(result["pairs"]) == 2
     assert result["stego_identical"] is True
+    assert result["worst_cover_psnr"] == min(pair["cover_psnr"] for pair in result["pairs"])
+    hashes = b"".join(hashlib.sha256((tmp_path / f"{i}.png").read_bytes()).digest() for i in range(2))
+    assert result["pictures_sha256"] == hashlib.sha256(hashes).hexdigest()
+    assert result["side"] == 256
+    assert result["packages"]["keras"] == keras.__version__
     assert result["cover_psnr"] == pytest.approx(sum(pair["cover_psnr"] for pair in result["pairs"]) / 2)
     assert f"{result['cover_psnr']:.2f} dB" in done.stdout
     assert f"{result['secret_ssim']:.4f}" in done.stdout
