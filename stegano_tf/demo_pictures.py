@@ -9,7 +9,7 @@ import importlib.resources
 
 import numpy as np
 
-from stegano_tf import images
+from stegano_tf import images, pairing
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,11 +67,8 @@ def load(picture: DemoPicture, side: int = 256) -> np.ndarray:
 
 
 def pairs(side: int = 256) -> list[tuple[str, np.ndarray, np.ndarray]]:
-    """Returns (name, cover, secret) for each picture as the cover, paired as the scoreboard pairs pictures.
-
-    Both pictures are `uint8[side, side, 3]` RGB; the secret of picture `i` of N is picture `(i + N // 2) % N`.
-    """
+    """Returns (name, cover, secret) for each picture as the cover, both `uint8[side, side, 3]` RGB: `pairing.pairs`."""
     loaded = [load(picture, side) for picture in PICTURES]
-    count = len(PICTURES)
-    pair_indices = [(i, (i + count // 2) % count) for i in range(count)]
-    return [(f"{PICTURES[j].name} in {PICTURES[i].name}", loaded[i], loaded[j]) for i, j in pair_indices]
+    return [
+        (f"{PICTURES[j].name} in {PICTURES[i].name}", loaded[i], loaded[j]) for i, j in pairing.pairs(len(PICTURES))
+    ]

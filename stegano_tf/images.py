@@ -15,8 +15,10 @@ import threading
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
+import simplejpeg
 from PIL import Image, ImageCms, ImageOps
 
 from stegano_tf import outputs
@@ -41,6 +43,9 @@ _LOSSY = {".avif", ".gif", ".heic", ".heif", ".j2k", ".jfif", ".jp2", ".jpe", ".
 # Formats whose further frames are previews, gain maps (most telephones' JPEG files) or layers of the one picture.
 _ONE_PICTURE = {"MPO", "PSD"}
 
+# The JPEG segment that holds EXIF or XMP; within the compressed pixels 0xFF is never followed by 0xE1.
+_APP1 = re.compile(rb"\xff\xe1")
+
 _LIMIT_LOCK = threading.Lock()
 
 
@@ -64,29 +69,26 @@ def read(path: str | os.PathLike, *, max_pixels: int = MAX_PIXELS) -> np.ndarray
       ImageError: the file is missing, a folder, empty, not a picture, damaged, or of more than `max_pixels` pixels.
     """
     path = Path(path)
-    notes: list[str] = []
     try:
         file = path.open("rb")
     except OSError as error:
         raise ImageError(f"{path}: cannot be opened ({error.strerror}), expected a picture file") from error
     with file:
-        start = file.peek(8)[:8]
-        if not start:
-            raise ImageError(f"{path}: is empty, expected a picture file")
-        try:
-            with _open(file, max_pixels) as picture:
-                image = _decode(picture, notes)
-        except Image.UnidentifiedImageError as error:
-            raise ImageError(
-                f"{path}: starts with {start!r}, expected a whole picture file (PNG, JPEG, ...)"
-            ) from error
-        except _TooLargeError as error:
-            raise ImageError(f"{path}: {error}") from error
-        except Exception as error:  # Pillow's decoders raise whatever their parsing ran into, not just OSError.
-            reason = " ".join(str(error).split()) or type(error).__name__
-            raise ImageError(f"{path}: cannot be decoded ({reason}), expected an undamaged picture file") from error
+        image, notes = _read(file, file.peek(8)[:8], str(path), max_pixels)
     for note in notes:
         warnings.warn(f"{path}: {note}", ImageWarning, stacklevel=2)
+    return image
+
+
+def decode(data: bytes, name: str, *, max_pixels: int = MAX_PIXELS) -> np.ndarray:
+    """Returns the picture in `data`, what a picture file holds, just as `read` does; `name` stands in messages for it.
+
+    Raises:
+      ImageError: `data` is empty, not a picture, damaged, or of more than `max_pixels` pixels.
+    """
+    image, notes = _read(io.BytesIO(data), data[:8], name, max_pixels)
+    for note in notes:
+        warnings.warn(f"{name}: {note}", ImageWarning, stacklevel=2)
     return image
 
 
@@ -165,8 +167,47 @@ class _TooLargeError(Exception):
         super().__init__(f"has {found} pixels, expected at most {max_pixels} (max_pixels raises the limit)")
 
 
+def _read(file: BinaryIO, start: bytes, name: str, max_pixels: int) -> tuple[np.ndarray, list[str]]:
+    """The picture in a file that starts with `start`, and what of it was left behind."""
+    if not start:
+        raise ImageError(f"{name}: is empty, expected a picture file")
+    notes: list[str] = []
+    try:
+        if start.startswith(b"\xff\xd8"):
+            data = file.read()
+            if (image := _decode_plain_jpeg(data, max_pixels)) is not None:
+                return image, notes
+            file = io.BytesIO(data)
+        with _open(file, max_pixels) as picture:
+            return _decode(picture, notes), notes
+    except Image.UnidentifiedImageError as error:
+        raise ImageError(f"{name}: starts with {start!r}, expected a whole picture file (PNG, JPEG, ...)") from error
+    except _TooLargeError as error:
+        raise ImageError(f"{name}: {error}") from error
+    except Exception as error:  # Pillow's decoders raise whatever their parsing ran into, not just OSError.
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise ImageError(f"{name}: cannot be decoded ({reason}), expected an undamaged picture file") from error
+
+
+def _decode_plain_jpeg(data: bytes, max_pixels: int) -> np.ndarray | None:
+    """Pillow's pixels in two thirds of its time, and without the interpreter's lock; None if Pillow has to look.
+
+    It has to at what may hold an orientation, is not plain colour or grey, is too large, or makes libjpeg-turbo
+    complain; Pillow then finds the words for it.
+    """
+    if _APP1.search(data):
+        return None
+    try:
+        height, width, colours, _ = simplejpeg.decode_jpeg_header(data)
+        if colours not in ("YCbCr", "Gray") or height * width > max_pixels:
+            return None
+        return simplejpeg.decode_jpeg(data)
+    except ValueError:
+        return None
+
+
 @contextlib.contextmanager
-def _open(file: io.BufferedReader, max_pixels: int) -> Iterator[Image.Image]:
+def _open(file: BinaryIO, max_pixels: int) -> Iterator[Image.Image]:
     """Opens a picture, reading just its header, and refuses one of more than `max_pixels` pixels."""
     # Pillow warns above its global limit and refuses twice that; some of its parsers already allocate, so the limit is
     # raised for a moment, never lifted. The lock keeps two threads from restoring each other's value.

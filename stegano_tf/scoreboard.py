@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from stegano_tf import images, metrics
+from stegano_tf import images, metrics, pairing
 from stegano_tf.audio import codec
 from stegano_tf.errors import ImageError
 from stegano_tf.runtime import Runtime
@@ -37,11 +37,6 @@ class Score:
 FIGURES = ("cover_psnr", "secret_psnr", "cover_ssim", "secret_ssim", "cover_apd", "secret_apd")
 
 
-def pairs(count: int) -> list[tuple[int, int]]:
-    """Returns the (cover, secret) indexes for `count` sorted pictures: i and (i + count // 2) % count."""
-    return [(i, (i + count // 2) % count) for i in range(count)]
-
-
 def scores(files: list[Path], networks: Runtime, side: int = SIDE) -> Iterator[Score]:
     """Yields the scores of all pairs of `files`, in order, centre-cropped to `side` pixels each way.
 
@@ -57,7 +52,7 @@ def scores(files: list[Path], networks: Runtime, side: int = SIDE) -> Iterator[S
 
     with tempfile.TemporaryDirectory() as folder:
         audio = Path(folder, "message.wav")
-        for i, j in pairs(len(files)):
+        for i, j in pairing.pairs(len(files)):
             cover, secret = picture(files[i]), picture(files[j])
             stego = networks.hide(cover, secret)
             codec.encode(stego, audio, force=True)

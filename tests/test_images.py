@@ -88,6 +88,64 @@ def test_exif_orientation_of_16_bit_grey_and_of_palette(tmp_path):
     assert images.read(saved(tmp_path / "p.png", palette, exif=exif)).tolist() == [[[1, 2, 3]], [[4, 5, 6]]]
 
 
+@pytest.mark.parametrize("form", ["exif", "xmp"])
+def test_orientation_of_jpeg(tmp_path, form):
+    # Blocks of 16 pixels: JPEG gives flat ones back to within a level or two.
+    upright = np.kron(UPRIGHT[..., 0], np.ones((16, 16), np.uint8))
+    exif = Image.Exif()
+    exif[274] = 6
+    xmp = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><a tiff:Orientation="6"/></x:xmpmeta>'
+    options = {"exif": exif} if form == "exif" else {"xmp": xmp}
+    path = saved(tmp_path / "a.jpg", Image.fromarray(np.ascontiguousarray(STORED[6](upright))), **options)
+    image = images.read(path)
+    assert image.shape == (32, 48, 3)
+    np.testing.assert_allclose(image, np.repeat(upright[..., None], 3, axis=2), atol=2)
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"subsampling": 0}, {"progressive": True}, {"restart_marker_blocks": 2}], ids=str
+)
+@pytest.mark.parametrize("shape", [(33, 50, 3), (33, 50), (1, 1, 3)])
+def test_plain_jpeg_has_pillows_pixels_by_the_fast_way(tmp_path, monkeypatch, options, shape):
+    noise = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+    path = saved(tmp_path / "a.jpg", Image.fromarray(noise), **options)
+    with Image.open(path) as picture:
+        expected = np.asarray(picture.convert("RGB"))
+    monkeypatch.setattr(Image, "open", None)  # Pillow is not asked
+    image = images.read(path)
+    np.testing.assert_array_equal(image, expected)
+    assert image.flags.c_contiguous
+    assert image.flags.writeable
+
+
+def test_jpeg_that_only_pillow_forgives(tmp_path):
+    # Bytes between segments make libjpeg-turbo warn; the picture is whole all the same.
+    path = saved(tmp_path / "a.jpg", Image.new("RGB", (20, 20), "white"))
+    data = path.read_bytes()
+    assert data[20:22] == b"\xff\xdb"  # the quantisation tables
+    path.write_bytes(data[:20] + b"\0\0\0" + data[20:])
+    assert (images.read(path) == 255).all()
+
+
+def test_decode_is_read_without_a_file(tmp_path):
+    for name, options in {"a.png": {}, "a.jpg": {}, "a.webp": {"lossless": True}}.items():
+        path = saved(tmp_path / name, Image.fromarray(UPRIGHT), **options)
+        np.testing.assert_array_equal(images.decode(path.read_bytes(), "a picture"), images.read(path))
+    for data, found in {
+        b"": "a picture: is empty",
+        b"just words": "a picture: starts with b'just wor'",
+        path.read_bytes()[:-5]: "a picture: cannot be decoded",
+    }.items():
+        with pytest.raises(ImageError, match=found):
+            images.decode(data, "a picture")
+    with pytest.raises(ImageError, match="a picture: has 3x2 = 6 pixels, expected at most 5"):
+        images.decode((tmp_path / "a.jpg").read_bytes(), "a picture", max_pixels=5)
+    transparent = saved(tmp_path / "t.png", Image.new("RGBA", (1, 1), (0, 0, 0, 0))).read_bytes()
+    with pytest.warns(images.ImageWarning, match="a picture: has transparent pixels") as caught:
+        assert images.decode(transparent, "a picture").tolist() == [[[255] * 3]]
+    assert caught[0].filename == __file__
+
+
 def test_broken_exif_does_not_cost_the_picture(tmp_path):
     path = saved(tmp_path / "a.png", Image.fromarray(UPRIGHT), exif=b"Exif\0\0no EXIF at all")
     with pytest.warns(images.ImageWarning, match="EXIF data is broken"):

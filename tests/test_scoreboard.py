@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from stegano_tf import scoreboard
+from stegano_tf import pairing, scoreboard
 from stegano_tf.errors import ImageError
 
 
@@ -37,7 +37,7 @@ def files(tmp_path):
 
 @pytest.mark.parametrize(("count", "expected"), [(2, [1, 0]), (3, [1, 2, 0]), (4, [2, 3, 0, 1]), (5, [2, 3, 4, 0, 1])])
 def test_pairing_by_hand(count, expected):
-    assert scoreboard.pairs(count) == list(enumerate(expected))
+    assert pairing.pairs(count) == list(enumerate(expected))
 
 
 def test_figures_by_hand(files):

@@ -2,26 +2,30 @@
 
     python tools/benchmark_input.py --data=../shared/data/linnaeus5_layout/train --json=FILE
 
-Each pair of a batch counts as two pictures. All take turns within each repeat, so a busy machine slows all of them;
-medians and ratios of medians are reported.
+Each pair of a batch counts as two pictures; the pipeline decodes one file for them, which is in two pairs. All take
+turns within each repeat, so a busy machine slows all of them; medians and ratios of medians are reported. Beside them
+stands the processor time that a picture takes, in all threads together, which a busy machine changes less.
 
-* `bare_decode`: `tf.io.decode_jpeg` on all cores and nothing else, at TensorFlow's default settings (fast, inexact
-  arithmetic). `bare_decode_exact`: the same with dct_method="INTEGER_ACCURATE", which gives the pipeline's pixels.
+* `bare_decode_*`: the files read and decoded on all cores and nothing else. `tensorflow` is `tf.io.decode_jpeg` at its
+  default settings (fast, inexact arithmetic), `tensorflow_exact` with dct_method="INTEGER_ACCURATE", which gives the
+  pipeline's pixels, `simplejpeg` the pipeline's own decoder. The ratio is to the fastest.
 * `cold`: files in the system's cache, decoded in each epoch. `cached`: decoded before, kept in memory.
 * `records`: as `cold`, from the records that TFDS built of --manual_dir; they are read into memory before.
 * `image_dataset_from_directory`: batches of pictures, shuffled, that it resizes where the pipeline crops; no pairs.
 """
 
+import concurrent.futures
 import json
 import os
 import platform
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import keras
+import simplejpeg
 import tensorflow as tf
 import tensorflow_datasets as tfds
 from absl import app, flags, logging
@@ -38,11 +42,27 @@ _REPEATS = flags.DEFINE_integer("repeats", 5, "How often everything is timed.", 
 _JSON = flags.DEFINE_string("json", None, "File that the figures are also written to.")
 
 
-def bare_decode(files: list[str], **options) -> Iterable:
+def tensorflow_decode(files: list[str], **options) -> Iterable:
     def decode(file):
         return tf.io.decode_jpeg(tf.io.read_file(file), channels=3, **options)
 
     return tf.data.Dataset.from_tensor_slices(files).map(decode, num_parallel_calls=tf.data.AUTOTUNE)
+
+
+class SimplejpegDecode:
+    """Yields how many files each thread has decoded, one thread a core."""
+
+    def __init__(self, files: list[str]):
+        self._shares = [files[i :: os.cpu_count()] for i in range(os.cpu_count())]
+
+    def __iter__(self) -> Iterator[int]:
+        with concurrent.futures.ThreadPoolExecutor(len(self._shares)) as pool:
+            yield from pool.map(self._decode, self._shares)
+
+    def _decode(self, files: list[str]) -> int:
+        for file in files:
+            simplejpeg.decode_jpeg(Path(file).read_bytes())
+        return len(files)
 
 
 def from_directory(folder: str, crop: int, batch_size: int) -> Iterable:
@@ -51,24 +71,26 @@ def from_directory(folder: str, crop: int, batch_size: int) -> Iterable:
     )
 
 
-def rate(batches: Iterable, pictures: Callable) -> float:
-    """Pictures per second of one pass, which `pictures` counts in a batch."""
-    start = time.perf_counter()
+def timed(batches: Iterable, pictures: Callable) -> tuple[float, float]:
+    """Pictures per second of one pass, and microseconds of processor time a picture; `pictures` counts in a batch."""
+    start, start_cpu = time.perf_counter(), time.process_time()
     count = sum(pictures(batch) for batch in batches)
-    return count / (time.perf_counter() - start)
+    return count / (time.perf_counter() - start), (time.process_time() - start_cpu) / count * 1e6
 
 
 def measure(data: str, manual_dir: str | None, crops: list[int], batch_size: int, repeats: int) -> dict:
-    """Returns the median rates and their ratios, by crop.
+    """Returns the median rates and processor times, and the ratios of the rates by crop.
 
     Raises:
       DataError: as `pairs.list_pictures` and `stegano_tf.datasets.load`.
     """
     files = [str(file) for file in pairs.list_pictures(data) if file.suffix.lower() in (".jpg", ".jpeg")]
     runs = {
-        "bare_decode": (bare_decode(files), lambda _: 1),
-        "bare_decode_exact": (bare_decode(files, dct_method="INTEGER_ACCURATE"), lambda _: 1),
+        "bare_decode_tensorflow": (tensorflow_decode(files), lambda _: 1),
+        "bare_decode_tensorflow_exact": (tensorflow_decode(files, dct_method="INTEGER_ACCURATE"), lambda _: 1),
+        "bare_decode_simplejpeg": (SimplejpegDecode(files), lambda count: count),
     }
+    bare = tuple(runs)
     with tempfile.TemporaryDirectory() as data_dir:
         records = manual_dir and datasets.load("linnaeus5", data_dir=data_dir, manual_dir=manual_dir)
         for crop in crops:
@@ -80,14 +102,15 @@ def measure(data: str, manual_dir: str | None, crops: list[int], batch_size: int
                 dataset = pairs.training_pairs(source, epochs=epochs, cache=cache, **options)
                 runs[f"{name}_{crop}"] = dataset, lambda batch: 2 * len(batch[0])
             runs[f"image_dataset_from_directory_{crop}"] = from_directory(data, crop, batch_size), len
-    rates = {name: [] for name in runs}
+    found = {name: [] for name in runs}
     for turn in range(repeats + 1):
         logging.info("Turn %d of %d", turn, repeats)
         for name, (batches, pictures) in runs.items():
-            found = rate(batches, pictures)
+            result = timed(batches, pictures)
             if turn:  # the first one warms up
-                rates[name].append(found)
-    medians = {name: statistics.median(values) for name, values in rates.items()}
+                found[name].append(result)
+    rates = {name: statistics.median(rate for rate, _ in results) for name, results in found.items()}
+    times = {name: statistics.median(cpu for _, cpu in results) for name, results in found.items()}
     return {
         "pictures": len(files),
         "batch_size": batch_size,
@@ -96,13 +119,15 @@ def measure(data: str, manual_dir: str | None, crops: list[int], batch_size: int
         "machine": platform.platform(),
         "tensorflow": tf.__version__,
         "tensorflow_datasets": tfds.__version__,
-        "pictures_per_second": {name: round(value) for name, value in medians.items()},
+        "simplejpeg": simplejpeg.__version__,
+        "pictures_per_second": {name: round(value) for name, value in rates.items()},
+        "processor_microseconds_per_picture": {name: round(value) for name, value in times.items()},
         "ratios": {
             str(crop): {
-                "cold_to_bare_decode": medians[f"cold_{crop}"] / medians["bare_decode"],
-                "cached_to_cold": medians[f"cached_{crop}"] / medians[f"cold_{crop}"],
-                "cold_to_image_dataset_from_directory": medians[f"cold_{crop}"]
-                / medians[f"image_dataset_from_directory_{crop}"],
+                "cold_to_bare_decode": rates[f"cold_{crop}"] / max(rates[name] for name in bare),
+                "cached_to_cold": rates[f"cached_{crop}"] / rates[f"cold_{crop}"],
+                "cold_to_image_dataset_from_directory": rates[f"cold_{crop}"]
+                / rates[f"image_dataset_from_directory_{crop}"],
             }
             for crop in crops
         },

@@ -1,6 +1,6 @@
 """Pictures to (cover, secret) batches: for `tf.data`, and the same pairs for Keras on any other back end.
 
-Every random decision is made by numpy in `PairPlan`, and every pixel is decoded by Pillow and moved by numpy in
+Every random decision is made by numpy in `PairPlan`, and every pixel is decoded by `images` and moved by numpy in
 `PairBatches`. `training_pairs` (a `tf.data.Dataset`) and `PairDataset` (a `keras.utils.PyDataset`) only pass its
 batches on, so both give equal pixels in equal pairs. TensorFlow is imported by what returns a `tf.data.Dataset`,
 nowhere else.
@@ -18,22 +18,21 @@ import collections
 import concurrent.futures
 import dataclasses
 import functools
-import io
 import math
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+import weakref
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
-import PIL.Image
 import psutil
 from absl import logging
 
-from stegano_tf import images
+from stegano_tf import images, pairing
 from stegano_tf.errors import DataError, ImageError
 
 PICTURE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".webp")
@@ -57,11 +56,6 @@ def list_pictures(folder: str | os.PathLike) -> list[Path]:
             f"({', '.join(PICTURE_SUFFIXES)}) in it or in folders below it"
         )
     return sorted(pictures, key=lambda file: file.relative_to(folder).as_posix())
-
-
-def scoreboard_pairs(count: int) -> list[tuple[int, int]]:
-    """Returns the (cover, secret) indexes of the scoreboard for `count` sorted pictures: i and i + count // 2."""
-    return [(i, (i + count // 2) % count) for i in range(count)]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -172,6 +166,33 @@ class _Calls:
 _calls = _Calls()
 
 
+class _Memory:
+    """Gives arrays for batches, in memory that batches have had that nobody holds any more.
+
+    New memory costs as much as the copying into it, since the system clears it page by page. Every view of an array
+    keeps it alive, a tensor that TensorFlow made of it without a copy does too: it comes back when the last one goes.
+
+    Args:
+      shape: of the arrays, which are uninitialised uint8.
+    """
+
+    def __init__(self, shape: tuple[int, ...]):
+        self._shape = shape
+        self._size = math.prod(shape)
+        self._free = collections.deque()
+
+    def array(self) -> np.ndarray:
+        try:
+            memory = self._free.pop()
+        except IndexError:
+            memory = np.empty(self._size + 64, np.uint8)
+        start = -memory.ctypes.data % 64  # TensorFlow takes an array that starts at a multiple of 64 without a copy
+        # Views of `memory` would refer to it directly, not to each other: hence the memoryview between.
+        array = np.frombuffer(memory.data[start : start + self._size], np.uint8)
+        weakref.finalize(array, self._free.append, memory).atexit = False
+        return array.reshape(self._shape)
+
+
 class PairBatches:
     """(cover, secret) batches by number, from any number of threads: what is below both public forms.
 
@@ -187,7 +208,7 @@ class PairBatches:
       scale_jitter: the window that is cut out has side `crop * f`, with `log f` uniform within
         `±log(1 + scale_jitter)`, and is scaled to `crop`; 0 cuts without scaling.
       cache: whether decoded pictures stay in memory; "auto" if they take at most half of what is free. All are decoded
-        here then.
+        here then. Their mirror images stay too, if they take at most half of what is free after that.
       skip_bad_images: leave out, log and count pictures that do not decode; all are decoded here then, too.
       shard: (index, count) of this worker, see `PairPlan`.
 
@@ -219,11 +240,13 @@ class PairBatches:
         self._cached = self._fits_in_memory() if cache == "auto" else bool(cache)
         if self._cached or skip_bad_images:
             self._decode_all(skip_bad_images)
+        self._mirrored = self._mirror_all() if self._cached and flips and not scale_jitter else None
         self.plan = PairPlan(len(self._pictures), batch_size, seed, shard)
         self.crop = crop
         self.flips = flips
         self.scale_jitter = scale_jitter
         self._epoch = functools.lru_cache(maxsize=2)(self.plan.epoch)
+        self._memory = _Memory((batch_size, crop, crop, 3))
         self._parts = collections.OrderedDict()
         self._lock = threading.Lock()
 
@@ -237,7 +260,7 @@ class PairBatches:
         epoch, step = divmod(int(number), self.plan.steps)
         next_step = (step + 1) % self.plan.steps
         if self._cached:
-            cover, secret = self._empty(), self._empty()
+            cover, secret = self._memory.array(), self._memory.array()
             everything = range(self.plan.batch_size)
             self._cut_all(epoch, step, everything, cover=cover)
             self._cut_all(epoch, next_step, everything, secret=secret)
@@ -273,36 +296,29 @@ class PairBatches:
     def _fits_in_memory(self) -> bool:
         """Whether all pictures, judged by up to 64 of them, take at most half of the memory that is free."""
         sample = range(0, len(self._pictures), len(self._pictures) // 64 + 1)
-        sizes = [array.nbytes for array in self._pool.map(self._try, sample) if isinstance(array, np.ndarray)]
+        found = self._pool.map(functools.partial(_try_decode, self._pictures), sample)
+        sizes = [array.nbytes for array in found if isinstance(array, np.ndarray)]
         return sum(sizes) / max(1, len(sizes)) * len(self._pictures) <= psutil.virtual_memory().available / 2
 
     def _decode_all(self, skip_bad_images: bool):
         """Replaces the pictures by their arrays if they are to be cached, and leaves out bad ones if they may be."""
-        good, bad = [], 0
-        for picture, array in zip(self._pictures, self._pool.map(self._try, range(len(self._pictures))), strict=True):
-            if isinstance(array, np.ndarray):
-                good.append(array if self._cached else picture)
-            elif skip_bad_images:
-                logging.warning("Left out: %s", array)
-                bad += 1
-            else:
-                raise array
-        if bad:
-            logging.warning("Left out %d of %d pictures", bad, len(self._pictures))
-        self._pictures = good
+        good = _decode_good(self._pictures, len(self._pictures), self._pool, skip_bad_images)
+        self._pictures = [array if self._cached else self._pictures[index] for index, array in good]
 
-    def _try(self, index: int) -> np.ndarray | ImageError:
-        try:
-            return _decode(self._pictures[index], index)
-        except ImageError as error:
-            return error
+    def _mirror_all(self) -> list[np.ndarray] | None:
+        """The mirror images of the cached pictures if there is room: to mirror costs five times what copying does."""
+        if sum(picture.nbytes for picture in self._pictures) > psutil.virtual_memory().available / 2:
+            return None
+        mirrored = [np.empty(picture.shape, np.uint8) for picture in self._pictures]
+        list(self._pool.map(_mirror, self._pictures, mirrored))
+        return mirrored
 
     def _part(self, epoch: int, step: int) -> tuple[np.ndarray, np.ndarray, list[concurrent.futures.Future]]:
         """The pictures of one batch, cut as its covers and as the secrets of the batch before, once all are done."""
         with self._lock:
             part = self._parts.get((epoch, step))
             if part is None:
-                cover, secret = self._empty(), self._empty()
+                cover, secret = self._memory.array(), self._memory.array()
                 shares = np.array_split(range(self.plan.batch_size), min(self.plan.batch_size, self._workers))
                 tasks = [self._pool.submit(self._cut_all, epoch, step, share, cover, secret) for share in shares]
                 part = self._parts[epoch, step] = cover, secret, tasks
@@ -323,31 +339,26 @@ class PairBatches:
         for i in places:
             index = plan.covers[step, i]
             picture = _decode(self._pictures[index], index)
+            mirrored = self._mirrored[index] if self._mirrored else None
             for use, out in enumerate((cover, secret)):
                 if out is not None:
-                    self._cut(picture, plan.draws[use, step, i], out[i])
+                    self._cut(picture, mirrored, plan.draws[use, step, i], out[i])
 
-    def _cut(self, picture: np.ndarray, draw: np.ndarray, out: np.ndarray):
+    def _cut(self, picture: np.ndarray, mirrored: np.ndarray | None, draw: np.ndarray, out: np.ndarray):
         scale, top, left, flip = draw.tolist()
         height, width = picture.shape[:2]
         side = min(round(self.crop * (1 + self.scale_jitter) ** (2 * scale - 1)), height, width)
         top, left = int(top * (height - side + 1)), int(left * (width - side + 1))
-        window = images.resize(picture[top : top + side, left : left + side], (self.crop, self.crop))
         flip = int(flip * 4) if self.flips else 0
+        if flip & 2 and mirrored is not None and side == self.crop:  # a scaled one is mirrored after scaling
+            picture, left, flip = mirrored, width - side - left, flip & 1
+        window = images.resize(picture[top : top + side, left : left + side], (self.crop, self.crop))
         if flip & 1:
             window = window[::-1]
         if flip & 2:
-            for channel in range(3):  # three times as fast as numpy's copy of mirrored 3-byte pixels
-                out[..., channel] = window[:, ::-1, channel]
+            _mirror(window, out)
         else:
             out[...] = window
-
-    def _empty(self) -> np.ndarray:
-        """Uninitialised uint8[B, crop, crop, 3] at a multiple of 64 bytes: TensorFlow takes that without a copy."""
-        shape = (self.plan.batch_size, self.crop, self.crop, 3)
-        buffer = np.empty(math.prod(shape) + 64, np.uint8)
-        start = -buffer.ctypes.data % 64
-        return buffer[start : start + math.prod(shape)].reshape(shape)
 
 
 class PairDataset(keras.utils.PyDataset):
@@ -391,15 +402,18 @@ def training_pairs(source: Any, *, epochs: int | None = None, start_epoch: int =
     return PairBatches(source, **options).dataset(epochs=epochs, start_epoch=start_epoch)
 
 
-def validation_pairs(source: Any, *, batch_size: int, size: int = 256, limit: int | None = None):
+def validation_pairs(
+    source: Any, *, batch_size: int, size: int = 256, limit: int | None = None, skip_bad_images: bool = False
+):
     """Returns a `tf.data.Dataset` of the scoreboard's (cover, secret) batches, each uint8[B, size, size, 3].
 
-    Pictures stay in their order, are cut to `size` in the middle, and pair up as `scoreboard_pairs`. The last batch may
-    be smaller. All are decoded here and stay in memory.
+    Pictures stay in their order, are cut to `size` in the middle, and pair up as `pairing.pairs`. The last batch may be
+    smaller. All are decoded here and stay in memory.
 
     Args:
       source: as `PairBatches`.
       limit: use the first `limit` pictures only.
+      skip_bad_images: leave out, log and count those of them that do not decode.
 
     Raises:
       DataError: fewer than two pictures, or one that is smaller than `size`.
@@ -409,18 +423,17 @@ def validation_pairs(source: Any, *, batch_size: int, size: int = 256, limit: in
 
     pictures = _open(source)
     count = len(pictures) if limit is None else min(limit, len(pictures))
-    if count < 2:
-        raise DataError(f"{count} pictures, expected at least 2 to make pairs")
-
-    def middle(index: int) -> np.ndarray:
-        try:
-            return images.centre_crop(_decode(pictures[index], index), (size, size))
-        except ImageError as error:
-            raise DataError(f"{_name(pictures[index], index)}: {error}") from error
-
+    middles = []
     with concurrent.futures.ThreadPoolExecutor() as pool:
-        middles = tf.constant(np.stack(list(pool.map(middle, range(count)))))
-    pairs = tf.data.Dataset.from_tensor_slices(np.array(scoreboard_pairs(count))).batch(batch_size)
+        for index, picture in _decode_good(pictures, count, pool, skip_bad_images):
+            try:
+                middles.append(images.centre_crop(picture, (size, size)))
+            except ImageError as error:
+                raise DataError(f"{_name(pictures[index], index)}: {error}") from error
+    if len(middles) < 2:
+        raise DataError(f"{len(middles)} pictures, expected at least 2 to make pairs")
+    middles = tf.constant(np.stack(middles))
+    pairs = tf.data.Dataset.from_tensor_slices(np.array(pairing.pairs(len(middles)))).batch(batch_size)
     return pairs.map(lambda pair: (tf.gather(middles, pair[:, 0]), tf.gather(middles, pair[:, 1]))).prefetch(1)
 
 
@@ -467,8 +480,33 @@ def _decode(element: Any, index: int) -> np.ndarray:
     if isinstance(picture, np.ndarray):
         images.check_rgb(picture)
         return picture
+    return images.decode(picture, _name(element, index))
+
+
+def _try_decode(pictures: Sequence[Any], index: int) -> np.ndarray | ImageError:
     try:
-        with PIL.Image.open(io.BytesIO(picture)) as image:
-            return np.asarray(image.convert("RGB"))
-    except (OSError, SyntaxError, ValueError, PIL.Image.DecompressionBombError) as error:
-        raise ImageError(f"{_name(element, index)}: cannot be decoded ({error}), expected a picture") from error
+        return _decode(pictures[index], index)
+    except ImageError as error:
+        return error
+
+
+def _decode_good(
+    pictures: Sequence[Any], count: int, pool: concurrent.futures.Executor, skip_bad_images: bool
+) -> Iterator[tuple[int, np.ndarray]]:
+    """Yields index and pixels of the first `count` pictures; a bad one raises, or is left out, logged and counted."""
+    bad = 0
+    for index, found in enumerate(pool.map(functools.partial(_try_decode, pictures), range(count))):
+        if isinstance(found, np.ndarray):
+            yield index, found
+        elif skip_bad_images:
+            logging.warning("Left out: %s", found)
+            bad += 1
+        else:
+            raise found
+    if bad:
+        logging.warning("Left out %d of %d pictures", bad, count)
+
+
+def _mirror(picture: np.ndarray, out: np.ndarray):
+    for channel in range(3):  # three times as fast as numpy's copy of mirrored 3-byte pixels
+        out[..., channel] = picture[:, ::-1, channel]

@@ -86,7 +86,12 @@ def train(options: Options) -> Path:
         seed=options.seed,
         skip_bad_images=options.skip_bad_images,
     )
-    validation = pairs.validation_pairs(validation_pictures, batch_size=4, size=options.validation_size)
+    validation = pairs.validation_pairs(
+        validation_pictures,
+        batch_size=4,
+        size=options.validation_size,
+        skip_bad_images=options.skip_bad_images,
+    )
     _record(options, run_dir)
     networks = build.build(preset)
     if options.weights:

@@ -1,5 +1,6 @@
 """Training as a user runs it: the real command on real files, with the smallest networks."""
 
+import dataclasses
 import json
 import math
 import subprocess
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from stegano_tf.errors import DataError, OutputError
+from stegano_tf.errors import DataError, ImageError, OutputError
 from stegano_tf.networks import build
 from stegano_tf.training.run import Options, train
 
@@ -81,6 +82,27 @@ def test_options_are_recorded(run_dir, pictures):
         data=str(pictures), preset="tiny", epochs=3, steps_per_epoch=30, batch_size=2, crop=32,
         validation_pictures=3, validation_size=64, learning_rate=0.01, run_dir=str(run_dir),
     )  # fmt: skip
+
+
+def test_bad_pictures_are_left_out_of_both_sets(tmp_path, caplog):
+    random = np.random.default_rng(0)
+    for i in range(16):
+        Image.fromarray(random.integers(0, 256, (32, 32, 3), dtype=np.uint8)).save(tmp_path / f"{i:02}.png")
+    for i in (5, 6):  # 0, 5 and 10 are held out
+        (tmp_path / f"{i:02}.png").write_bytes(b"no picture")
+    options = Options(
+        data=str(tmp_path), preset="tiny", epochs=1, steps_per_epoch=1, batch_size=2, crop=32, validation_size=32,
+        validation_pictures=3, run_dir=str(tmp_path / "run"),
+    )  # fmt: skip
+    with pytest.raises(ImageError, match=r"06\.png: starts with b'no pictu'"):
+        train(options)
+    with caplog.at_level("WARNING"):
+        train(dataclasses.replace(options, skip_bad_images=True))
+    assert f"Left out: {tmp_path}/06.png" in caplog.text
+    assert "Left out 1 of 13 pictures" in caplog.text
+    assert f"Left out: {tmp_path}/05.png" in caplog.text
+    assert "Left out 1 of 3 pictures" in caplog.text
+    assert (tmp_path / "run" / "best.weights.h5").exists()
 
 
 def test_a_run_is_not_overwritten(run_dir, pictures):
