@@ -3,9 +3,9 @@
     python tools/benchmark_audio.py --trials=1000 --json=tools/results/audio.json
 
 Speeds are megabytes of message a second of processor time, all threads together, medians of `--repeats`: other work on
-the machine counts as little as it can. Every trial is seeded with its number and
-counts only if the message comes back bit for bit. `candidates` are the libraries that were compared for `parity`; those
-that are not installed (galois is not among the requirements) are left out.
+the machine counts as little as it can. Every trial is seeded with its number and counts only if the message comes back
+bit for bit. `candidates` are the libraries that were compared for `parity`; those that are not installed (galois is not
+among the requirements) are left out.
 """
 
 import json
@@ -183,15 +183,15 @@ def _same(path: Path, image: np.ndarray) -> bool:
 
 
 def measure_carrier() -> dict:
-    """Returns the carrier's signal-to-noise ratio in dB re full scale by bits, in a 16-bit recording."""
+    """Returns the carrier's signal-to-noise ratio in dB re full scale by bits, in a 16-bit recording that is full."""
     time_ = np.arange(500_000)
     song = np.rint(9000 * np.sin(time_ / 37) + np.random.default_rng(0).normal(0, 500, len(time_))).astype(np.int16)
-    image = np.random.default_rng(1).integers(0, 256, (140, 140, 3), dtype=np.uint8)
     found = {}
     with tempfile.TemporaryDirectory() as folder:
         files.write(Path(folder, "song.wav"), [song], len(song))
         for bits in (1, 2, 4, 8):
-            picture = image[: 140 * bits // 8]
+            rows = (carrier.capacity(len(song), bits) - 200) // 300  # 200: more than all headers
+            picture = np.random.default_rng(bits).integers(0, 256, (rows, 100, 3), dtype=np.uint8)
             info = codec.encode(
                 picture,
                 Path(folder, "a.wav"),

@@ -1,136 +1,194 @@
 """Feeds damaged and invented sounds to the reader, and stops at the first crash, hang or allocation out of proportion.
 
-    python tools/fuzz_audio.py --inputs=1000000 [--seed=0] [--json=tools/results/fuzz_audio.json]
+    python tools/fuzz_audio.py --inputs=1000000 --jobs=4 --json=tools/results/fuzz_audio.json
 
-Inputs are the golden vectors, which tests/vectors/ holds as seeds, changed: bits flipped, fields overwritten by extreme
-values, pieces cut out, doubled or swapped between two files, in the WAV file itself or in the bytes behind its samples.
-An input is its number, so every finding is repeatable with --first=NUMBER --inputs=1. Allowed is a picture or a
-SteganoError of one line; a scrypt work factor that is lawful but slow is not drawn (key derivation is age's business).
-Time is processor time. Memory is what numpy and Python allocate (tracemalloc), looked at in every 100th input, because
-looking is slow.
+Atheris (libFuzzer) chooses the inputs by what code of stegano_tf.audio they reach, beginning with the golden vectors of
+tests/vectors/. A third of them it changes as files, the others in the bytes behind the samples, and half of those then
+get right checksums, without which no change would come past them; one in ten is made of random bytes. Allowed is a
+picture or a SteganoError of one line that names the file. There is no passphrase: scrypt takes a second by design.
+
+Time is processor time. Memory is bounded by the operating system (RLIMIT_AS) for every single input, beyond what the
+process has after reading the seeds. What stops a run is left in --folder, as crash-… or as the sound under test.
 """
 
+import collections
+import ctypes
+import hashlib
 import json
+import multiprocessing
+import os
 import random
+import resource
 import struct
+import sys
 import time
-import tracemalloc
 import warnings
+import zlib
 from pathlib import Path
 
+import atheris
 import numpy as np
-import rich.progress
 from absl import app, flags
 
-from stegano_tf.audio import codec, pcm, sealing
+with atheris.instrument_imports(include=["stegano_tf.audio"]):
+    from stegano_tf.audio import codec, framing, pcm, sealing
 from stegano_tf.errors import SteganoError
 
 _INPUTS = flags.DEFINE_integer("inputs", 1_000_000, "How many.", lower_bound=1)
-_FIRST = flags.DEFINE_integer("first", 0, "Number of the first one.", lower_bound=0)
-_FOLDER = flags.DEFINE_string("folder", "/tmp", "Where the file under test is written; best in memory.")
+_JOBS = flags.DEFINE_integer(
+    "jobs", 1, "Processes, each of its own share of the inputs and its own seed.", lower_bound=1
+)
+_SEED = flags.DEFINE_integer("seed", 1, "Of the first process's choices; those of the others follow.", lower_bound=1)
+_FOLDER = flags.DEFINE_string("folder", "/tmp", "Where the files under test are written; best in memory.")
 _VECTORS = flags.DEFINE_string("vectors", str(Path(__file__).parent.parent / "tests" / "vectors"), "The seeds.")
+_LARGEST = flags.DEFINE_integer(
+    "largest", 2_000, "Most bytes of an input; sounds with parity take 8,000.", lower_bound=1
+)
 _JSON = flags.DEFINE_string("json", None, "File that the figures are also written to.")
 _LONGEST = 1.0  # seconds
 _MEMORY = 64 << 20
-_EXTREME = [0, 1, 127, 128, 255, 2**15, 2**16 - 1, 2**31 - 1, 2**31, 2**32 - 1, 2**63, 2**64 - 1]
 _WAV_HEADER = 44
+_M_ARENA_MAX = -8  # of malloc.h
 
 
-def change(data: bytearray, dice: random.Random, other: bytes) -> bytearray:
-    """Returns `data` with one to four changes."""
-    for _ in range(dice.choice([1, 1, 2, 4])):
-        # Most of what a reader decides on stands in front.
-        place = dice.randrange(min(len(data), dice.choice([64, 200, len(data)])) or 1)
-        kind = dice.randrange(6)
-        if kind == 0 and data:
-            data[place % len(data)] ^= 1 << dice.randrange(8)
-        elif kind == 1:
-            value = struct.pack("<Q", dice.choice(_EXTREME))[: dice.choice([1, 2, 4, 8])]
-            data[place : place + len(value)] = value
-        elif kind == 2:
-            del data[place : place + dice.choice([1, 2, 3, 100, len(data)])]
-        elif kind == 3:
-            data[place:place] = data[place : place + dice.choice([1, 2, 80, 500])]
-        elif kind == 4:
-            start = dice.randrange(len(other))
-            piece = other[start : start + dice.choice([1, 16, 200])]
-            data[place : place + len(piece)] = piece
-        else:
-            data[place : place + 24] = dice.randbytes(24)
-    return data
+def mutate(data: bytes, max_size: int, seed: int) -> bytes:
+    """Returns a file of up to `max_size` bytes made of `data`, one that was tried before."""
+    return _mutate(data, max_size, seed)[:max_size]
 
 
-def make(number: int, seeds: list[bytes]) -> bytes:
-    """Returns input `number`, a file."""
-    dice = random.Random(number)
-    # Repair and the search of recordings take most of the time, so their seeds come up in one input of fifty.
-    light = [seed for seed in seeds if len(seed) < 2000]
-    seed, other = dice.choice(seeds if dice.random() < 0.02 else light), dice.choice(seeds)
-    if dice.random() < 0.3:
-        return bytes(change(bytearray(seed), dice, other))
-    behind = [
-        pcm.decode(np.frombuffer(file[_WAV_HEADER:][: len(file) // 2 * 2 - 44], "<i2")).tobytes()
-        for file in (seed, other)
-    ]
-    data = change(bytearray(behind[0]), dice, behind[1] or b"\0")
-    samples = pcm.encode(data).tobytes() if data else b""
-    header = bytearray(seed[:_WAV_HEADER])
-    header[4:8], header[40:44] = struct.pack("<I", 36 + len(samples)), struct.pack("<I", len(samples))
-    return bytes(header) + samples
+def _mutate(data: bytes, max_size: int, seed: int) -> bytes:
+    dice = random.Random(seed)
+    kind = dice.choice(["random file", "random samples"] if dice.random() < 0.1 else ["file", "samples", "message"])
+    if kind == "random file":
+        return dice.choice([b"", b"RIFF", b"fLaC", b"FORM", b"caff", data[:_WAV_HEADER]]) + dice.randbytes(300)
+    if kind == "file" or len(data) < _WAV_HEADER + 2:
+        return atheris.Mutate(data, max_size)
+    behind = pcm.decode(np.frombuffer(data[_WAV_HEADER : len(data) // 2 * 2], "<i2")).tobytes()
+    if kind == "random samples":
+        behind = dice.choice([b"", framing.MAGIC, b"BM", behind[:80]]) + dice.randbytes(dice.choice([20, 200, 9000]))
+    else:
+        behind = atheris.Mutate(behind, max_size // 2)
+    if kind == "message" and behind.startswith(framing.MAGIC) and len(behind) > 72:
+        frame = behind[:12] + struct.pack("<Q", len(behind) - 72) + behind[20:36]
+        behind = frame + struct.pack("<I", zlib.crc32(frame)) + behind[40:-32]
+        behind += hashlib.sha256(behind[40:]).digest()
+    samples = pcm.encode(behind).tobytes() if behind else b""
+    sizes = struct.pack("<I", 36 + len(samples)), struct.pack("<I", len(samples))
+    return data[:4] + sizes[0] + data[8:40] + sizes[1] + samples
 
 
-def main(_):
-    folder = Path(_VECTORS.value)
-    # Scrypt takes a second by design, and large files are read slowly without finding anything new.
-    paths = [path for path in sorted(folder.glob("*.wav")) if "passphrase" not in path.name and "bare" not in path.name]
-    seeds = [path.read_bytes() for path in paths if 60 < path.stat().st_size < 50_000]
-    identity = Path(_FOLDER.value, "fuzz_identity.txt")
-    identity.write_text(json.loads((folder / "vectors.json").read_text(encoding="utf-8"))["identity"] + "\n")
-    identity.chmod(0o600)
-    keys = [None, sealing.Key(identities=[identity])]
-    path = Path(_FOLDER.value, "fuzz_audio.wav")
-    outcomes: dict[str, int] = {}
-    slowest, largest = 0.0, 0
-    warnings.simplefilter("ignore")
-    for number in rich.progress.track(range(_FIRST.value, _FIRST.value + _INPUTS.value), "fuzzing"):
-        data = make(number, seeds)
-        path.write_bytes(data)
-        watched = number % 100 == 0
-        if watched:
-            tracemalloc.start()
+class Check:
+    """Reads one input after the other and keeps count; raises what stops the run."""
+
+    def __init__(self, folder: Path, identity: str):
+        self._path = folder / "sound.wav"
+        path = folder / "identity.txt"
+        path.write_text(identity + "\n")
+        path.chmod(0o600)
+        self._keys = [None, sealing.Key(identities=[path])]
+        self._memory = None
+        self.outcomes: collections.Counter[str] = collections.Counter()
+        self.slowest = 0.0
+
+    def limit_memory(self) -> None:
+        """Allows from now on no more than this process has, and for each input what its size justifies."""
+        self._memory = _status("VmSize")
+
+    def __call__(self, data: bytes) -> None:
+        self._path.write_bytes(data)
+        if self._memory:
+            limit = self._memory + _MEMORY + 8 * len(data)
+            resource.setrlimit(resource.RLIMIT_AS, (limit, resource.RLIM_INFINITY))
         start = time.process_time()
         try:
-            codec.decode(path, key=keys[number % 2])
+            codec.decode(self._path, key=self._keys[len(data) % 2])
             outcome = "picture"
         except SteganoError as error:
             outcome = type(error).__name__
-            if "\n" in str(error) or not str(error).startswith(str(path)):
-                raise AssertionError(f"input {number}: {str(error)!r}") from error
-        except BaseException as error:
-            error.add_note(f"input {number}")
-            raise
+            if "\n" in str(error) or not str(error).startswith(f"{self._path}: ") or _of_memory(error):
+                raise AssertionError(repr(error)) from error
         taken = time.process_time() - start
-        outcomes[outcome] = outcomes.get(outcome, 0) + 1
-        if watched:
-            largest = max(largest, tracemalloc.get_traced_memory()[1])
-            tracemalloc.stop()
-            if largest > _MEMORY + 8 * len(data):
-                raise AssertionError(f"input {number}: {largest:,} bytes for a file of {len(data):,}")
-        else:
-            slowest = max(slowest, taken)
-            if taken > _LONGEST:
-                raise AssertionError(f"input {number}: {taken:.1f} s")
+        self.outcomes[outcome] += 1
+        self.slowest = max(self.slowest, taken)
+        if taken > _LONGEST:
+            raise AssertionError(f"{taken:.1f} s")
+
+    def figures(self) -> dict:
+        """Returns what was found so far."""
+        return {
+            "inputs": self.outcomes.total(),
+            "outcomes": dict(self.outcomes),
+            "slowest_s": self.slowest,
+            "most_memory_bytes": _status("VmPeak") - self._memory,
+        }
+
+
+def _of_memory(error: BaseException | None) -> bool:
+    """Returns whether a refusal is really one of memory: Pillow's errors of all kinds are taken for damage."""
+    while error and not (isinstance(error, MemoryError) or "memory" in str(error) or "malloc" in str(error)):
+        error = error.__cause__ or error.__context__
+    return error is not None
+
+
+def _status(name: str) -> int:
+    """Returns a size that Linux states of this process, in bytes."""
+    return 1024 * int(Path("/proc/self/status").read_text(encoding="ascii").partition(f"{name}:")[2].split()[0])
+
+
+def run(seed: int, inputs: int) -> None:
+    """Reads that many inputs, writes what was found into a folder of this seed, and ends the process."""
+    folder = Path(_FOLDER.value, f"fuzz_audio_{seed}")
+    folder.mkdir(exist_ok=True)
+    vectors = Path(_VECTORS.value)
+    seeds = [
+        path for path in vectors.glob("*.wav") if path.stat().st_size <= _LARGEST.value and "bare" not in path.name
+    ]
+    check = Check(folder, json.loads((vectors / "vectors.json").read_text(encoding="utf-8"))["identity"])
+    warnings.simplefilter("ignore")
+    ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 1)  # further ones would reserve 64 MB each, for nothing
+    for path in seeds:
+        check(path.read_bytes())
+    check.outcomes.clear()
+    check.limit_memory()
+
+    def one(data: bytes) -> None:
+        check(data)
+        count = check.outcomes.total()
+        if count % 10_000 == 0 or count == inputs:
+            (folder / "figures.json").write_text(json.dumps({"seed": seed} | check.figures()))
+        if count == inputs:
+            os._exit(0)  # libFuzzer has no other end
+
+    options = [f"-max_len={_LARGEST.value}", "-timeout=60", "-rss_limit_mb=0", f"-artifact_prefix={folder}/"]
+    corpus = ",".join(map(str, sorted(seeds)))
+    atheris.Setup([sys.argv[0], *options, f"-seed={seed}", f"-seed_inputs={corpus}"], one, custom_mutator=mutate)
+    atheris.Fuzz()
+
+
+def main(_):
+    seeds = range(_SEED.value, _SEED.value + _JOBS.value)
+    share = -(-_INPUTS.value // _JOBS.value)
+    jobs = [multiprocessing.get_context("fork").Process(target=run, args=(seed, share)) for seed in seeds]
+    for job in jobs:
+        job.start()
+    for job in jobs:
+        job.join()
+    found = [json.loads(Path(_FOLDER.value, f"fuzz_audio_{seed}", "figures.json").read_text()) for seed in seeds]
+    outcomes = sum((collections.Counter(job["outcomes"]) for job in found), collections.Counter())
     figures = {
-        "inputs": _INPUTS.value,
-        "first": _FIRST.value,
+        "inputs": outcomes.total(),
+        "largest_file_bytes": _LARGEST.value,
+        "crashes": sum(job.exitcode != 0 for job in jobs),
         "outcomes": outcomes,
-        "slowest_s": slowest,
-        "largest_bytes": largest,
+        "slowest_s": max(job["slowest_s"] for job in found),
+        "most_memory_bytes": max(job["most_memory_bytes"] for job in found),
+        "seeds": list(seeds),
     }
     text = json.dumps(figures, indent=2)
     print(text)
     if _JSON.value:
         Path(_JSON.value).write_text(text + "\n", encoding="utf-8")
+    sys.exit(min(1, figures["crashes"]))
 
 
 if __name__ == "__main__":

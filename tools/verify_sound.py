@@ -263,11 +263,13 @@ def read_recording(samples, passphrase):
         text = unicodedata.normalize("NFC", passphrase).encode()
         keys.append(hashlib.scrypt(text, salt=b"stegano_tf carrier 1", n=32768, r=8, p=1, maxmem=2**26, dklen=32))
     for key in keys:
-        used = samples
-        if key:
-            words = np.frombuffer(hashlib.shake_256(key).digest(4 * len(samples)), "<u4")
-            used = samples[np.argsort(words, kind="stable")]
         for bits in range(1, 9):
+            used = samples
+            if key:
+                size = 8 // math.gcd(bits, 8)
+                count = len(samples) // size
+                words = np.frombuffer(hashlib.shake_256(key).digest(4 * count), "<u4")
+                used = samples[: count * size].reshape(count, size)[np.argsort(words, kind="stable")].reshape(-1)
             groups = (used[:, None] >> np.arange(bits - 1, -1, -1)) & 1
             data = np.packbits(groups.reshape(-1).astype(np.uint8))
             if data[:8].tobytes() == MAGIC:

@@ -7,17 +7,18 @@ whole. At a depth of 8 a byte is a sample, at the levels of `pcm`; at a depth of
 half the height, which bear gains of up to 2 in 16-bit files and eight times the noise.
 
 A sound that is as it was written is read without any of this: the message's CRC-32 is right, and that is that.
-docs/FORMAT.md writes the form down for other readers. Held in memory as a whole, because parity reaches across it.
+docs/FORMAT.md writes the form down for other readers. Parity reaches across the whole message: writing and that first
+way of reading keep it in `scratch`, but repair needs it in memory some ten times over.
 """
 
 import dataclasses
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from stegano_tf.audio import parity, pcm
+from stegano_tf.audio import parity, pcm, scratch
 from stegano_tf.errors import FormatError
 
 SEGMENT = 4096
@@ -114,7 +115,9 @@ class Label:
     @classmethod
     def parse(cls, data: np.ndarray) -> "Label | None":
         """Returns the label in uint8[24], corrected if need be, or None if they are none."""
-        if len(data) < _LABEL or np.count_nonzero(data[_ZEROS]) + (data[_DEPTH] not in _HIGHEST) > 1:
+        if len(data) < _LABEL or not data.any():
+            return None
+        if np.count_nonzero(data[_ZEROS]) + (data[_DEPTH] not in _HIGHEST) > 1:
             return None  # most of what is no label, without the trouble of correcting it
         data = data.copy()
         if not parity.correct_word(data, _LABEL_CHECKS):
@@ -159,11 +162,19 @@ def encode(message, options: Armour) -> tuple[int, Iterator[np.ndarray]]:
     return label.samples, _segments(label, symbols)
 
 
-def _encode(message, checks: int, depth: int) -> tuple[Label, np.ndarray]:
+def _encode(message, checks: int, depth: int) -> tuple[Label, Iterator[np.ndarray]]:
     data = np.frombuffer(message, np.uint8)
     if not 0 < len(data) <= _MAX_MESSAGE:
         raise FormatError(f"a message of {len(data):,} bytes, expected 1 to {_MAX_MESSAGE:,} in the form with parity")
-    return Label(0, len(data), zlib.crc32(data), checks, depth), parity.encode(data, checks)
+    return Label(0, len(data), _crc32(data), checks, depth), parity.encode(data, checks)
+
+
+def _crc32(data: np.ndarray) -> int:
+    crc = 0
+    for part in scratch.parts(len(data), 1):
+        crc = zlib.crc32(data[part], crc)
+        scratch.release(data)
+    return crc
 
 
 def _marks(label: Label) -> np.ndarray:
@@ -175,16 +186,17 @@ def _marks(label: Label) -> np.ndarray:
     return marks
 
 
-def _segments(label: Label, symbols: np.ndarray) -> Iterator[np.ndarray]:
+def _segments(label: Label, symbols: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
     marks = _marks(label)
-    samples = pcm.encode(symbols) if label.depth == 8 else _encode_nibbles(symbols)
-    whole = len(samples) // BODY
-    for start in range(0, whole, pcm.BLOCK // SEGMENT):
-        part = slice(start, min(start + pcm.BLOCK // SEGMENT, whole))
-        bodies = samples[part.start * BODY : part.stop * BODY].reshape(-1, BODY)
-        yield np.concatenate([marks[part], bodies], axis=1).reshape(-1)
-    if whole < label.segments:
-        yield np.concatenate([marks[whole], samples[whole * BODY :]])
+    segment = 0
+    for piece in scratch.pieces(symbols, pcm.BLOCK // SEGMENT * BODY * label.depth // 8):
+        samples = pcm.encode(piece) if label.depth == 8 else _encode_nibbles(piece)
+        whole = len(samples) // BODY
+        bodies = samples[: whole * BODY].reshape(-1, BODY)
+        yield np.concatenate([marks[segment : segment + whole], bodies], axis=1).reshape(-1)
+        segment += whole
+        if len(samples) > whole * BODY:
+            yield np.concatenate([marks[segment], samples[whole * BODY :]])
     yield marks[-1]
 
 
@@ -205,7 +217,8 @@ def _encode_nibbles(symbols: np.ndarray) -> np.ndarray:
 
 def encode_bytes(message, checks: int) -> bytes:
     """Returns the form without known levels and resynchronisation: every segment is a label and `BODY` bytes."""
-    label, symbols = _encode(message, checks, 8)
+    label, blocks = _encode(message, checks, 8)
+    symbols = np.concatenate(list(blocks))
     return b"".join(
         text.tobytes() + symbols[segment * BODY : (segment + 1) * BODY].tobytes()
         for segment, text in enumerate(label.all())
@@ -221,9 +234,9 @@ def encoded_bytes(size: int, checks: int) -> int:
     return label.shape.symbols + (label.segments + 1) * _LABEL
 
 
-def find_label(data: np.ndarray) -> Label | None:
-    """Returns the first label that lies where `encode_bytes` puts it."""
-    for segment, start in enumerate(range(0, len(data), BYTES_SEGMENT)):
+def find_label(data: np.ndarray, first: int = 0) -> Label | None:
+    """Returns the first label that lies where `encode_bytes` puts it; `data` begins with the segment `first`."""
+    for segment, start in enumerate(range(0, len(data), BYTES_SEGMENT), first):
         label = Label.parse(data[start : start + _LABEL])
         if label is not None and label.segment == segment:
             return label
@@ -258,18 +271,25 @@ def recognise(samples: np.ndarray) -> Label | None:
     return _label(samples[:MARK].astype(np.float32))
 
 
-def decode_clean(label: Label, samples: np.ndarray) -> bytes | None:
-    """Returns the message in int16[label.samples] as they were written, or None if they are damaged."""
-    samples = samples[: label.samples - MARK]
-    whole = len(samples) // SEGMENT * SEGMENT
+def decode_clean(label: Label, samples: Iterable[np.ndarray]) -> np.ndarray | None:
+    """Returns the message, uint8[label.size], in samples as they were written, or None if they are damaged.
+
+    Args:
+      label: of the first mark.
+      samples: int16[label.body_samples + MARK * label.segments], in blocks: all but the closing mark.
+    """
+    data = parity.read_message(_symbols(label, samples), label.shape)
+    return data if _crc32(data) == label.crc else None
+
+
+def _symbols(label: Label, samples: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
     # A clean sound of depth 8 is read at the speed of memory.
     read = pcm.decode if label.depth == 8 else _decode_nibbles
-    bodies = read(samples[:whole].reshape(-1, SEGMENT)[:, MARK:]).reshape(-1)
-    symbols = np.concatenate([bodies, read(samples[whole + MARK :])])
-    if label.depth == 4:
-        symbols = _bytes(symbols)
-    data = parity.message(parity.gather(symbols, label.shape), label.shape)
-    return data.tobytes() if zlib.crc32(data) == label.crc else None
+    for piece in scratch.pieces(samples, pcm.BLOCK // SEGMENT * SEGMENT):
+        whole = len(piece) // SEGMENT * SEGMENT
+        bodies = read(piece[:whole].reshape(-1, SEGMENT)[:, MARK:]).reshape(-1)
+        symbols = np.concatenate([bodies, read(piece[whole + MARK :])])
+        yield symbols if label.depth == 8 else _bytes(symbols)
 
 
 def _decode_nibbles(samples: np.ndarray) -> np.ndarray:

@@ -3,13 +3,16 @@
 Written: BITMAPFILEHEADER and BITMAPINFOHEADER (54 bytes), then 24-bit pixels, uncompressed, in BGR order, bottom row
 first, every row padded with zeros to a multiple of 4 bytes. Read: the same, and also rows stored top-down, a longer
 header (V4, V5), a gap before the pixels, and 32-bit pixels, whose fourth byte is ignored (BI_RGB reserves it).
+`File` and `convert` hold no picture: they leave the rows in the order in which they are stored.
 Source: https://learn.microsoft.com/windows/win32/gdi/bitmap-storage. The format's 32-bit size field limits a picture to
 4 GiB. Messages name no file: the caller, who knows it, adds its name.
 """
 
 import dataclasses
+import os
 import struct
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import numpy as np
 
@@ -85,24 +88,57 @@ def encode(image: np.ndarray) -> tuple[int, Iterator[bytes | np.ndarray]]:
         raise ValueError(f"image has the shape {image.shape}, expected [H, W, 3] with at least one pixel")
     height, width, _ = image.shape
     layout = Layout(0, HEADER_BYTES, height, width)
-    pixels = layout.stride * height
-    size = HEADER_BYTES + pixels
+    size = HEADER_BYTES + layout.stride * height
     if size >= 1 << 32:
         raise ImageError(f"a picture of {width} x {height} pixels needs {size:,} bytes as BMP; expected below 4 GiB")
-    header = _HEADER.pack(
-        MAGIC, size, HEADER_BYTES, 40, width, height, 1, 24, 0, pixels, _PIXELS_PER_METRE, _PIXELS_PER_METRE, 0, 0
-    )
-    return size, _encode_blocks(image, layout, header)
+    return size, _encode_blocks(image, layout)
 
 
-def _encode_blocks(image: np.ndarray, layout: Layout, header: bytes) -> Iterator[bytes | np.ndarray]:
-    yield header
+def _encode_blocks(image: np.ndarray, layout: Layout) -> Iterator[bytes | np.ndarray]:
+    yield _header(layout)
     for rows in layout.blocks():
         pixels = image[rows]
         block = np.empty((len(pixels), layout.stride), np.uint8)
         _swap_red_and_blue(pixels, layout.pixels(block))
         block[:, 3 * layout.width :] = 0
         yield block.reshape(-1)
+
+
+class File:
+    """A BMP file as a picture that is not in memory.
+
+    Attributes:
+      shape: (height, width, 3), as an array has it.
+    """
+
+    def __init__(self, path: str | os.PathLike):
+        """Reads the header.
+
+        Raises:
+          FormatError: it is no BMP file of the kind that is read here, or is cut short.
+          OSError: it cannot be opened.
+        """
+        self._path = Path(path)
+        with self._path.open("rb") as file:
+            self._layout = parse(file.read(HEADER_BYTES), os.fstat(file.fileno()).st_size)
+        self.shape = self._layout.height, self._layout.width, 3
+
+    def encode(self) -> tuple[int, Iterator[bytes | np.ndarray]]:
+        """As the function `encode`, of the picture as a BMP file of the kind that is written here."""
+        layout = dataclasses.replace(self._layout, offset=HEADER_BYTES, pixel_bytes=3)
+        return HEADER_BYTES + layout.stride * layout.height, self._blocks()
+
+    def _blocks(self) -> Iterator[bytes | np.ndarray]:
+        with self._path.open("rb") as file:
+            file.seek(HEADER_BYTES)
+
+            def read(count: int) -> np.ndarray:
+                data = np.fromfile(file, np.uint8, count)
+                if len(data) < count:
+                    raise FormatError(f"{self._path}: has become shorter while it was read")
+                return data
+
+            yield from convert(self._layout, read)
 
 
 def stated_size(header: bytes) -> int:
@@ -150,15 +186,46 @@ def decode(layout: Layout, read: Callable[[int], np.ndarray]) -> np.ndarray:
       layout: from `parse`, which has checked that there are enough bytes for the picture to be allocated.
       read: returns the next n bytes of the file after its first 54, as uint8[n].
     """
-    gap = layout.offset - HEADER_BYTES
-    while gap:
-        gap -= len(read(min(gap, pcm.BLOCK)))
+    _skip_gap(layout, read)
     image = np.empty((layout.height, layout.width, 3), np.uint8)
     for rows in layout.blocks():
         pixels = image[rows]
         block = read(len(pixels) * layout.stride).reshape(len(pixels), layout.stride)
         _swap_red_and_blue(layout.pixels(block), pixels)
     return image
+
+
+def convert(layout: Layout, read: Callable[[int], np.ndarray]) -> Iterator[bytes | np.ndarray]:
+    """Yields a BMP file with 24-bit pixels and a header of 54 bytes, bytes-like blocks, made of any other.
+
+    The order of the rows stays. Of what `encode` makes it is a copy, byte for byte.
+
+    Args:
+      layout, read: as `decode`.
+    """
+    _skip_gap(layout, read)
+    made = dataclasses.replace(layout, offset=HEADER_BYTES, pixel_bytes=3)
+    yield _header(made)
+    for rows in layout.blocks():
+        count = len(range(layout.height)[rows])
+        block = read(count * layout.stride).reshape(count, layout.stride)
+        out = np.zeros((count, made.stride), np.uint8)
+        made.pixels(out)[...] = layout.pixels(block)
+        yield out.reshape(-1)
+
+
+def _skip_gap(layout: Layout, read: Callable[[int], np.ndarray]) -> None:
+    gap = layout.offset - HEADER_BYTES
+    while gap:
+        gap -= len(read(min(gap, pcm.BLOCK)))
+
+
+def _header(layout: Layout) -> bytes:
+    pixels = layout.stride * layout.height
+    height = -layout.height if layout.top_down else layout.height
+    per_metre = _PIXELS_PER_METRE, _PIXELS_PER_METRE
+    fields = MAGIC, HEADER_BYTES + pixels, HEADER_BYTES, 40, layout.width, height, 1, 24, 0, pixels, *per_metre, 0, 0
+    return _HEADER.pack(*fields)
 
 
 def _swap_red_and_blue(source: np.ndarray, target: np.ndarray) -> None:

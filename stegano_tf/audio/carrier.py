@@ -6,8 +6,9 @@ of replacing them (for 1 bit: ±1 at random, which leaves no pairs of values beh
 
 Without a key the samples follow one another as they are stored. With one they are taken in an order that nobody else
 knows: scrypt (RFC 7914) stretches the passphrase, because it may be guessed offline, and SHAKE-256 (FIPS 202) makes
-one 32-bit word a sample from it; the order is that which sorts them. Both are in Python's standard library and in every
-other language, and neither depends on a version of numpy, whose permutations do.
+one 32-bit word a group of samples from it; the order is that which sorts them. Both are in Python's standard library
+and in every other language, and neither depends on a version of numpy, whose permutations do. A group is as many
+samples as hold whole bytes, so that a burst damages no more bytes than it must.
 """
 
 import dataclasses
@@ -47,16 +48,26 @@ def order_key(passphrase: str) -> bytes:
     return hashlib.scrypt(text, salt=b"stegano_tf carrier 1", n=1 << 15, r=8, p=1, maxmem=64 << 20, dklen=32)
 
 
-def order(samples: int, key: bytes | None) -> np.ndarray | None:
-    """Returns the order in which the samples are used, int64[samples], or None for the order in which they are."""
+def _group(bits: int) -> int:
+    """Returns the fewest samples that hold whole bytes."""
+    return 8 // math.gcd(bits, 8)
+
+
+def order(samples: int, bits: int, key: bytes | None) -> np.ndarray | None:
+    """Returns the order in which the samples are used, int64[N], or None for the order in which they are.
+
+    Those after the last whole group, up to 7, are not used.
+    """
     if key is None:
         return None
-    return np.argsort(np.frombuffer(hashlib.shake_256(key).digest(4 * samples), "<u4"), kind="stable")
+    group = _group(bits)
+    words = np.frombuffer(hashlib.shake_256(key).digest(4 * (samples // group)), "<u4")
+    return (group * np.argsort(words, kind="stable")[:, None] + np.arange(group)).reshape(-1)
 
 
 def capacity(samples: int, bits: int) -> int:
     """Returns how many bytes fit."""
-    return samples * bits // 8
+    return samples // _group(bits) * _group(bits) * bits // 8
 
 
 def choose_bits(samples: int, size: int, rate: int, channels: int, bits: int | None = None) -> int:
@@ -65,9 +76,9 @@ def choose_bits(samples: int, size: int, rate: int, channels: int, bits: int | N
     Raises:
       AudioError: the recording is too short; says how long it must be.
     """
-    needed = max(1, -(-8 * size // max(1, samples)))
     most = bits or MAX_BITS
-    if needed > most:
+    needed = next((number for number in range(1, most + 1) if capacity(samples, number) >= size), None)
+    if needed is None:
         seconds = math.ceil(8 * size / most / channels / rate * 10) / 10
         raise AudioError(
             f"is too short to carry {size:,} bytes at {most} bits a sample: it lasts "
@@ -105,10 +116,13 @@ def embed(samples: np.ndarray, data: bytes, bits: int, depth: int, order: np.nda
     return result
 
 
-def extract(samples: np.ndarray, size: int, bits: int, order: np.ndarray | None) -> np.ndarray:
-    """Returns the first `size` bytes, uint8[size], that the low `bits` bits of int32[N] samples hold."""
-    count = -(-8 * size // bits)
-    values = samples[:count] if order is None else samples[order[:count]]
+def extract(samples: np.ndarray, size: int, bits: int, order: np.ndarray | None, start: int = 0) -> np.ndarray:
+    """Returns `size` bytes, uint8[size], that the low `bits` bits of int32[N] samples hold, from byte `start` on.
+
+    The bits before `start` must fill whole samples.
+    """
+    used = slice(8 * start // bits, -(-8 * (start + size) // bits))
+    values = samples[used] if order is None else samples[order[used]]
     groups = np.unpackbits((values & ((1 << bits) - 1)).astype(np.uint8)[:, None], axis=1)[:, 8 - bits :]
     return np.packbits(groups.reshape(-1)[: 8 * size])
 

@@ -1,21 +1,25 @@
 """Pictures to sound files and back: the composition of the other modules of this package.
 
-The plain form streams, a block at a time: neither the BMP file nor the samples are ever whole in memory, so encoding
-needs a few MB beside the picture, and decoding the picture itself. What is sealed, has parity, or lies in a recording
-is held in memory, because none of it may be handed on before all of it is known to be right. Reading trusts no length
-before that many samples are there.
+All streams, a block at a time: neither the BMP file nor the samples are ever whole in memory, and with `bmp.File` and
+`decode_file` the picture is not either. What is sealed or has parity passes through temporary files (`scratch`):
+parity reaches across the message, and nothing sealed may be handed on before all of it is known to be right. In memory
+are PNG and WebP payloads, what is sealed with a passphrase (see `sealing`), recordings, and messages that are being
+repaired. Reading trusts no length before that many samples are there.
 """
 
 import contextlib
 import dataclasses
+import io
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
+from stegano_tf import outputs
 from stegano_tf.audio import armour as armour_
-from stegano_tf.audio import bmp, files, framing, payloads, pcm, sealing
+from stegano_tf.audio import bmp, files, framing, payloads, pcm, scratch, sealing
 from stegano_tf.audio import carrier as carrier_
 from stegano_tf.errors import AudioError, FormatError
 
@@ -24,8 +28,13 @@ RAW_BMP = "raw bmp"
 ARMOURED = f"{FRAMED} with marks and parity"
 CARRIED = f"{FRAMED} in the low bits of a recording"
 BARE = "bare age file"
+# A sample in the middle of its level is half-way between two of 8 bits; a converter that rounds takes the upper one.
+_ROUNDED_MAGIC = bytes(byte + 1 for byte in framing.MAGIC)
 _PICTURE = "picture file"  # inside an age file that was made by hand
 PAYLOADS = ("bmp", *payloads.FORMATS)
+# Where labels are looked for in a recording: in front, and far enough behind for whatever a burst in front left. Before
+# every 21st segment there is a whole number of samples, at any number of bits.
+_LOOKED_AT = (0, *(21 << doubling for doubling in range(20)))
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +108,7 @@ class Decoded:
 
 
 def encode(
-    image: np.ndarray,
+    image: np.ndarray | bmp.File,
     path: str | os.PathLike,
     *,
     secret_size: tuple[int, int] | None = None,
@@ -116,13 +125,13 @@ def encode(
     """Writes a picture as a sound file: by itself mono and of 16 bits, one byte of its file a sample.
 
     Args:
-      image: uint8[H, W, 3] RGB.
+      image: uint8[H, W, 3] RGB, or a BMP file, which is read while it is sent.
       path: the suffix chooses the container: .wav .rf64 .flac .aiff .aif .caf .w64.
       secret_size: (height, width) that the frame records for the secret inside the picture.
       network: 8 bytes that the frame records for the network that reveals the secret.
       sample_rate: in Hz; a carrier keeps its own.
       raw_bmp: writes the bare BMP file without a frame, as published; damage cannot be detected then.
-      payload: "bmp", "png" or "webp", all lossless.
+      payload: "bmp", "png" or "webp", all lossless; the latter two take an array.
       lock: who can open it; anybody if None.
       bare: writes a sound that cannot be told from noise, without even the frame's magic; needs a passphrase.
       armour: adds marks, known levels and parity.
@@ -145,12 +154,12 @@ def encode(
             raise ValueError("the bare BMP form has no place for secret_size and network, expected None")
         if payload != "bmp" or lock or bare or armour or carrier:
             raise ValueError("the bare BMP form is neither sealed, armoured nor carried")
-        samples, blocks = bmp.encode(image)
+        samples, blocks = _bmp(image)
         files.write(path, map(pcm.encode, blocks), samples, sample_rate=sample_rate, force=force)
         return inspect(path)
     if bare and not lock:
         raise ValueError("a bare sound must be sealed with a passphrase")
-    size, blocks = bmp.encode(image)
+    size, blocks = _bmp(image)
     if payload != "bmp":
         data = payloads.encode(image, payload)
         size, blocks = len(data), iter([data])
@@ -160,12 +169,16 @@ def encode(
         frame = framing.frame(header, blocks)
         files.write(path, map(pcm.encode, frame), samples, sample_rate=sample_rate, force=force)
         return inspect(path)
-    message = b"".join(framing.frame(header, blocks))
+    message = framing.frame(header, blocks)
     options = {"armour": armour, "carrier": carrier, "sample_rate": sample_rate, "force": force}
     if lock:
-        info = _write_sealed(sealing.seal(message, lock), path, bare=bare, passphrase=lock.passphrase, **options)
+        with scratch.file() as plaintext, scratch.file() as sealed:
+            _fill(plaintext, message)
+            sealing.seal_file(plaintext, sealed, lock)
+            sealed.seek(0)
+            info = _write_sealed(sealed, path, bare=bare, passphrase=lock.passphrase, **options)
     else:
-        info = _write(message, path, passphrase=None, **options)
+        info = _write(size + framing.HEADER_BYTES + framing.DIGEST_BYTES, message, path, passphrase=None, **options)
     return dataclasses.replace(
         info,
         payload_bytes=info.payload_bytes if lock else size,
@@ -174,6 +187,10 @@ def encode(
         secret_size=secret_size,
         network=network,
     )
+
+
+def _bmp(image: np.ndarray | bmp.File) -> tuple[int, Iterator]:
+    return image.encode() if isinstance(image, bmp.File) else bmp.encode(image)
 
 
 def encode_payload(
@@ -201,7 +218,7 @@ def encode_payload(
     if not sealing.is_sealed(data):
         raise FormatError(f"the payload starts with {data[:8]!r}, expected an age file ({sealing.MAGIC[:-1]!r})")
     return _write_sealed(
-        data,
+        io.BytesIO(data),
         path,
         passphrase=passphrase,
         bare=bare,
@@ -212,21 +229,26 @@ def encode_payload(
     )
 
 
-def _write_sealed(data: bytes, path: str | os.PathLike, *, bare: bool, passphrase: str | None, **options) -> AudioInfo:
+def _write_sealed(
+    sealed: BinaryIO, path: str | os.PathLike, *, bare: bool, passphrase: str | None, **options
+) -> AudioInfo:
     if bare:
         if options["armour"] or options["carrier"]:
             raise ValueError("a bare sound has neither marks nor a carrier: they would show")
-        noise = sealing.to_noise(data)
-        samples = pcm.encode(noise)
+        data = sealed.read()
+        samples = pcm.encode(sealing.to_noise(data))
         files.write(path, [samples], len(samples), sample_rate=options["sample_rate"], force=options["force"])
         return _info(path, form=BARE, payload_bytes=len(data), sealed=True)
-    header = framing.Header(len(data), flags=framing.Flags.SEALED)
-    info = _write(b"".join(framing.frame(header, [data])), path, passphrase=passphrase, **options)
-    return dataclasses.replace(info, payload_bytes=len(data), sealed=True)
+    size = sealed.seek(0, os.SEEK_END)
+    sealed.seek(0)
+    frame = framing.frame(framing.Header(size, flags=framing.Flags.SEALED), iter(lambda: sealed.read(pcm.BLOCK), b""))
+    info = _write(size + framing.HEADER_BYTES + framing.DIGEST_BYTES, frame, path, passphrase=passphrase, **options)
+    return dataclasses.replace(info, payload_bytes=size, sealed=True)
 
 
 def _write(
-    message: bytes,
+    size: int,
+    message: Iterable,
     path: str | os.PathLike,
     *,
     passphrase: str | None,
@@ -235,14 +257,37 @@ def _write(
     sample_rate: int,
     force: bool,
 ) -> AudioInfo:
+    """Writes a message of `size` bytes, which comes in blocks."""
     if carrier:
-        return _write_carried(message, path, carrier, armour, passphrase=passphrase, force=force)
+        return _write_carried(b"".join(message), path, carrier, armour, passphrase=passphrase, force=force)
     if armour:
-        samples, blocks = armour_.encode(message, armour)
+        samples, blocks = armour_.encode(_gathered(size, message), armour)
         files.write(path, blocks, samples, sample_rate=sample_rate, force=force)
         return _info(path, form=ARMOURED, parity=armour.checks, bits=armour.depth)
-    files.write(path, [pcm.encode(message)], len(message), sample_rate=sample_rate, force=force)
+    files.write(path, map(pcm.encode, message), size, sample_rate=sample_rate, force=force)
     return _info(path, form=FRAMED)
+
+
+def _gathered(size: int, blocks: Iterable) -> np.ndarray:
+    """Returns the bytes of all blocks, uint8[size]."""
+    data = scratch.zeros(size)
+    start = 0
+    for block in blocks:
+        part = np.frombuffer(block, np.uint8)
+        data[start : start + len(part)] = part
+        start += len(part)
+        scratch.release(data)
+    return data
+
+
+def _fill(file: BinaryIO, blocks: Iterable) -> None:
+    """Writes blocks to a temporary file and goes back to its start."""
+    try:
+        for block in blocks:
+            file.write(block)
+    except OSError as error:
+        raise scratch.no_room(error) from error
+    file.seek(0)
 
 
 def _write_carried(
@@ -268,7 +313,7 @@ def _write_carried(
     except AudioError as error:
         raise AudioError(f"{carrier.path}: {error}") from error
     key = carrier_.order_key(passphrase) if passphrase is not None else None
-    changed = carrier_.embed(flat, message, bits, recording.depth, carrier_.order(flat.size, key))
+    changed = carrier_.embed(flat, message, bits, recording.depth, carrier_.order(flat.size, bits, key))
     files.write_recording(
         path, dataclasses.replace(recording, samples=changed.reshape(recording.samples.shape)), force=force
     )
@@ -305,6 +350,32 @@ def decode(path: str | os.PathLike, *, key: sealing.Key | None = None) -> Decode
         image = picture.image()
         inner.finish()
         return Decoded(image=image, info=_describe(info, message, inner, picture))
+
+
+def decode_file(
+    path: str | os.PathLike, picture: str | os.PathLike, *, key: sealing.Key | None = None, force: bool = False
+) -> AudioInfo:
+    """Writes the picture in a sound file as a BMP file, whole or not at all, and returns where it came from.
+
+    A payload of BMP is never whole in memory; rows that were sent top-down are written so.
+
+    Args:
+      path, key: as `decode`.
+      picture: the file to write.
+      force: whether an existing file is replaced.
+
+    Raises:
+      AudioError, FormatError, SealingError: as `decode`.
+      OutputError: `picture` or a temporary file cannot be written.
+    """
+    with outputs.replacing(picture, force=force) as partial, _open(path, key) as (info, message):
+        inner = _unsealed(message, key or sealing.Key())
+        found = _Picture(inner)
+        with partial.open("wb") as file:
+            for block in found.bmp():
+                file.write(block)
+        inner.finish()
+        return _describe(info, message, inner, found)
 
 
 def inspect(path: str | os.PathLike, *, verify: bool = False, key: sealing.Key | None = None) -> AudioInfo:
@@ -360,16 +431,23 @@ def _memory(data: bytes | np.ndarray, form: str, **facts) -> _Source:
     def read(count: int) -> np.ndarray:
         nonlocal position
         position += count
+        scratch.release(data)
         return data[position - count : position]
 
     return _Source(form, len(data), read, facts)
+
+
+def _stored(file: BinaryIO, form: str) -> _Source:
+    size = file.seek(0, os.SEEK_END)
+    file.seek(0)
+    return _Source(form, size, lambda count: np.frombuffer(file.read(count), np.uint8))
 
 
 @contextlib.contextmanager
 def _open(path: str | os.PathLike, key: sealing.Key | None) -> Iterator[tuple[AudioInfo, "_Message"]]:
     with files.Reader(path) as reader, framing.Digest() as digest:
         try:
-            source = _find(reader, path, key)
+            source = _find(reader, key)
             yield _info(path, reader, form=source.form, **source.facts), _Message(source, digest)
         except (FormatError, sealing.SealingError) as error:
             raise type(error)(f"{path}: {error}") from error
@@ -406,7 +484,7 @@ def _known(header: framing.Header, picture: "_Picture | None") -> dict:
     return facts | ({"payload": picture.kind, "image_size": picture.size} if picture else {})
 
 
-def _find(reader: files.Reader, path: str | os.PathLike, key: sealing.Key | None) -> _Source:
+def _find(reader: files.Reader, key: sealing.Key | None) -> _Source:
     """Returns the message that a sound holds.
 
     Raises:
@@ -420,9 +498,11 @@ def _find(reader: files.Reader, path: str | os.PathLike, key: sealing.Key | None
             return _streamed(reader, channel, FRAMED)
     for channel, samples in enumerate(channels):
         label = armour_.recognise(samples)
-        if label is not None and label.samples <= reader.frames:
+        # Not for a few bytes of FLAC that claim to be hours of it.
+        if label is not None and label.samples <= min(reader.frames, payloads.LARGEST + 8 * reader.size):
             reader.seek(0)
-            message = armour_.decode_clean(label, reader.channel(channel, label.samples))
+            blocks = reader.channel_blocks(channel, label.samples - armour_.MARK)
+            message = armour_.decode_clean(label, blocks)
             if message is not None:
                 after = reader.frames - label.samples
                 facts = {"parity": label.checks, "bits": label.depth, "channel": channel, "samples_after": after}
@@ -437,12 +517,17 @@ def _find(reader: files.Reader, path: str | os.PathLike, key: sealing.Key | None
         return _memory(sealing.from_noise(noise), BARE, sealed=True)
     # What is left takes the whole sound: not for a few bytes that claim to be hours of it.
     if reader.frames * reader.channels <= (16 << 20) + 2 * reader.size:
-        source = _carried(reader, path, key) or _damaged(reader)
+        source = _carried(reader, key) or _damaged(reader)
         if source:
             return source
+    if any(head.startswith(_ROUNDED_MAGIC) for head in heads):
+        raise FormatError(
+            "was rounded to 8 bits, which makes 255 of every byte 254 and cannot be undone; expected 16 bits"
+        )
     found = heads[0][: len(framing.MAGIC)].hex(" ") if heads else "nothing"
     raise FormatError(
-        f"holds no message: begins with {found}, expected {framing.MAGIC.hex(' ')} or {bmp.MAGIC.hex(' ')}"
+        f"holds no message: begins with {found}, expected {framing.MAGIC.hex(' ')} or {bmp.MAGIC.hex(' ')}; "
+        "one that lies in a recording and is sealed with a passphrase is seen with that passphrase only"
     )
 
 
@@ -459,25 +544,29 @@ def _streamed(reader: files.Reader, channel: int, form: str) -> _Source:
     return _Source(form, reader.frames, read, {"channel": channel})
 
 
-def _carried(reader: files.Reader, path: str | os.PathLike, key: sealing.Key | None) -> _Source | None:
+def _carried(reader: files.Reader, key: sealing.Key | None) -> _Source | None:
     if reader.subtype not in files.RECORDINGS:
         return None
-    flat = files.read_recording(path).samples.reshape(-1)
+    flat = reader.recording().samples.reshape(-1)
     secrets = [None]
     # A passphrase that would have to be asked for is not: most sounds in which nothing is seen hold nothing.
     if key is not None and isinstance(key.passphrase, str):
         secrets.append(carrier_.order_key(key.passphrase))
     for secret in secrets:
-        order = carrier_.order(flat.size, secret)
         for bits in range(1, carrier_.MAX_BITS + 1):
+            order = carrier_.order(flat.size, bits, secret)
             fits = carrier_.capacity(flat.size, bits)
-            head = carrier_.extract(flat, min(fits, 4 * armour_.BYTES_SEGMENT), bits, order)
-            if head[: len(framing.MAGIC)].tobytes() == framing.MAGIC:
-                return _memory(carrier_.extract(flat, fits, bits, order), CARRIED, bits=bits)
-            label = armour_.find_label(head)
-            if label is not None:
-                message, damage = armour_.decode_bytes(carrier_.extract(flat, fits, bits, order), label)
-                return _memory(message, CARRIED, bits=bits, parity=label.checks, damage=damage)
+            for segment in _LOOKED_AT:
+                start = segment * armour_.BYTES_SEGMENT
+                if start >= fits:
+                    break
+                part = carrier_.extract(flat, min(fits - start, 4 * armour_.BYTES_SEGMENT), bits, order, start)
+                if segment == 0 and part[: len(framing.MAGIC)].tobytes() == framing.MAGIC:
+                    return _memory(carrier_.extract(flat, fits, bits, order), CARRIED, bits=bits)
+                label = armour_.find_label(part, segment)
+                if label is not None:
+                    message, damage = armour_.decode_bytes(carrier_.extract(flat, fits, bits, order), label)
+                    return _memory(message, CARRIED, bits=bits, parity=label.checks, damage=damage)
     return None
 
 
@@ -539,9 +628,15 @@ class _Message:
             self._digest.update(data)
         return data
 
+    def blocks(self) -> Iterator[bytes | np.ndarray]:
+        """Yields the whole payload, of which nothing but `head` was read before."""
+        yield self.head
+        while self._left:
+            yield self.read(min(self._left, pcm.BLOCK))
+
     def rest(self) -> bytes:
-        """Returns the whole payload, of which nothing but `head` was read before."""
-        return self.head + self.read(self._left).tobytes()
+        """Returns what `blocks` yields."""
+        return b"".join(self.blocks())
 
     def finish(self) -> None:
         """Reads the payload to its end.
@@ -567,11 +662,15 @@ def _unsealed(message: _Message, key: sealing.Key) -> _Message:
     """
     if not message.sealed:
         return message
-    sealed = message.rest()
-    message.finish()
-    inside = sealing.open_(sealed, key)
+    with scratch.file() as sealed:
+        _fill(sealed, message.blocks())
+        message.finish()
+        opened = scratch.file()  # is closed with the last reference to it
+        sealing.open_file(sealed, opened, key)
+    opened.seek(0)
     # Whoever uses the age command by hand seals a picture file, not a frame.
-    source = _memory(inside, FRAMED if inside.startswith(framing.MAGIC) else _PICTURE)
+    form = FRAMED if opened.read(len(framing.MAGIC)) == framing.MAGIC else _PICTURE
+    source = _stored(opened, form)
     inner = _Message(source, framing.Digest())
     if inner.sealed:
         raise FormatError("is sealed twice, expected a picture inside the seal")
@@ -595,6 +694,10 @@ class _Picture:
         else:
             self._data = message.rest()
             self.size = payloads.size(self._data)
+
+    def bmp(self) -> Iterator[bytes | np.ndarray]:
+        """Yields the picture as a BMP file."""
+        return bmp.convert(self._layout, self._message.read) if self.kind == "bmp" else bmp.encode(self.image())[1]
 
     def image(self) -> np.ndarray:
         """Returns the picture, uint8[H, W, 3] RGB."""

@@ -209,10 +209,14 @@ class Reader:
         """
         samples = np.empty(frames, np.int16)
         start = 0
-        for block in self.blocks(frames):
-            samples[start : start + len(block)] = block[:, channel]
+        for block in self.channel_blocks(channel, frames):
+            samples[start : start + len(block)] = block
             start += len(block)
         return samples
+
+    def channel_blocks(self, channel: int, frames: int) -> Iterator[np.ndarray]:
+        """Yields the next `frames` samples of one channel in blocks, int16[N], as `blocks` does."""
+        return (block[:, channel] for block in self.blocks(frames))
 
     def floats(self, channel: int) -> np.ndarray:
         """Returns the rest of one channel, float32[N] in 16-bit steps, neither rounded nor saturated.
@@ -229,6 +233,26 @@ class Reader:
         samples = np.concatenate(parts) if parts else np.empty(0, np.float32)
         # A gain beyond 16 is none that is undone; squares of larger values would overflow.
         return np.clip(np.nan_to_num(samples, copy=False), -(2**20), 2**20)
+
+    def recording(self) -> "Recording":
+        """Returns the whole file as its integers are.
+
+        Raises:
+          AudioError: the samples are not of 16 or 24 bits, or as `blocks`.
+        """
+        if self.subtype not in RECORDINGS:
+            raise AudioError(f"{self._path}: is {self.subtype}, expected PCM of 16 or 24 bits")
+        depth = RECORDINGS[self.subtype]
+        self.seek(0)
+        try:
+            samples = self._file.read(dtype="int32", always_2d=True)
+            tags = dict(self._file.copy_metadata())
+        except self._error as error:
+            raise AudioError(f"{self._path}: is damaged: {_reason(error)}") from error
+        if len(samples) != self.frames:
+            raise AudioError(f"{self._path}: is cut short: {self.frames - len(samples):,} samples are missing")
+        samples >>= 32 - depth
+        return Recording(samples, depth, self.sample_rate, tags)
 
     def _read(self, buffer: np.ndarray) -> np.ndarray:
         try:
@@ -288,25 +312,10 @@ def read_recording(path: str | os.PathLike) -> Recording:
     """Returns a recording as its integers are, to be written again with `write_recording`.
 
     Raises:
-      AudioError: as `Reader`, or the samples are not of 16 or 24 bits.
+      AudioError: as `Reader.recording`.
     """
-    import soundfile  # noqa: PLC0415
-
     with Reader(path) as reader:
-        subtype, frames = reader.subtype, reader.frames
-    if subtype not in RECORDINGS:
-        raise AudioError(f"{path}: is {subtype}, expected PCM of 16 or 24 bits")
-    depth = RECORDINGS[subtype]
-    try:
-        with soundfile.SoundFile(_native(Path(path))) as file:
-            samples = file.read(dtype="int32", always_2d=True)
-            samples >>= 32 - depth
-            recording = Recording(samples, depth, file.samplerate, dict(file.copy_metadata()))
-    except soundfile.LibsndfileError as error:
-        raise AudioError(f"{path}: is damaged: {_reason(error)}") from error
-    if len(samples) != frames:
-        raise AudioError(f"{path}: is cut short: {frames - len(samples):,} samples are missing")
-    return recording
+        return reader.recording()
 
 
 def write_recording(path: str | os.PathLike, recording: Recording, *, force: bool = False) -> None:

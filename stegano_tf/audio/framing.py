@@ -37,6 +37,7 @@ _CRC = struct.Struct("<I")
 HEADER_BYTES = _FIELDS.size + _CRC.size
 DIGEST_BYTES = 32
 NETWORK_BYTES = 8
+_NOT_WORTH_A_THREAD = 1 << 16  # bytes that are hashed sooner than another thread is woken
 MAX_PIXELS = (1 << 32) - 1
 """The largest height and width of a secret that the header can record."""
 
@@ -133,9 +134,12 @@ class Digest:
         self._pool.shutdown()
 
     def update(self, block) -> None:
-        """Adds a bytes-like block, once the block before it is done: at most two are held in memory."""
+        """Adds a contiguous bytes-like block, once the block before it is done: at most two are held in memory."""
         self._wait()
-        self._pending = self._pool.submit(self._hash.update, block)
+        if memoryview(block).nbytes < _NOT_WORTH_A_THREAD:
+            self._hash.update(block)
+        else:
+            self._pending = self._pool.submit(self._hash.update, block)
 
     def digest(self) -> bytes:
         """Returns the digest, 32 bytes, of all blocks so far."""

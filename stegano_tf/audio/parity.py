@@ -8,24 +8,27 @@ check symbols. A message fills D x k x B bytes (rows, columns, blocks; k = 255 -
 Why a product: repair goes to and fro between rows and columns, each pass leaving the next one less, so that 12 check
 symbols in 255 (10.1 % in all) correct 3.6 % of wrong symbols anywhere; one such code alone fails at 2 %.
 
-Why these libraries: for 10 MB, on one core, zfec makes check symbols at 100 MB/s, galois at 13, reedsolo at 0.5
+Why these libraries: for 10 MB, on one core, zfec makes check symbols at 92 MB/s, galois at 19, reedsolo at 0.5
 (tools/results/audio.json). But zfec repairs erasures only (symbols known to be bad: 40 µs a codeword); of the two that
-find errors, reedsolo takes 2 ms a codeword and galois 20 to 120. So what looks damaged goes to zfec, and what is
-unexplained after that to reedsolo, which is pure Python.
+find errors, reedsolo takes 1.6 ms a codeword, and galois twice that, after it has compiled itself for 10 seconds. So
+what looks damaged goes to zfec, and what is unexplained after that to reedsolo, which is pure Python.
 """
 
 import dataclasses
 import functools
 import hashlib
 import math
+from collections.abc import Iterable, Iterator
 
 import numpy as np
+
+from stegano_tf.audio import scratch
 
 CODE = 255
 """Symbols of a codeword."""
 MAX_CHECKS = 64
 _MAX_SWEEPS = 24
-_HOPELESS = 20  # repair ends when a sweep corrects fewer than one wrong codeword in so many
+_HOPELESS = 20  # repair ends when a sweep leaves more than all but one in so many of the wrong codewords
 
 
 def checks_for(share: float) -> int:
@@ -89,18 +92,33 @@ def order(cells: int) -> np.ndarray:
     return np.argsort(words, kind="stable")
 
 
-def encode(message: np.ndarray, checks: int) -> np.ndarray:
-    """Returns the encoded message, uint8[Shape.symbols], of uint8[N], N at least 1."""
+def encode(message: np.ndarray, checks: int) -> Iterator[np.ndarray]:
+    """Yields the encoded message, uint8[Shape.symbols] in blocks, of uint8[N], N at least 1."""
     shape = Shape(len(message), checks)
-    cube = np.zeros((shape.rows + checks, CODE, shape.blocks), np.uint8)
-    data = np.zeros(shape.rows * shape.width * shape.blocks, np.uint8)
-    data[: len(message)] = message
-    cube[: shape.rows, : shape.width] = data.reshape(shape.rows, shape.width, shape.blocks)
-    if checks:
-        columns = cube[: shape.rows, : shape.width].transpose(1, 0, 2)
-        cube[: shape.rows, shape.width :] = check_symbols(columns, checks).transpose(1, 0, 2)
-        cube[shape.rows :] = check_symbols(cube[: shape.rows], checks)
-    return cube.reshape(-1, shape.blocks)[order(shape.cells)].reshape(-1)
+    cube = scratch.zeros(shape.symbols).reshape(shape.rows + checks, CODE, shape.blocks)
+    plane = shape.width * shape.blocks
+    for rows in scratch.parts(shape.rows, CODE * shape.blocks):
+        data = message[rows.start * plane : rows.stop * plane]
+        data = np.append(data, np.zeros((rows.stop - rows.start) * plane - len(data), np.uint8))
+        planes = cube[rows]
+        planes[:, : shape.width] = data.reshape(-1, shape.width, shape.blocks)
+        if checks:
+            planes[:, shape.width :] = _check_columns(planes[:, : shape.width], checks)
+        scratch.release(cube)
+        scratch.release(message)
+    cells = cube.reshape(-1, shape.blocks)
+    for columns in scratch.parts(CODE if checks else 0, shape.rows * shape.blocks):
+        places = np.arange(shape.rows)[:, None] * CODE + np.arange(columns.start, columns.stop)
+        data = scratch.take(cells, places.reshape(-1)).reshape(*places.shape, -1)
+        cube[shape.rows :, columns] = check_symbols(data, checks)
+        scratch.release(cube)
+    places = order(shape.cells)
+    for part in scratch.parts(shape.cells, shape.blocks):
+        yield scratch.take(cells, places[part]).reshape(-1)
+
+
+def _check_columns(planes: np.ndarray, checks: int) -> np.ndarray:
+    return check_symbols(planes.transpose(1, 0, 2), checks).transpose(1, 0, 2)
 
 
 def gather(symbols: np.ndarray, shape: Shape) -> np.ndarray:
@@ -113,6 +131,21 @@ def gather(symbols: np.ndarray, shape: Shape) -> np.ndarray:
 def message(cube: np.ndarray, shape: Shape) -> np.ndarray:
     """Returns the message in a cube, uint8[shape.size]."""
     return np.ascontiguousarray(cube[: shape.rows, : shape.width]).reshape(-1)[: shape.size]
+
+
+def read_message(symbols: Iterable[np.ndarray], shape: Shape) -> np.ndarray:
+    """Returns the message, uint8[shape.size], in blocks of symbols as `encode` yields them, nothing of it checked."""
+    data = scratch.zeros(shape.rows * shape.width * shape.blocks)
+    cells = data.reshape(-1, shape.blocks)
+    rows, columns = np.divmod(order(shape.cells), CODE)
+    places = np.where((rows < shape.rows) & (columns < shape.width), rows * shape.width + columns, -1)
+    parts = scratch.parts(shape.cells, shape.blocks)
+    count = max(1, scratch.PART // shape.blocks)
+    for part, piece in zip(parts, scratch.pieces(symbols, count * shape.blocks), strict=True):
+        kept = places[part] >= 0
+        cells[places[part][kept]] = piece.reshape(-1, shape.blocks)[kept]
+        scratch.release(data)
+    return data[: shape.size]
 
 
 def count_wrong(cube: np.ndarray, shape: Shape) -> int:
@@ -144,8 +177,9 @@ def repair(cube: np.ndarray, doubtful: np.ndarray, shape: Shape) -> tuple[int, i
     views = [(cube.transpose(1, 0, 2), doubtful.transpose(1, 0, 2), CODE - shape.checks), (cube, doubtful, shape.rows)]
     decoder = _decoder(shape.checks)
     cornered = False
-    failed: dict[tuple[int, int, int], bytes] = {}
+    failed: dict[tuple[int, int, int], int] = {}
     wrong = [_wrong_words(*view, shape.checks) for view in views]
+    left = sum(map(np.count_nonzero, wrong))
     for sweep in range(_MAX_SWEEPS):
         # At first no codeword is corrected to its limit: of 12 check symbols, one in 720 would become a wrong one.
         spare = 2 if sweep == 0 and shape.checks > 4 else 0
@@ -158,18 +192,19 @@ def repair(cube: np.ndarray, doubtful: np.ndarray, shape: Shape) -> tuple[int, i
                 if sweep == 0 and tried == 2 * _HOPELESS and changed == before:
                     break
                 found = symbols[:, word, block], doubts[:, word, block]
-                state = found[0].tobytes() + found[1].tobytes()
+                state = hash((found[0].tobytes(), found[1].tobytes()))
                 # What failed once and was not changed from the other direction since fails again.
-                if spare or failed.get((axis, word, block)) != state:
+                if failed.get((axis, word, block)) != state:
                     done = decoder.correct(*found, kept, spare=spare)
-                    changed += done
-                    if not (done or spare):
+                    changed += bool(done)
+                    if done is None or not (done or spare):
                         failed[axis, word, block] = state
         wrong = [_wrong_words(*view, shape.checks) for view in views]
-        left = sum(map(np.count_nonzero, wrong))
+        left, earlier = sum(map(np.count_nonzero, wrong)), left
         if not left:
             break
-        if changed < left / _HOPELESS:
+        # Counted in words that are right now, because two directions can undo each other's false corrections for ever.
+        if earlier - left < left / _HOPELESS:
             # What is left lies where a wrong row crosses a wrong column; few enough of either can be solved for.
             if cornered or min(view.sum(axis=0).max() for view in wrong) > shape.checks:
                 break
@@ -227,8 +262,11 @@ class _Decoder:
         self._errors = reedsolo.RSCodec(checks, nsize=CODE, fcr=0, prim=0x11D, generator=2)
         self._failure = reedsolo.ReedSolomonError
 
-    def correct(self, symbols: np.ndarray, doubts: np.ndarray, kept: int, *, spare: int) -> bool:
-        """Corrects a codeword in place, if it can with `spare` check symbols unused, and returns whether it did."""
+    def correct(self, symbols: np.ndarray, doubts: np.ndarray, kept: int, *, spare: int) -> bool | None:
+        """Corrects a codeword in place, if it can with `spare` check symbols unused, and returns whether it did.
+
+        None says that it could not with all of them either.
+        """
         whole = np.zeros(CODE + 1, np.uint8)
         places = np.concatenate([np.arange(1, kept + 1), np.arange(self._kept + 1, CODE + 1)])
         whole[places] = symbols
@@ -236,7 +274,10 @@ class _Decoder:
         if len(lost) > self._checks - spare:
             return False  # the other direction will leave fewer
         for solve in (self._solve_erasures, self._solve_errors):
-            solved = solve(whole, lost, spare)
+            try:
+                solved = solve(whole, lost, spare)
+            except self._failure:
+                return None
             # A correction outside the shortened codeword is a false one.
             if solved is not None and np.count_nonzero(solved) == np.count_nonzero(solved[places]):
                 symbols[:] = solved[places]
@@ -260,12 +301,9 @@ class _Decoder:
         return solved if np.isin(changed, lost).all() else None
 
     def _solve_errors(self, whole: np.ndarray, lost: np.ndarray, spare: int) -> np.ndarray | None:
-        try:
-            _, word, places = self._errors.decode(
-                whole[:0:-1].tobytes(), erase_pos=(CODE - lost).tolist() if len(lost) else None
-            )
-        except self._failure:
-            return None
+        _, word, places = self._errors.decode(
+            whole[:0:-1].tobytes(), erase_pos=(CODE - lost).tolist() if len(lost) else None
+        )
         if 2 * len(places) - len(lost) > self._checks - spare:
             return None
         return np.concatenate([whole[:1], np.frombuffer(word, np.uint8)[::-1]])

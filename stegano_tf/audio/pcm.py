@@ -3,7 +3,8 @@
 Byte `b` becomes the sample `256*b + 128 - 32768`, and sample `s` becomes the byte `(s + 32768) >> 8`. The published
 mapping puts the byte at the lower edge of its level; the middle lets every sample move by up to ±127 without harm.
 Conversion to 24-bit, 32-bit, float, FLAC or (truncating) 8-bit PCM and back loses nothing. A converter that *rounds* to
-8 bits (SoX does, without dither) meets an exact half and damages the message.
+8 bits (SoX does, without dither) meets an exact half and makes every byte one more, 255 excepted: 254 and 255 become
+the same, which cannot be undone.
 """
 
 import numpy as np

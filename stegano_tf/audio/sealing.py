@@ -1,7 +1,8 @@
 """Bytes to an age v1 file and back: for a passphrase, or for X25519, ssh-ed25519 and ssh-rsa recipients.
 
-The cryptography is age's (https://age-encryption.org/v1) in the implementation of pyrage; nothing of it is done here.
-Sealed and opened in memory: a plaintext may be handed on only after its last chunk has proved authentic.
+The cryptography is age's (https://age-encryption.org/v1) in the implementation of pyrage; nothing of it is done here. A
+plaintext is handed on only after its last chunk has proved authentic. For recipients, files are sealed and opened piece
+by piece; with a passphrase in memory, some four times over, because that is what pyrage offers.
 
 What is sealed is padded to whole `PADDING` bytes, age's own chunk size, so that the length of the age file tells a
 picture's size to the nearest 64 KiB and no better.
@@ -14,6 +15,7 @@ import base64
 import binascii
 import contextlib
 import dataclasses
+import io
 import os
 import re
 import secrets
@@ -21,9 +23,10 @@ import stat
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 from stegano_tf import outputs
-from stegano_tf.errors import SteganoError
+from stegano_tf.errors import OutputError, SteganoError
 
 MAGIC = b"age-encryption.org/v1\n"
 ARMOR_MAGIC = b"-----BEGIN AGE ENCRYPTED FILE-----"
@@ -34,6 +37,7 @@ PASSPHRASE_VARIABLE = "STEGANO_TF_PASSPHRASE"
 
 _SCRYPT = re.compile(rb"-> scrypt ([A-Za-z0-9+/]{22}) ([1-9][0-9]?)\n([A-Za-z0-9+/]{43})\n--- ([A-Za-z0-9+/]{43})\n")
 _WORK_FACTOR = re.compile(rb"-> scrypt \S* *(\d+)")
+_HEADER_SEEN = 1024
 _NOISE_HEADER = 16 + 1 + 32 + 32  # salt, masked work factor, wrapped file key, MAC
 
 
@@ -90,12 +94,44 @@ class Key:
 
 def seal(plaintext: bytes, lock: Lock) -> bytes:
     """Returns `plaintext`, padded with zeros to whole `PADDING` bytes, as an age v1 file."""
+    sealed = io.BytesIO()
+    seal_file(io.BytesIO(plaintext), sealed, lock)
+    return sealed.getvalue()
+
+
+def seal_file(plaintext: BinaryIO, sealed: BinaryIO, lock: Lock) -> None:
+    """Reads what `seal` takes from one file object and writes what it returns to another.
+
+    Raises:
+      OutputError: `sealed` cannot be written.
+    """
     import pyrage  # noqa: PLC0415 (a shared library that a sound without a seal does not need)
 
-    padded = plaintext + bytes(-len(plaintext) % PADDING)
     if lock.passphrase is not None:
-        return pyrage.passphrase.encrypt(padded, lock.passphrase)
-    return pyrage.encrypt(padded, [_recipient(text) for text in lock.recipients])
+        sealed.write(pyrage.passphrase.encrypt(_Padded(plaintext).read(), lock.passphrase))
+        return
+    try:
+        pyrage.encrypt_io(_Padded(plaintext), sealed, [_recipient(text) for text in lock.recipients])
+    except pyrage.EncryptError as error:
+        raise OutputError(f"the sealed message cannot be written: {error}") from error
+
+
+class _Padded:
+    """A file object that goes on with zeros up to whole `PADDING` bytes."""
+
+    def __init__(self, file: BinaryIO):
+        self._file = file
+        self._size = 0
+
+    def read(self, size: int = -1) -> bytes:
+        data = self._file.read(size)
+        self._size += len(data)
+        if len(data) < size or size < 0:
+            missing = -self._size % PADDING
+            zeros = missing if size < 0 else min(missing, size - len(data))
+            self._size += zeros
+            data += bytes(zeros)
+        return data
 
 
 def sealed_bytes(size: int) -> int:
@@ -110,27 +146,64 @@ def open_(sealed: bytes, key: Key) -> bytes:
       SealingError: the key does not fit, or the file is damaged or asks for too much work; nothing is known of the
         plaintext then.
     """
+    plaintext = io.BytesIO()
+    open_file(io.BytesIO(sealed), plaintext, key)
+    return plaintext.getvalue()
+
+
+def open_file(sealed: BinaryIO, plaintext: BinaryIO, key: Key) -> None:
+    """Reads what `open_` takes from one file object, which can seek, and writes what it returns to another.
+
+    Raises:
+      SealingError: as `open_`; what is in `plaintext` then must not be used.
+      OutputError: `plaintext` cannot be written.
+    """
     import pyrage  # noqa: PLC0415
 
-    factor = _WORK_FACTOR.search(sealed[:1024]) if needs_passphrase(sealed) else None
+    start = sealed.read(_HEADER_SEEN)
+    sealed.seek(-len(start), os.SEEK_CUR)
+    factor = _WORK_FACTOR.search(start) if needs_passphrase(start) else None
     if factor and int(factor[1]) > MAX_WORK_FACTOR:
         raise SealingError(
             f"cannot be opened: its scrypt work factor is 2^{int(factor[1])}, expected at most 2^{MAX_WORK_FACTOR}"
         )
+    writer = _Writer(plaintext)
     try:
-        if not needs_passphrase(sealed):
+        if not needs_passphrase(start):
             if not key.identities:
                 raise SealingError("cannot be opened: it is sealed for recipients, expected an identity file")
-            return pyrage.decrypt(sealed, [identity for path in key.identities for identity in read_identities(path)])
+            identities = [identity for path in key.identities for identity in read_identities(path)]
+            pyrage.decrypt_io(sealed, writer, identities)
+            return
         passphrase = key.ask()
         if passphrase is None:
             raise SealingError("cannot be opened: it is sealed with a passphrase, and none is given")
-        return pyrage.passphrase.decrypt(sealed, passphrase)
-    except pyrage.DecryptError as error:
+        writer.write(pyrage.passphrase.decrypt(sealed.read(), passphrase))
+    except (pyrage.DecryptError, OSError) as error:  # decrypt_io calls a damaged chunk an OSError
+        if writer.error:
+            raise OutputError(f"the opened message cannot be written: {writer.error.strerror}") from error
         reason = " ".join(str(error).split()).rstrip(".")
         raise SealingError(
-            f"cannot be opened: {reason[:1].lower()}{reason[1:]}; wrong {_key_name(sealed)}, or damaged"
+            f"cannot be opened: {reason[:1].lower()}{reason[1:]}; wrong {_key_name(start)}, or damaged"
         ) from error
+
+
+class _Writer:
+    """A file object for `decrypt_io` that tells its own errors from those of the decryption."""
+
+    def __init__(self, file: BinaryIO):
+        self._file = file
+        self.error: OSError | None = None
+
+    def write(self, data: bytes) -> int:
+        try:
+            return self._file.write(data)
+        except OSError as error:
+            self.error = error
+            raise
+
+    def flush(self) -> None:
+        self._file.flush()
 
 
 def is_sealed(data: bytes) -> bool:

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from stegano_tf import images
 from stegano_tf.audio import bmp, pcm
 from stegano_tf.errors import FormatError, ImageError
 
@@ -77,6 +78,42 @@ def test_top_down_rows_and_a_gap_before_them(image):
     size = len(data) + 84
     top_down = header(size=size, offset=138, info=124, width=width, height=-height) + bytes(84) + b"".join(rows[::-1])
     np.testing.assert_array_equal(from_bytes(top_down), image)
+
+
+def other_layout(image, *, pixel_bytes=3, top_down=False, gap=0):
+    """Returns the bytes of a BMP file that is not of the kind that is written."""
+    height, width, _ = image.shape
+    pixels = np.full((height, width, pixel_bytes), 99, np.uint8)
+    pixels[..., :3] = image[..., ::-1]
+    rows = [row.tobytes() + b"\x55" * (-row.size % 4) for row in (pixels if top_down else pixels[::-1])]
+    fields = {"offset": 54 + gap, "width": width, "bits": 8 * pixel_bytes, "height": -height if top_down else height}
+    return header(size=54 + gap + sum(map(len, rows)), **fields) + bytes(gap) + b"".join(rows)
+
+
+@given(pictures, st.sampled_from([3, 4]), st.booleans(), st.integers(0, 90))
+def test_a_file_is_the_same_picture_without_being_held(tmp_path_factory, image, pixel_bytes, top_down, gap):
+    path = tmp_path_factory.getbasetemp() / "a.bmp"
+    path.write_bytes(other_layout(image, pixel_bytes=pixel_bytes, top_down=top_down, gap=gap))
+    file = bmp.File(path)
+    assert file.shape == image.shape
+    size, blocks = file.encode()
+    data = b"".join(map(bytes, blocks))
+    assert len(data) == size
+    np.testing.assert_array_equal(from_bytes(data), image)
+    np.testing.assert_array_equal(images.read(path), image)  # as if it had gone the other way
+    if not top_down:
+        assert data == to_bytes(image)
+
+
+def test_a_file_that_becomes_shorter(tmp_path):
+    path = tmp_path / "a.bmp"
+    path.write_bytes(TWO_BY_TWO_BYTES)
+    file = bmp.File(path)
+    path.write_bytes(TWO_BY_TWO_BYTES[:-1])
+    with pytest.raises(FormatError, match=r"a\.bmp: has become shorter while it was read"):
+        list(file.encode()[1])
+    with pytest.raises(FormatError, match="its header says 70, and 69 are there"):
+        bmp.File(path)
 
 
 @pytest.mark.parametrize("block", [1, 24, 47, 48, 49, 10_000])

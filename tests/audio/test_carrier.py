@@ -29,11 +29,11 @@ def test_bits_by_hand():
 @settings(max_examples=80)
 def test_bytes_come_back_and_no_sample_moves_far(data, bits, depth, key, seed):
     full = 1 << (depth - 1)
-    count = -(-8 * len(data) // bits) + 5
+    count = -(-8 * len(data) // bits) + 12
     samples = np.random.default_rng(seed).integers(-full, full, count, dtype=np.int32)
     samples[::7] = full - 1
     samples[3::7] = -full
-    order = carrier.order(count, key)
+    order = carrier.order(count, bits, key)
     changed = carrier.embed(samples, data, bits, depth, order)
     assert carrier.extract(changed, len(data), bits, order).tobytes() == data
     assert changed.min() >= -full
@@ -60,12 +60,19 @@ def test_the_order_is_a_secret_of_the_passphrase():
     key = carrier.order_key("correct horse")
     # Computed with the cryptography package, as are the first of SHAKE-256's words and their order.
     assert key.hex() == "5663e7aae152f42d74c35ba3f413c6d0e66f9ec6b0e48e0e1e8ca5a7cbcce6e0"
-    assert carrier.order(8, key).tolist() == [7, 2, 1, 4, 3, 6, 5, 0]
+    assert carrier.order(8, 8, key).tolist() == [7, 2, 1, 4, 3, 6, 5, 0]
+    # Two samples of 4 bits are a byte; the 17th is left over.
+    assert carrier.order(17, 4, key).tolist() == [14, 15, 4, 5, 2, 3, 8, 9, 6, 7, 12, 13, 10, 11, 0, 1]
     assert carrier.order_key("e\u0301") == carrier.order_key("\xe9")  # however a keyboard writes it
-    first, second = carrier.order(1000, key), carrier.order(1000, carrier.order_key("correct hors"))
+    first, second = carrier.order(1000, 8, key), carrier.order(1000, 8, carrier.order_key("correct hors"))
     assert sorted(first) == list(range(1000))
     assert (first == second).mean() < 0.02
-    assert carrier.order(5, None) is None
+    assert carrier.order(5, 8, None) is None
+
+
+def test_what_fits():
+    # 3 bits: 8 samples are 3 bytes; 6 bits: 4 samples are.
+    assert [carrier.capacity(23, bits) for bits in range(1, 9)] == [2, 5, 6, 11, 10, 15, 14, 23]
 
 
 def test_the_fewest_bits_that_fit():

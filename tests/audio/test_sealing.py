@@ -284,6 +284,21 @@ def test_a_carrier_keeps_a_passphrases_order(tmp_path, image):
     np.testing.assert_array_equal(decoded.image, image)
 
 
+@pytest.mark.parametrize("bits", [3, 8])
+def test_a_carried_message_is_found_although_its_first_labels_are_lost(tmp_path, bits):
+    random = np.random.default_rng(bits)
+    image = random.integers(0, 256, (180, 180, 3), dtype=np.uint8)
+    codec.files.write(tmp_path / "song.wav", [random.normal(0, 3000, 310_000).astype(np.int16)], 310_000)
+    options = {"armour": armour.Armour(), "carrier": carrier.Carrier(path=tmp_path / "song.wav", bits=bits)}
+    codec.encode(image, tmp_path / "a.wav", **options)
+    recording = codec.files.read_recording(tmp_path / "a.wav")
+    for segment in range(20):
+        start = segment * armour.BYTES_SEGMENT * 8 // bits
+        recording.samples[start : start + 24 * 8 // bits] = 0
+    codec.files.write_recording(tmp_path / "b.wav", recording)
+    np.testing.assert_array_equal(codec.decode(tmp_path / "b.wav").image, image)
+
+
 def test_options_that_exclude_each_other(tmp_path, image, sealed):
     lock, marks = sealing.Lock(passphrase=PASSPHRASE), armour.Armour()
     for options, message in (

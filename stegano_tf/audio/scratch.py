@@ -1,0 +1,101 @@
+"""Bytes that may be larger than memory: above `IN_MEMORY` they lie in a temporary file without a name.
+
+The file is deleted when it is made (POSIX), so nothing is left of it however the process ends. Its pages count as the
+process's memory while they are mapped; `release` unmaps them, and what is touched again comes back from the file.
+"""
+
+import mmap
+import os
+import tempfile
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+
+from stegano_tf.errors import OutputError
+
+IN_MEMORY = 16 << 20
+PART = 4 << 20
+"""Bytes that are worked on before `release` is worth while."""
+
+
+class _Map(mmap.mmap):
+    descriptor = None
+
+    def __del__(self):
+        if self.descriptor is not None:
+            os.close(self.descriptor)
+
+
+def zeros(size: int) -> np.ndarray:
+    """Returns uint8[size], all 0.
+
+    Raises:
+      OutputError: the disk has no room for it.
+    """
+    if size <= IN_MEMORY:
+        return np.zeros(size, np.uint8)
+    try:
+        with tempfile.TemporaryFile(prefix="stegano_tf_") as file:
+            file.truncate(size)
+            if hasattr(os, "posix_fallocate"):
+                os.posix_fallocate(file.fileno(), 0, size)  # what is missing later, the system says with SIGBUS
+            mapped = _Map(file.fileno(), size)
+            mapped.descriptor = os.dup(file.fileno())
+            return np.frombuffer(mapped, np.uint8)
+    except OSError as error:
+        raise no_room(error) from error
+
+
+def no_room(error: OSError) -> OutputError:
+    """Returns what to raise when a temporary file cannot be written."""
+    return OutputError(f"temporary files in {tempfile.gettempdir()} cannot be written: {error.strerror or error}")
+
+
+def file() -> tempfile.SpooledTemporaryFile:
+    """Returns a file object for writing and reading, in memory while it is small."""
+    return tempfile.SpooledTemporaryFile(IN_MEMORY, prefix="stegano_tf_")
+
+
+def release(array: np.ndarray) -> None:
+    """Gives back the memory of `zeros(...)`, of which `array` may be a view, if it lies in a file."""
+    owner = _owner(array)
+    if owner is not None and hasattr(owner, "madvise"):
+        owner.madvise(mmap.MADV_DONTNEED)
+
+
+def take(rows: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """Returns `rows[places]` of all of `zeros(...)` as uint8[N, M], without mapping what lies around them."""
+    owner = _owner(rows)
+    if owner is None or not hasattr(os, "preadv"):
+        return rows[places]
+    taken = np.empty((len(places), rows.shape[1]), np.uint8)
+    for row, place in zip(taken, places.tolist(), strict=True):
+        os.preadv(owner.descriptor, [row], place * rows.shape[1])
+    return taken
+
+
+def _owner(array: np.ndarray) -> _Map | None:
+    owner = array
+    while isinstance(owner, np.ndarray | memoryview):
+        owner = owner.base if isinstance(owner, np.ndarray) else owner.obj
+    return owner if isinstance(owner, _Map) else None
+
+
+def parts(size: int, row: int) -> Iterator[slice]:
+    """Yields slices that cover `size` rows of `row` bytes each, of about `PART` bytes."""
+    count = max(1, PART // max(1, row))
+    for start in range(0, size, count):
+        yield slice(start, min(start + count, size))
+
+
+def pieces(blocks: Iterable[np.ndarray], size: int) -> Iterator[np.ndarray]:
+    """Yields what one-dimensional `blocks` hold in pieces of `size`, the last one shorter."""
+    rest = None
+    for block in blocks:
+        rest = block if rest is None or not len(rest) else np.concatenate([rest, block])
+        whole = len(rest) // size * size
+        for start in range(0, whole, size):
+            yield rest[start : start + size]
+        rest = rest[whole:].copy()  # the block may be used again
+    if rest is not None and len(rest):
+        yield rest

@@ -1,0 +1,205 @@
+"""Temporary files in place of memory, and what a picture far larger than both may cost the real command."""
+
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stegano_tf.audio import armour, bmp, codec, parity, scratch, sealing
+from stegano_tf.errors import FormatError, OutputError
+
+needs_linux = pytest.mark.skipif(sys.platform != "linux", reason="measures memory as Linux states it")
+COMMAND = [sys.executable, "-m", "stegano_tf.cli"]
+
+
+@pytest.fixture
+def on_disk(monkeypatch, tmp_path):
+    """Lets everything go through temporary files, in many parts; returns the folder where they lie."""
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setattr(scratch, "IN_MEMORY", 1)
+    monkeypatch.setattr(scratch, "PART", 1000)
+    monkeypatch.setattr("tempfile.tempdir", str(folder))
+    return folder
+
+
+def test_zeros_in_a_file_that_is_gone_at_once(on_disk):
+    array = scratch.zeros(100_000)
+    assert not array.any()
+    array[5::1000] = 7
+    scratch.release(array[10:].reshape(-1, 10)[::2])  # of a view of a view
+    assert array[5::1000].tolist() == [7] * 100
+    assert array.sum() == 700
+    np.testing.assert_array_equal(
+        scratch.take(array.reshape(100, 1000), np.array([3, 99, 3])), array[:3000].reshape(3, -1)
+    )
+    assert not list(on_disk.iterdir())
+
+
+@needs_linux
+def test_release_gives_memory_back():
+    def resident():
+        return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+
+    array = scratch.zeros(64 << 20)
+    array[:] = 1
+    full = resident()
+    scratch.release(array)
+    assert full - resident() > 60 << 20
+    assert array[-1] == 1
+
+
+def test_what_lies_in_memory_is_left_alone():
+    array = scratch.zeros(10)
+    scratch.release(array)
+    scratch.release(np.frombuffer(b"abc", np.uint8))
+    assert scratch.take(array.reshape(5, 2), np.array([1])).tolist() == [[0, 0]]
+
+
+def test_no_room_is_said(monkeypatch, tmp_path):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, limits[1]))  # as a full disk, a file ends there
+    try:
+        with pytest.raises(OutputError, match=rf"temporary files in {tmp_path} cannot be written: File too large"):
+            scratch.zeros(20 << 20)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert not list(tmp_path.iterdir())
+
+
+@given(st.lists(st.integers(0, 50), max_size=10), st.integers(1, 30))
+@settings(max_examples=60)
+def test_pieces(lengths, size):
+    stream = np.arange(sum(lengths))
+    found = list(scratch.pieces(np.split(stream, np.cumsum(lengths)[:-1]) if lengths else [], size))
+    np.testing.assert_array_equal(np.concatenate([*found, stream[:0]]), stream)
+    assert all(len(piece) == size for piece in found[:-1])
+    assert all(0 < len(piece) <= size for piece in found)
+
+
+def test_parity_is_the_same_on_disk(on_disk):
+    message = np.random.default_rng(0).integers(0, 256, 150_000, dtype=np.uint8)
+    shape = parity.Shape(len(message), 12)
+    blocks = list(parity.encode(message, 12))
+    assert len(blocks) > 100
+    scratch.IN_MEMORY = 1 << 30  # monkeypatch puts it back
+    np.testing.assert_array_equal(np.concatenate(blocks), np.concatenate(list(parity.encode(message, 12))))
+    scratch.IN_MEMORY = 1
+    np.testing.assert_array_equal(parity.read_message(blocks, shape), message)
+
+
+@pytest.mark.parametrize("armoured", [None, armour.Armour(), armour.Armour(depth=4, parity=0)])
+@pytest.mark.parametrize("sealed", [False, True])
+def test_sounds_are_the_same_on_disk(on_disk, tmp_path, armoured, sealed):
+    image = np.random.default_rng(1).integers(0, 256, (60, 70, 3), dtype=np.uint8)
+    recipient = sealing.keygen(tmp_path / "identity.txt")
+    lock, key = sealing.Lock(recipients=[recipient]), sealing.Key(identities=[tmp_path / "identity.txt"])
+    codec.encode(image, tmp_path / "a.wav", armour=armoured, lock=lock if sealed else None)
+    np.testing.assert_array_equal(codec.decode(tmp_path / "a.wav", key=key).image, image)
+    info = codec.decode_file(tmp_path / "a.wav", tmp_path / "a.bmp", key=key)
+    assert (info.sealed, info.parity) == (sealed, armoured and armoured.checks)
+    assert (tmp_path / "a.bmp").read_bytes() == b"".join(map(bytes, bmp.encode(image)[1]))
+    codec.encode(bmp.File(tmp_path / "a.bmp"), tmp_path / "b.wav", armour=armoured)
+    np.testing.assert_array_equal(codec.decode(tmp_path / "b.wav").image, image)
+    assert not list(on_disk.iterdir())
+
+
+@pytest.mark.parametrize("where", [201, -39])  # high bytes of a sample of the payload and of its digest
+def test_damage_leaves_no_picture(tmp_path, where, image):
+    codec.encode(image, tmp_path / "a.wav")
+    with (tmp_path / "a.wav").open("r+b") as file:
+        file.seek(where, os.SEEK_SET if where > 0 else os.SEEK_END)
+        file.write(b"\x55")
+    with pytest.raises(FormatError, match="is damaged"):
+        codec.decode_file(tmp_path / "a.wav", tmp_path / "a.bmp")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.wav"]
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory):
+    """A BMP file of 20 megapixels."""
+    path = tmp_path_factory.mktemp("large") / "a.bmp"
+    image = np.random.default_rng(0).integers(0, 256, (4000, 5000, 3), dtype=np.uint8)
+    with path.open("wb") as file:
+        file.writelines(bmp.encode(image)[1])
+    return path
+
+
+def peak(folder, *arguments):
+    """Runs the real command and returns the highest resident memory of its process, in MB."""
+    # A process begins with the peak of the one that started it, so a small one stands in between.
+    script = (
+        "import resource, subprocess, sys; subprocess.run(sys.argv[1:], check=True, stdout=sys.stderr); "
+        "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024 / 1e6)"
+    )
+    command = [sys.executable, "-c", script, *COMMAND, *map(str, arguments)]
+    return float(subprocess.check_output(command, cwd=folder, text=True))
+
+
+@needs_linux
+def test_memory_of_the_real_command(large, tmp_path):
+    (recipient,) = subprocess.check_output([*COMMAND, "keygen", "id.txt"], cwd=tmp_path, text=True).split()
+    plain = peak(tmp_path, "encode", large, "a.wav"), peak(tmp_path, "decode", "a.wav", "a.bmp")
+    options = ["--parity", "10%", "--recipient", recipient]
+    most = (
+        peak(tmp_path, "encode", large, "b.wav", *options),
+        peak(tmp_path, "decode", "b.wav", "b.bmp", "--identity", "id.txt"),
+    )
+    for name in ("a.bmp", "b.bmp"):
+        assert (tmp_path / name).read_bytes() == large.read_bytes()
+    # The picture alone is 60 MB, and with parity a second copy of 68 MB is needed somewhere.
+    assert max(plain) < 75, plain
+    assert max(most) < 140
+
+
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_leaves_nothing(large, tmp_path, stop):
+    folder, temporary = tmp_path / "out", tmp_path / "temporary"
+    folder.mkdir()
+    temporary.mkdir()
+    process = subprocess.Popen(
+        [*COMMAND, "encode", large, "a.wav", "--parity", "50%"], cwd=folder, env=os.environ | {"TMPDIR": str(temporary)}
+    )
+    deadline = time.monotonic() + 60
+    while not any(path.stat().st_size for path in folder.iterdir()):
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    process.send_signal(stop)
+    assert process.wait(60) == 128 + stop
+    assert not list(folder.iterdir())
+    assert not list(temporary.iterdir())
+
+
+def test_a_full_disk_leaves_nothing(large, tmp_path):
+    """A limit on the size of files stands for the disk: writing fails just there, in the same way."""
+    folder, temporary = tmp_path / "out", tmp_path / "temporary"
+    folder.mkdir()
+    temporary.mkdir()
+    for options, megabytes, message in (
+        ([], 50, "a.wav: cannot be written: "),
+        (["--parity", "10%"], 30, f"temporary files in {temporary} cannot be written: File too large"),
+        (["--parity", "10%"], 100, "a.wav: cannot be written: "),
+    ):
+        done = subprocess.run(
+            [*COMMAND, "encode", large, "a.wav", *options],
+            cwd=folder,
+            env=os.environ | {"TMPDIR": str(temporary)},
+            preexec_fn=lambda limit=megabytes << 20: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 1
+        assert done.stderr.startswith(f"stegano-tf: {message}")
+        assert done.stderr.count("\n") == 1
+        assert not [*folder.iterdir(), *temporary.iterdir()]
