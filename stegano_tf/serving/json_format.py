@@ -1,0 +1,161 @@
+"""Predict requests and answers as JSON: the row and the column form of TensorFlow Serving's REST interface.
+
+https://www.tensorflow.org/tfx/serving/api_rest#predict_api. In rows, {"instances": [...]} is answered with
+{"predictions": [...]}; in columns, {"inputs": ...} with {"outputs": ...}. Where there is just one input its name may be
+left out; where there is just one output its name is. Bytes are {"b64": "..."}.
+
+Limits: numbers are uint8 only, as all signatures here have them.
+"""
+
+import base64
+import binascii
+import itertools
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import orjson
+import tensorflow as tf
+
+from stegano_tf.serving.errors import invalid
+from stegano_tf.serving.models import DEFAULT_SIGNATURE, Signature
+
+_KINDS = {
+    dict: "an object",
+    list: "a list",
+    str: "a string",
+    bool: "a truth value",
+    int: "an integer",
+    float: "a fraction",
+    type(None): "null",
+}
+
+
+def parse(
+    body: bytes, find_signature: Callable[[str], Signature]
+) -> tuple[Signature, dict[str, np.ndarray], Callable[[dict[str, np.ndarray]], bytes]]:
+    """Returns the signature that a request's body asks for, its inputs, and what formats the answer.
+
+    Args:
+      find_signature: from its name; raises if there is none.
+
+    Raises:
+      RequestError: INVALID_ARGUMENT.
+    """
+    if not body:
+        raise invalid("JSON Parse error: The document is empty")
+    try:
+        document = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise invalid(f"JSON Parse error: {error}") from error
+    if not isinstance(document, dict):
+        raise invalid(f"the body is {_kind(document)}, expected an object with 'instances' or 'inputs'")
+    name = document.get("signature_name", "")
+    if not isinstance(name, str):
+        raise invalid(f"'signature_name' is {_kind(name)}, expected a string")
+    signature = find_signature(name or DEFAULT_SIGNATURE)
+    if ("instances" in document) == ("inputs" in document):
+        raise invalid("expected either 'instances' or 'inputs' in the body")
+    if "instances" in document:
+        columns, formatted = _from_rows(document["instances"], signature), _to_rows
+    else:
+        columns, formatted = _from_columns(document["inputs"], signature), _to_columns
+    inputs = {
+        name: (_strings if signature.inputs[name].dtype == tf.string.as_datatype_enum else _numbers)(name, values)
+        for name, values in columns.items()
+    }
+    return signature, inputs, formatted
+
+
+def _from_rows(rows, signature: Signature) -> dict[str, list]:
+    names = signature.inputs.keys()
+    if not isinstance(rows, list) or not rows:
+        raise invalid(f"'instances' is {_kind(rows)}, expected a list with at least one item")
+    if not _is_named(rows[0]):
+        if len(names) > 1:
+            raise invalid(f"'instances' is a plain list, expected objects with {', '.join(sorted(names))}")
+        if any(_is_named(row) for row in rows):
+            raise invalid("'instances' mixes plain values and objects")
+        return dict.fromkeys(names, rows)
+    for index, row in enumerate(rows):
+        if not _is_named(row) or row.keys() != names:
+            found = ", ".join(sorted(row)) if _is_named(row) else _kind(row)
+            raise invalid(f"'instances', item {index}: {found}, expected an object with {', '.join(sorted(names))}")
+    return {name: [row[name] for row in rows] for name in names}
+
+
+def _from_columns(columns, signature: Signature) -> dict[str, list]:
+    names = signature.inputs.keys()
+    if not _is_named(columns):
+        if len(names) > 1:
+            raise invalid(f"'inputs' is a plain value, expected an object with {', '.join(sorted(names))}")
+        return dict.fromkeys(names, columns)
+    if missing := names - columns.keys():
+        raise invalid(f"'inputs' has no {', '.join(sorted(missing))}, expected {', '.join(sorted(names))}")
+    return {name: columns[name] for name in names}  # TensorFlow Serving, too, leaves others unread
+
+
+def _is_named(value) -> bool:
+    """Whether it is an object of named inputs, not of encoded bytes."""
+    return isinstance(value, dict) and not (value.keys() == {"b64"} and isinstance(value["b64"], str))
+
+
+def _strings(name: str, values) -> np.ndarray:
+    values = values if isinstance(values, list) else [values]
+    strings = np.empty(len(values), object)
+    strings[:] = [_string(name, value) for value in values]
+    return strings
+
+
+def _string(name: str, value) -> bytes:
+    if isinstance(value, str):
+        return value.encode()
+    if not isinstance(value, dict) or _is_named(value):
+        raise invalid(f'input {name}: {_kind(value)}, expected {{"b64": "..."}}')
+    try:
+        return base64.b64decode("".join(value["b64"].split()), validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise invalid(f"input {name}: unable to base64 decode: {error}") from error
+
+
+def _numbers(name: str, values) -> np.ndarray:
+    # Flattened level by level, as fast as np.asarray, which would take true for 1.
+    level, shape = [values], []
+    while level and isinstance(level[0], list):
+        if set(map(type, level)) != {list} or len(sizes := set(map(len, level))) != 1:
+            raise invalid(f"input {name}: its lists are of different lengths or depths, expected an array")
+        shape += sizes
+        level = list(itertools.chain.from_iterable(level))
+    if found := set(map(type, level)) - {int}:
+        raise invalid(f"input {name}: holds {_KINDS[found.pop()]}, expected integers from 0 to 255")
+    try:
+        return np.frombuffer(bytes(level), np.uint8).reshape(shape)
+    except ValueError as error:
+        raise invalid(f"input {name}: holds {min(level)} to {max(level)}, expected integers from 0 to 255") from error
+
+
+def _kind(value) -> str:
+    return "an empty list" if value == [] else _KINDS[type(value)]
+
+
+def _to_rows(outputs: Mapping[str, np.ndarray]) -> bytes:
+    columns = {name: _encoded(value) for name, value in outputs.items()}
+    if len(columns) == 1:
+        return _dump({"predictions": next(iter(columns.values()))})
+    rows = zip(*columns.values(), strict=True)
+    return _dump({"predictions": [dict(zip(columns, row, strict=True)) for row in rows]})
+
+
+def _to_columns(outputs: Mapping[str, np.ndarray]) -> bytes:
+    columns = {name: _encoded(value) for name, value in outputs.items()}
+    return _dump({"outputs": next(iter(columns.values())) if len(columns) == 1 else columns})
+
+
+def _encoded(value: np.ndarray) -> np.ndarray | list:
+    if value.dtype != object:
+        return np.ascontiguousarray(value)
+    # Every string output here is a picture file, and named so: *_bytes.
+    return [{"b64": base64.b64encode(item).decode()} for item in value]
+
+
+def _dump(document) -> bytes:
+    return orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY)

@@ -1,0 +1,138 @@
+"""The REST interface, https://www.tensorflow.org/tfx/serving/api_rest; beside it /healthz and Prometheus metrics."""
+
+import asyncio
+import logging
+import re
+
+import grpc
+import orjson
+from aiohttp import web
+from google.protobuf import json_format as protobuf_json
+from tensorflow_serving.apis import get_model_metadata_pb2
+
+from stegano_tf.serving import json_format
+from stegano_tf.serving.errors import RequestError, invalid
+from stegano_tf.serving.models import Signature
+from stegano_tf.serving.service import Service
+
+_MODEL = r"/v1/models/(?P<name>[^/:]+)(?:/versions/(?P<version>\d+)|/labels/(?P<label>[^/:]+))?"
+_PREDICT = re.compile(_MODEL + r":(?P<method>predict|classify|regress)", re.ASCII)
+_ABOUT = re.compile(_MODEL + r"(?P<metadata>/metadata)?", re.ASCII)
+
+# As TensorFlow Serving maps them. Its full queue is UNAVAILABLE, also 503.
+_HTTP = {
+    grpc.StatusCode.INVALID_ARGUMENT: 400,
+    grpc.StatusCode.FAILED_PRECONDITION: 400,
+    grpc.StatusCode.OUT_OF_RANGE: 400,
+    grpc.StatusCode.NOT_FOUND: 404,
+    grpc.StatusCode.UNIMPLEMENTED: 501,
+    grpc.StatusCode.RESOURCE_EXHAUSTED: 503,
+    grpc.StatusCode.UNAVAILABLE: 503,
+    grpc.StatusCode.DEADLINE_EXCEEDED: 504,
+}
+
+
+class _BodyError(RequestError):
+    """A body that is too large: 413, where gRPC has the code of a full server."""
+
+
+def application(service: Service) -> web.Application:
+    """Returns the application that answers for `service`."""
+    app = web.Application(middlewares=[_errors_as_json], client_max_size=service.settings.max_body_mb * 2**20)
+
+    async def healthz(_) -> web.Response:
+        return web.Response(text="ok\n")
+
+    async def metrics(_) -> web.Response:
+        page, content_type = service.metrics.page()
+        return web.Response(body=page, headers={"Content-Type": content_type})
+
+    async def v1(request: web.Request) -> web.Response:
+        if request.method == "POST" and (match := _PREDICT.fullmatch(request.path)):
+            return await _predict(service, request, match)
+        if request.method == "GET" and (match := _ABOUT.fullmatch(request.path)):
+            return _json(_about(service, match))
+        raise invalid(f"Malformed request: {request.method} {request.path}")
+
+    app.router.add_get("/healthz", healthz)
+    app.router.add_get("/monitoring/prometheus/metrics", metrics)  # where TensorFlow Serving has them
+    app.router.add_get("/metrics", metrics)
+    app.router.add_route("*", "/v1/{path:.*}", v1)
+    return app
+
+
+async def _predict(service: Service, request: web.Request, match: re.Match) -> web.Response:
+    with service.admitted("REST") as call:
+        model = service.model(*_spec(match))
+        call.model = model.name
+        if match["method"] != "predict":
+            raise RequestError(grpc.StatusCode.UNIMPLEMENTED, f"{match['method']}: no model here has such signatures")
+
+        def find(name: str) -> Signature:
+            if name not in model.signatures:
+                raise invalid(f'Serving signature name: "{name}" not found in signature def')
+            call.signature = name
+            return model.signatures[name]
+
+        milliseconds = service.settings.rest_api_timeout_in_ms
+        try:
+            async with asyncio.timeout(milliseconds / 1e3):
+                signature, inputs, formatted = json_format.parse(await _body(request), find)
+                return _json(formatted(await service.predict(model, signature, inputs)))
+        except TimeoutError as error:
+            raise RequestError(grpc.StatusCode.DEADLINE_EXCEEDED, f"not answered within {milliseconds} ms") from error
+
+
+async def _body(request: web.Request) -> bytes:
+    try:
+        return await request.read()
+    except web.HTTPRequestEntityTooLarge as error:
+        raise _BodyError(
+            grpc.StatusCode.RESOURCE_EXHAUSTED,
+            f"the body is larger than {request.client_max_size:,} bytes, the limit of this server",
+        ) from error
+    except web.RequestPayloadError as error:  # damaged compression or chunks
+        raise invalid(f"the body cannot be read: {' '.join(str(error).split())}") from error
+
+
+def _about(service: Service, match: re.Match) -> bytes:
+    if not match["metadata"]:
+        return orjson.dumps(_document(service.status(*_spec(match))))
+    response = service.metadata(*_spec(match))
+    signatures = get_model_metadata_pb2.SignatureDefMap()
+    response.metadata["signature_def"].Unpack(signatures)
+    return orjson.dumps(
+        {"model_spec": _document(response.model_spec), "metadata": {"signature_def": _document(signatures)}}
+    )
+
+
+def _spec(match: re.Match) -> tuple[str, int | None, str | None]:
+    version = match["version"]
+    if version and len(version) > 18:  # what fits into the 64 bits that gRPC has for it
+        raise invalid(f"Failed to convert version: {version} to numeric.")
+    return match["name"], int(version) if version else None, match["label"]
+
+
+def _document(message) -> dict:
+    return protobuf_json.MessageToDict(
+        message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
+    )
+
+
+def _json(body: bytes, status: int = 200) -> web.Response:
+    return web.Response(body=body, status=status, content_type="application/json")
+
+
+@web.middleware
+async def _errors_as_json(request: web.Request, handler) -> web.StreamResponse:
+    try:
+        return await handler(request)
+    except RequestError as error:
+        status = 413 if isinstance(error, _BodyError) else _HTTP.get(error.code, 500)
+        message = str(error)
+    except web.HTTPException as error:
+        status, message = error.status, error.reason
+    except Exception:
+        logging.exception("%s %s", request.method, request.path)
+        status, message = 500, "internal error; the server's log has more"
+    return _json(orjson.dumps({"error": message}), status)
