@@ -16,8 +16,11 @@ class SteganoModel(keras.Model):
 
     Input are (cover, secret) as uint8[B, H, W, 3] each; output are stego and revealed secret as float32.
 
-    Metrics: `h_loss`, `r_loss`, and `cover_psnr`, `secret_psnr` in dB, means over pictures of 8-bit RGB PSNR;
-    `step_loss`, the geometric mean of the combined loss over the pairs of the latest step alone.
+    Under `tf.distribute`, a replica's loss is its share of the global batch's, as gradients of replicas are added up.
+
+    Metrics: `h_loss`, `r_loss`, and `cover_psnr`, `secret_psnr` in dB, means over pictures of 8-bit RGB PSNR, weighted
+    by `sample_weight` (0 for what only fills up a batch); `loss` is made of the first two; `step_loss`, the geometric
+    mean of the combined loss over the pairs of the latest step alone.
     """
 
     def __init__(self, networks: Networks, beta: float = 0.75):
@@ -28,7 +31,7 @@ class SteganoModel(keras.Model):
         self.r_loss = metrics.Mean("r_loss")
         self.cover_psnr = metrics.Mean("cover_psnr")
         self.secret_psnr = metrics.Mean("secret_psnr")
-        self.step_loss = _Latest("step_loss")
+        self.step_loss = _LatestGeometricMean("step_loss")
 
     @property
     def networks(self) -> Networks:
@@ -44,26 +47,37 @@ class SteganoModel(keras.Model):
         stego, revealed = y_pred
         h_loss, r_loss = _squared_error(stego, cover), _squared_error(revealed, secret)
         combined = h_loss + self.beta * r_loss
-        self.h_loss.update_state(h_loss)
-        self.r_loss.update_state(r_loss)
-        self.cover_psnr.update_state(psnr(stego, cover))
-        self.secret_psnr.update_state(psnr(revealed, secret))
-        self.step_loss.update_state(ops.exp(ops.mean(ops.log(combined + 1e-10))))
-        return ops.mean(combined)
+        self.h_loss.update_state(h_loss, sample_weight)
+        self.r_loss.update_state(r_loss, sample_weight)
+        self.cover_psnr.update_state(psnr(stego, cover), sample_weight)
+        self.secret_psnr.update_state(psnr(revealed, secret), sample_weight)
+        self.step_loss.update_state(combined)
+        return ops.mean(combined) / self._replicas
+
+    def get_metrics_result(self):
+        logs = super().get_metrics_result()
+        # Keras' own loss counts batches by their length, whatever the weights of their samples are.
+        return logs | {"loss": logs["h_loss"] + self.beta * logs["r_loss"]}
+
+    @property
+    def _replicas(self) -> int:
+        # Only TensorFlow's models have a strategy.
+        strategy = getattr(self, "distribute_strategy", None)
+        return strategy.num_replicas_in_sync if strategy else 1
 
 
-class _Latest(metrics.Metric):
-    """The last value it was given: Keras' own loss is a mean over the epoch, in which a jump is hard to see."""
+class _LatestGeometricMean(metrics.Metric):
+    """That of the last values it was given: Keras' own loss is a mean over the epoch, which hides jumps."""
 
     def __init__(self, name):
         super().__init__(name=name)
-        self.latest = self.add_variable((), "zeros", name="latest")
+        self.log = self.add_variable((), "zeros", aggregation="mean", name="log")
 
-    def update_state(self, value, sample_weight=None):
-        self.latest.assign(value)
+    def update_state(self, values, sample_weight=None):
+        self.log.assign(ops.mean(ops.log(values + 1e-10)))
 
     def result(self):
-        return ops.convert_to_tensor(self.latest)
+        return ops.exp(self.log)
 
 
 def to_unit(picture):

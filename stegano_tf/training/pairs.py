@@ -404,8 +404,8 @@ def training_pairs(source: Any, *, epochs: int | None = None, start_epoch: int =
 
 def validation_pairs(
     source: Any, *, batch_size: int, size: int = 256, limit: int | None = None, skip_bad_images: bool = False
-):
-    """Returns a `tf.data.Dataset` of the scoreboard's (cover, secret) batches, each uint8[B, size, size, 3].
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Returns the scoreboard's (cover, secret) batches, each uint8[B, size, size, 3].
 
     Pictures stay in their order, are cut to `size` in the middle, and pair up as `pairing.pairs`. The last batch may be
     smaller. All are decoded here and stay in memory.
@@ -419,8 +419,6 @@ def validation_pairs(
       DataError: fewer than two pictures, or one that is smaller than `size`.
       ImageError: a picture does not decode.
     """
-    import tensorflow as tf  # noqa: PLC0415
-
     pictures = _open(source)
     count = len(pictures) if limit is None else min(limit, len(pictures))
     middles = []
@@ -432,9 +430,9 @@ def validation_pairs(
                 raise DataError(f"{_name(pictures[index], index)}: {error}") from error
     if len(middles) < 2:
         raise DataError(f"{len(middles)} pictures, expected at least 2 to make pairs")
-    middles = tf.constant(np.stack(middles))
-    pairs = tf.data.Dataset.from_tensor_slices(np.array(pairing.pairs(len(middles)))).batch(batch_size)
-    return pairs.map(lambda pair: (tf.gather(middles, pair[:, 0]), tf.gather(middles, pair[:, 1]))).prefetch(1)
+    covers = np.stack(middles)
+    secrets = covers[[secret for _, secret in pairing.pairs(len(covers))]]
+    return [(covers[i : i + batch_size], secrets[i : i + batch_size]) for i in range(0, len(covers), batch_size)]
 
 
 def _open(source: Any) -> Sequence[Any]:

@@ -55,3 +55,19 @@ def test_gradients_that_are_not_finite_change_nothing_for_good(bad):
 
 def test_config_keeps_the_clip():
     assert ClippedAdam.from_config(ClippedAdam(clip=2.5).get_config()).clip == 2.5
+
+
+def test_reveal_variables_have_a_rate_of_their_own():
+    hide, reveal = (keras.Variable(np.zeros(1, "float32")) for _ in range(2))
+    optimizer = ClippedAdam(0.1, clip=None, reveal_variables=[reveal])
+    optimizer.build([hide, reveal])
+    optimizer.reveal_rate.assign(0.01)
+    optimizer.apply([keras.ops.ones(1), keras.ops.ones(1)])
+    # Adam's first step is the rate, whatever the gradient.
+    np.testing.assert_allclose([float(hide[0]), float(reveal[0])], [-0.1, -0.01], rtol=1e-4)
+
+
+def test_without_a_clip_nothing_is_clipped():
+    recorder = Recorder(clip=None)
+    recorder.apply(3.0, 4.0)
+    np.testing.assert_allclose(recorder.apply(300.0, 400.0), [300.0, 400.0], rtol=1e-5)

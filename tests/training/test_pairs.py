@@ -400,7 +400,7 @@ def test_a_dataset_that_does_not_fit_is_refused(monkeypatch):
 
 def test_validation_pairs():
     source = pictures(5, 20, 31)
-    batches = list(pairs.validation_pairs(source, batch_size=2, size=16).as_numpy_iterator())
+    batches = pairs.validation_pairs(source, batch_size=2, size=16)
     assert [cover.shape for cover, _ in batches] == [(2, 16, 16, 3), (2, 16, 16, 3), (1, 16, 16, 3)]
     covers, secrets = (np.concatenate(images) for images in zip(*batches, strict=True))
     for i, j in [(0, 2), (1, 3), (2, 4), (3, 0), (4, 1)]:

@@ -1,30 +1,16 @@
 """Training as a user runs it: the real command on real files, with the smallest networks."""
 
-import dataclasses
 import json
 import math
 import subprocess
 import sys
 
-import numpy as np
 import pytest
 from PIL import Image
 
-from stegano_tf.errors import DataError, ImageError, OutputError
+from stegano_tf.errors import CheckpointError, DataError
 from stegano_tf.networks import build
 from stegano_tf.training.run import Options, train
-
-
-@pytest.fixture(scope="module")
-def pictures(tmp_path_factory):
-    """A folder of smooth random pictures in two subfolders."""
-    folder = tmp_path_factory.mktemp("pictures")
-    random = np.random.default_rng(0)
-    for i in range(12):
-        (folder / str(i % 2)).mkdir(exist_ok=True)
-        coarse = Image.fromarray(random.integers(0, 256, (6, 6, 3), dtype=np.uint8))
-        coarse.resize((64, 64), Image.Resampling.BICUBIC).save(folder / str(i % 2) / f"{i}.png")
-    return folder
 
 
 def command(*arguments):
@@ -66,7 +52,8 @@ def test_weights_are_those_of_the_best_epoch(run_dir, pictures):
     model.compile()
     files = pairs.list_pictures(pictures)
     validation = pairs.validation_pairs(files[::6], batch_size=2, size=64)  # a fifth of 12, evenly
-    logs = model.evaluate(validation.map(lambda c, s: ((c, s),)), return_dict=True, verbose=0)
+    ((cover, secret),) = validation
+    logs = model.test_on_batch((cover, secret), return_dict=True)
     assert logs["loss"] == pytest.approx(min(record["val_loss"] for record in log), rel=1e-3)
 
 
@@ -76,7 +63,12 @@ def test_contact_sheet_is_a_picture(run_dir):
         assert len(sheet.getcolors(1 << 24)) > 1000
 
 
-def test_options_are_recorded(run_dir, pictures):
+def test_options_and_origin_are_recorded(run_dir, pictures):
+    (start,) = map(json.loads, (run_dir / "starts.jsonl").read_text().splitlines())
+    assert start["packages"]["keras"]
+    assert start["seed"] == 0
+    assert start["replicas"] == 1
+    assert "--preset=tiny" in start["command"]
     options = json.loads((run_dir / "options.json").read_text())
     assert Options(**options) == Options(
         data=str(pictures), preset="tiny", epochs=3, steps_per_epoch=30, batch_size=2, crop=32,
@@ -84,30 +76,17 @@ def test_options_are_recorded(run_dir, pictures):
     )  # fmt: skip
 
 
-def test_bad_pictures_are_left_out_of_both_sets(tmp_path, caplog):
-    random = np.random.default_rng(0)
-    for i in range(16):
-        Image.fromarray(random.integers(0, 256, (32, 32, 3), dtype=np.uint8)).save(tmp_path / f"{i:02}.png")
-    for i in (5, 6):  # 0, 5 and 10 are held out
-        (tmp_path / f"{i:02}.png").write_bytes(b"no picture")
-    options = Options(
-        data=str(tmp_path), preset="tiny", epochs=1, steps_per_epoch=1, batch_size=2, crop=32, validation_size=32,
-        validation_pictures=3, run_dir=str(tmp_path / "run"),
-    )  # fmt: skip
-    with pytest.raises(ImageError, match=r"06\.png: starts with b'no pictu'"):
-        train(options)
-    with caplog.at_level("WARNING"):
-        train(dataclasses.replace(options, skip_bad_images=True))
-    assert f"Left out: {tmp_path}/06.png" in caplog.text
-    assert "Left out 1 of 13 pictures" in caplog.text
-    assert f"Left out: {tmp_path}/05.png" in caplog.text
-    assert "Left out 1 of 3 pictures" in caplog.text
-    assert (tmp_path / "run" / "best.weights.h5").exists()
-
-
 def test_a_run_is_not_overwritten(run_dir, pictures):
-    with pytest.raises(OutputError, match="holds a run already"):
+    with pytest.raises(CheckpointError, match=r"holds a run with .*; expected the same or a new folder"):
         train(Options(data=str(pictures), preset="tiny", epochs=1, run_dir=str(run_dir)))
+
+
+def test_a_run_of_an_older_version_is_not_overwritten(run_dir, tmp_path):
+    options = json.loads((run_dir / "options.json").read_text())
+    del options["strategy"]
+    (tmp_path / "options.json").write_text(json.dumps(options))
+    with pytest.raises(CheckpointError, match="holds a run of another version, without strategy"):
+        train(Options(**options | {"run_dir": str(tmp_path)}))
 
 
 def test_minutes_end_a_run_and_weights_start_one(run_dir, pictures, tmp_path):
@@ -132,12 +111,7 @@ def test_minutes_end_a_run_and_weights_start_one(run_dir, pictures, tmp_path):
     assert log[-1]["val_loss"] < 1.1 * min(record["val_loss"] for record in before)
 
 
-@pytest.fixture(autouse=True)
-def float32_afterwards():
-    import keras
-
-    yield
-    keras.config.set_dtype_policy("float32")
+pytestmark = pytest.mark.usefixtures("float32_afterwards")
 
 
 @pytest.mark.parametrize(
@@ -184,9 +158,12 @@ def test_too_few_pictures_are_refused(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "status", "message"),
     [
-        (["--preset=tiny", "--epochs=1"], 1, "data, dataset"),
+        (["--preset=tiny", "--epochs=1"], 1, "expected exactly one of --data and --dataset"),
+        (["--data=.", "--dataset=linnaeus5", "--epochs=1"], 1, "expected exactly one of --data and --dataset"),
+        (["--data=.", "--epochs=1", "--minutes=1"], 1, "exactly one of --epochs and --minutes"),
+        (["--data=.", "--strategy=horovod", "--epochs=1"], 1, "default|one_device|mirrored|multi_worker|"),
         (["--data=.", "--preset=huge", "--epochs=1"], 1, "invertible|unet|paper|tiny"),
-        (["--data=.", "--preset=tiny"], 1, "epochs, minutes"),
+        (["--data=.", "--preset=tiny"], 1, "exactly one of --epochs and --minutes"),
         (["--data=/nonexistent", "--preset=tiny", "--epochs=1"], 1, "stegano_tf.train: /nonexistent: does not exist"),
     ],
 )
@@ -195,3 +172,79 @@ def test_wrong_flags_and_folders(arguments, status, message):
     assert done.returncode == status
     assert message in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_the_command_names_all_strategies_and_protocols():
+    from stegano_tf import train as command_module
+    from stegano_tf.training import run, strategies
+
+    flags = command_module.flags.FLAGS
+    assert tuple(flags["strategy"].parser.enum_values) == strategies.NAMES
+    assert flags["protocol"].parser.enum_values == list(run.PROTOCOLS)
+
+
+def test_the_protocol_of_the_paper():
+    from stegano_tf.training import run
+
+    plan = run._plan(Options(data=".", preset="paper", protocol="paper"))
+    options, training = plan.options, plan.training
+    assert (options.training_pictures, options.validation_pictures, options.epochs) == (1800, 400, 100)
+    assert (options.validation_size, training.crop, training.batch_size, options.steps_per_epoch) == (256, 256, 2, 450)
+    assert (training.learning_rate, training.adam_beta_1, training.clip, options.beta) == (1e-3, 0.5, None, 0.75)
+    assert not options.flips
+    assert options.split == "train"  # a folder has no splits
+    model = run._compiled(run._plan(Options(data=".", preset="tiny", protocol="paper", crop=32)))
+    assert not hasattr(model.optimizer, "reveal_rate")  # one network: one rate
+    from_data_set = run._plan(Options(dataset="linnaeus5", preset="paper", protocol="paper", epochs=3)).options
+    assert (from_data_set.split, from_data_set.validation_split) == ("paper_train", "paper_validation")
+    assert from_data_set.epochs == 3  # other flags come first
+
+
+def test_the_rates_of_the_paper_fall_one_by_one():
+    import dataclasses
+
+    from stegano_tf import presets
+    from stegano_tf.training import callbacks, run
+
+    plan = run._plan(Options(data=".", preset="paper", protocol="paper"))
+    small = presets.Paper(downsamplings=2, base_filters=2, reveal_filters=(2,))
+    plan = dataclasses.replace(plan, preset=dataclasses.replace(plan.preset, networks=small))
+    model = run._compiled(plan)
+    hide, reveal = run._schedules(plan, callbacks.Budget(steps=1), model)
+    for epoch in range(11):
+        for schedule in (hide, reveal):
+            schedule.set_model(model)
+            schedule.on_epoch_end(epoch, {"val_loss": 1.0, "val_r_loss": 1.0})
+            schedule.on_train_batch_begin(0)
+        rates = [callbacks.to_number(rate) for rate in (model.optimizer.learning_rate, model.optimizer.reveal_rate)]
+        assert rates == pytest.approx([1e-3 if epoch < 6 else 2e-4, 1e-3 if epoch < 9 else 2e-4])
+    # Bias and weights of each convolution, gamma and beta of each normalisation, of the reveal network alone.
+    keys = model.optimizer._reveal_keys
+    assert keys == {model.optimizer._var_key(v) for v in model.reveal.trainable_variables}
+
+
+def test_dry_run_trains_nothing(tmp_path, monkeypatch):
+    done = command("--preset=tiny", "--crop=32", "--batch_size=2", "--dry_run", f"--run_dir={tmp_path / 'run'}")
+    assert done.returncode == 0, done.stderr
+    assert "parameters: 8,744" in done.stdout
+    assert "a step on each device: 2 pairs of 32x32" in done.stdout
+    assert not (tmp_path / "run").exists()
+
+
+def test_tensorboard_early_stopping_and_flagfile(pictures, tmp_path):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    flagfile = tmp_path / "flags"
+    flagfile.write_text("--preset=tiny\n--crop=32\n--batch_size=2\n--validation_size=64\n--validation_pictures=2\n")
+    # A rate of zero: the loss never falls, and training ends after the first epoch and two more.
+    done = command(
+        f"--flagfile={flagfile}", f"--data={pictures}", "--epochs=9", "--steps_per_epoch=20", "--learning_rate=0",
+        "--early_stopping=2", "--tensorboard", f"--run_dir={tmp_path / 'run'}",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    events = EventAccumulator(str(tmp_path / "run" / "tensorboard")).Reload()
+    assert [scalar.step for scalar in events.Scalars("val_loss")] == [20, 40, 60]
+    assert [scalar.step for scalar in events.Scalars("step_loss")] == [20, 40, 60]
+    assert {"learning_rate", "pairs_per_second", "val_secret_psnr"} < set(events.Tags()["scalars"])
+    assert [image.step for image in events.Images("contact_sheet")] == [20, 40, 60]
+    assert "pairs/s" in done.stderr

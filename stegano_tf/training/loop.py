@@ -1,0 +1,216 @@
+"""The training loop: one for every strategy and back end.
+
+`fit` is the loop and knows of neither. What happens in one step is Keras' own `train_step` and `test_step`, which take
+the loss from `SteganoModel`; the two `...Steps` classes only say how a back end runs them. `keras.Model.fit` cannot
+take their place: under MultiWorkerMirroredStrategy it refuses its batches (keras issue 20585), it cannot start within
+an epoch, and on JAX it ignores what a callback assigns before the epoch ends.
+
+Between steps, the variables of model and optimizer hold what they should on every back end, so callbacks may read and
+assign them. Every worker runs the same callbacks in the same order: a metric that is read adds up those of all workers,
+which must all be there.
+"""
+
+import concurrent.futures
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import keras
+import numpy as np
+
+from stegano_tf.training.callbacks import Budget
+from stegano_tf.training.model import SteganoModel
+from stegano_tf.training.pairs import PairBatches
+
+Batch = tuple[np.ndarray, np.ndarray]  # cover, secret: uint8[B, H, W, 3]
+
+
+class TensorFlowSteps:
+    """Steps under a `tf.distribute` strategy, in whose scope `model` was built.
+
+    Args:
+      xla: whether XLA compiles the steps.
+    """
+
+    def __init__(self, model: SteganoModel, strategy, *, xla: bool = False):
+        import tensorflow as tf  # noqa: PLC0415
+
+        self._tf = tf
+        self._strategy = strategy
+        self.replicas = strategy.num_replicas_in_sync
+
+        def train(batch, clock):
+            return tf.stack([tf.math.log(model.train_step((batch,))["step_loss"]), clock])
+
+        def test(batch, weights):
+            model.test_step((batch, None, weights))
+
+        if xla:
+            train, test = (tf.function(function, jit_compile=True) for function in (train, test))
+
+        def reduced_train(*arguments):
+            shared = strategy.reduce("MEAN", strategy.run(train, args=arguments), axis=None)
+            return tf.exp(shared[0]), shared[1]
+
+        self._train = tf.function(reduced_train)
+        self._test = tf.function(lambda *part: strategy.run(test, args=part))
+        self.predict = tf.function(lambda batch: model(batch, training=False))
+
+    def batches(self, pairs: PairBatches, first: int) -> Iterator:
+        """Yields the batches of `pairs` from number `first` on, without end, as `train` takes them."""
+        tf = self._tf
+
+        def dataset(context):
+            epoch, step = divmod(first, pairs.steps_per_epoch)
+            dataset = pairs.dataset(start_epoch=epoch).skip(step)
+            local = self.replicas // context.num_input_pipelines
+            if local > 1:
+                dataset = dataset.rebatch(pairs.plan.batch_size // local)
+            # Otherwise each step begins with a question to all workers whether they have a batch.
+            return dataset.apply(tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY))
+
+        return iter(self._strategy.distribute_datasets_from_function(dataset))
+
+    def train(self, batch, clock: float) -> tuple[float, float]:
+        """Trains on a batch; returns the step's loss and the time, `clock` averaged, both the same on all workers."""
+        loss, clock = self._train(batch, self._tf.constant(clock, self._tf.float32))
+        return float(loss), float(clock)
+
+    def test(self, batch: Batch) -> None:
+        """Updates the metrics by a batch of any length, which the replicas share out."""
+        share = -(-len(batch[0]) // self.replicas)
+
+        def part(context):
+            part = _part(batch, context.replica_id_in_sync_group * share, share)
+            return self._tf.nest.map_structure(self._tf.constant, part)
+
+        self._test(*self._strategy.experimental_distribute_values_from_function(part))
+
+    def gather(self, value: int) -> list[int]:
+        """Returns the `value` of each worker."""
+        tensor = self._tf.constant([value])
+        return [int(found) for found in self._strategy.gather(self._strategy.run(lambda: tensor), axis=0)]
+
+
+class JaxSteps:
+    """Steps on one device with JAX, compiled by XLA."""
+
+    replicas = 1
+
+    def __init__(self, model: SteganoModel):
+        import jax  # noqa: PLC0415
+
+        self._model = model
+        model.built = True  # its networks are; it has nothing else to build
+        self._train = jax.jit(model.train_step, donate_argnums=0)
+        # Nothing but the metrics changes.
+        self._test = jax.jit(lambda state, batch: model.test_step(state, batch)[1][-1])
+        self.predict = model.predict_on_batch
+
+    def batches(self, pairs: PairBatches, first: int) -> Iterator:
+        """As `TensorFlowSteps.batches`."""
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            ahead = pool.submit(pairs.batch, first)
+            while True:
+                first += 1
+                batch, ahead = ahead.result(), pool.submit(pairs.batch, first)
+                yield batch
+
+    def train(self, batch, clock: float) -> tuple[float, float]:
+        """As `TensorFlowSteps.train`."""
+        model = self._model
+        groups = (
+            model.trainable_variables,
+            model.non_trainable_variables,
+            model.optimizer.variables,
+            model.metrics_variables,
+        )
+        logs, state = self._train(_values(groups), (batch,))
+        for group, values in zip(groups, state, strict=True):
+            _assign(group, values)
+        return float(logs["step_loss"]), clock
+
+    def test(self, batch: Batch) -> None:
+        """As `TensorFlowSteps.test`."""
+        model = self._model
+        groups = model.trainable_variables, model.non_trainable_variables, model.metrics_variables
+        pictures, weights = _part(batch, 0, len(batch[0]))
+        _assign(model.metrics_variables, self._test(_values(groups), (pictures, None, weights)))
+
+    def gather(self, value: int) -> list[int]:
+        """As `TensorFlowSteps.gather`."""
+        return [value]
+
+
+def _values(groups: Iterable[list[keras.Variable]]) -> tuple[list, ...]:
+    return tuple([variable.value for variable in group] for group in groups)
+
+
+def _assign(variables: list[keras.Variable], values: list) -> None:
+    for variable, value in zip(variables, values, strict=True):
+        variable.assign(value)
+
+
+def _part(batch: Batch, start: int, length: int) -> tuple[Batch, np.ndarray]:
+    """`length` pairs from `start` on, filled up with black ones of weight 0; and the weights, float32[length]."""
+    pictures = [picture[start : start + length] for picture in batch]
+    missing = length - len(pictures[0])
+    weights = np.ones(length, np.float32)
+    if missing:
+        weights[length - missing :] = 0.0
+        pictures = [np.concatenate([p, np.zeros((missing, *p.shape[1:]), p.dtype)]) for p in pictures]
+    return tuple(pictures), weights
+
+
+def fit(
+    model: SteganoModel,
+    steps: TensorFlowSteps | JaxSteps,
+    pairs: PairBatches,
+    validation: Iterable[Batch],
+    *,
+    budget: Budget,
+    steps_per_epoch: int,
+    callbacks: list[keras.callbacks.Callback],
+) -> None:
+    """Trains `model` from step `budget.step` on until a callback, such as `budget`, sets `model.stop_training`.
+
+    Callbacks are called as by `keras.Model.fit`, but for `on_test_batch_...`. The logs of a training batch hold
+    "step_loss", those of an epoch the metrics of training and, with "val_" before them, of validation.
+    """
+    listed = keras.callbacks.CallbackList([budget, *callbacks], model=model, steps=steps_per_epoch)
+    model.stop_training = False
+    listed.on_train_begin()
+    batches = steps.batches(pairs, budget.step)
+    while not model.stop_training:
+        epoch, first = divmod(budget.step, steps_per_epoch)
+        if first == 0:
+            model.reset_metrics()
+        listed.on_epoch_begin(epoch)
+        for step in range(first, steps_per_epoch):
+            listed.on_train_batch_begin(step)
+            loss, budget.seconds = steps.train(next(batches), budget.clock())
+            listed.on_train_batch_end(step, {"step_loss": loss})
+            if model.stop_training:
+                break
+        logs = results(model)
+        listed.on_test_begin()
+        logs |= {f"val_{name}": value for name, value in evaluate(model, steps, validation).items()}
+        listed.on_test_end(logs)
+        listed.on_epoch_end(epoch, logs)
+    listed.on_train_end()
+
+
+def evaluate(model: SteganoModel, steps: TensorFlowSteps | JaxSteps, pairs: Iterable[Batch]) -> dict[str, float]:
+    """Returns the metrics over all `pairs`, each counted once."""
+    model.reset_metrics()
+    for batch in pairs:
+        steps.test(batch)
+    logs = results(model)
+    model.reset_metrics()
+    return logs
+
+
+def results(model: SteganoModel) -> dict[str, Any]:
+    """Returns the metrics so far, of all replicas, but for the one that is of a single step."""
+    logs = {name: float(np.asarray(value)) for name, value in model.get_metrics_result().items()}
+    del logs["step_loss"]
+    return logs

@@ -1,0 +1,47 @@
+import pytest
+import tensorflow as tf
+
+from stegano_tf import presets
+from stegano_tf.networks import build
+from stegano_tf.training import cost
+from stegano_tf.training.model import SteganoModel
+from stegano_tf.training.optimizer import ClippedAdam
+
+
+def test_the_peak_by_hand():
+    @tf.function
+    def chain(x):
+        a = tf.math.sin(x)  # 400 bytes
+        b = tf.math.sin(tf.reshape(a, (10, 10)))  # 400 more, beside a
+        return tf.reduce_sum(tf.math.sin(b)) + tf.reduce_sum(a)  # 400 more, beside a and b; a lives on
+
+    graph = chain.get_concrete_function(tf.TensorSpec((100,), tf.float32)).graph
+    assert cost._peak(graph.get_operations()) == pytest.approx(1200, abs=16)
+
+
+def test_a_step_by_hand():
+    preset = presets.get("tiny")
+    networks = build.build(preset)
+    model = SteganoModel(networks)
+    model.compile(optimizer=ClippedAdam())
+    model.optimizer.build(model.trainable_variables)
+    small = cost.step(model, pairs=1, side=32)
+    large = cost.step(model, pairs=4, side=32)
+    assert large[0] == pytest.approx(4 * small[0], rel=0.1)
+    assert large[1] == pytest.approx(4 * small[1], rel=0.1)
+    # Two couplings of two subnets each on 16x16 positions, 3x3: 12 -> 8 -> 12 and 12 -> 8 -> 24 channels, forwards,
+    # and for the gradients of inputs and weights; both directions of the network; 2 operations a weight. Some gradients
+    # are not needed: of the pictures themselves, and of the half that is thrown away.
+    weights = 2 * 9 * (12 * 8 + 8 * 12 + 12 * 8 + 8 * 24)
+    convolutions = 16 * 16 * weights * 2 * 3 * 2
+    assert 0.75 * convolutions < small[1] < 1.1 * convolutions
+
+
+def test_the_report_names_what_it_costs():
+    preset = presets.get("tiny")
+    model = SteganoModel(build.build(preset))
+    model.compile(optimizer=ClippedAdam())
+    model.optimizer.build(model.trainable_variables)
+    report = cost.report(preset, model, pairs=2, side=32)
+    assert "parameters: 8,744, 8,744 of them trained" in report
+    assert "2 pairs of 32x32" in report

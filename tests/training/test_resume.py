@@ -1,0 +1,172 @@
+"""Runs that are killed and started again: real processes, real signals, real sockets."""
+
+import json
+import signal
+import socket
+import time
+
+import numpy as np
+import pytest
+
+LONG = ("--epochs=3", "--steps_per_epoch=20", "--ema=0.9", "--early_stopping=5", "--checkpoint_minutes=0")
+
+
+def wait_for(condition, process, limit=240.0):
+    end = time.monotonic() + limit
+    while not condition():
+        assert process.poll() is None, "ended early"
+        assert time.monotonic() < end, "takes too long"
+        time.sleep(0.02)
+
+
+def checkpoint_of(run_dir, step):
+    with np.load(run_dir / "checkpoints" / f"step-{step:09}.npz") as archive:
+        arrays = {name: archive[name] for name in archive.files}
+    state = json.loads(str(arrays.pop("state")))
+    del state["callbacks"]["0/Budget"]["seconds"]
+    return arrays, state
+
+
+def log_of(run_dir):
+    records = [json.loads(line) for line in (run_dir / "log.jsonl").read_text().splitlines()]
+    return [{k: v for k, v in r.items() if k not in ("seconds", "pairs_per_second")} for r in records]
+
+
+def steps_in(run_dir):
+    return [int(file.stem.split("-")[1]) for file in (run_dir / "checkpoints").glob("step-*.npz")]
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(start, tmp_path_factory):
+    run_dir = tmp_path_factory.mktemp("runs") / "uninterrupted"
+    assert start(run_dir, *LONG).wait(240) == 0, run_dir.with_suffix(".out").read_text()
+    return run_dir
+
+
+def test_a_killed_run_ends_with_the_bits_of_an_uninterrupted_one(uninterrupted, start, tmp_path):
+    run_dir = tmp_path / "run"
+    # Within the first epoch, and within the last one.
+    for step in (7, 45):
+        process = start(run_dir, *LONG)
+        wait_for(lambda step=step: any(found >= step for found in steps_in(run_dir)), process)
+        process.send_signal(signal.SIGKILL)
+        assert process.wait() == -signal.SIGKILL
+    (run_dir / "checkpoints" / "step-000099999.npz").write_bytes(b"PK\x03\x04 torn")
+    assert start(run_dir, *LONG).wait(240) == 0
+
+    arrays, state = checkpoint_of(run_dir, 60)
+    expected, expected_state = checkpoint_of(uninterrupted, 60)
+    assert arrays.keys() == expected.keys()
+    assert {name for name in expected if arrays[name].tobytes() != expected[name].tobytes()} == set()
+    assert state == expected_state
+    assert log_of(run_dir) == log_of(uninterrupted)
+    assert (run_dir / "best.weights.h5").stat().st_size == (uninterrupted / "best.weights.h5").stat().st_size
+
+    output = (tmp_path / "run.out").read_text()
+    assert output.count("Going on from ") == 2
+    assert "checkpoints/step-000099999.npz" in output  # is damaged
+    last = output[output.rindex("Going on from ") :].splitlines()[0]
+    assert "epoch 3, step " in last
+    assert last.endswith(" of 20.")
+
+
+def test_a_complete_run_is_left_alone(uninterrupted, start):
+    before = {file: file.stat().st_mtime_ns for file in uninterrupted.rglob("*") if file.is_file()}
+    assert start(uninterrupted, *LONG).wait(120) == 0
+    assert "this run is complete, with step 60" in uninterrupted.with_suffix(".out").read_text()
+    assert {file: file.stat().st_mtime_ns for file in uninterrupted.rglob("*") if file.is_file()} == before
+
+
+@pytest.mark.parametrize(
+    ("flag", "message"),
+    [
+        ("--preset=unet", "holds a run with preset tiny, given unet; expected the same or a new folder"),
+        ("--seed=1", "holds a run with seed 0, given 1"),
+        ("--batch_size=4", "holds a run with batch_size 2, given 4"),
+    ],
+)
+def test_other_options_are_refused_by_name(uninterrupted, flag, message):
+    from stegano_tf.errors import CheckpointError
+    from stegano_tf.training.run import Options, train
+
+    found = json.loads((uninterrupted / "options.json").read_text())
+    name, value = flag.removeprefix("--").split("=")
+    with pytest.raises(CheckpointError, match=message):
+        train(Options(**found | {name: type(found[name])(value)}))
+
+
+def test_other_pictures_are_refused(uninterrupted, tmp_path):
+    import shutil
+
+    from stegano_tf.errors import CheckpointError
+    from stegano_tf.training.run import Options, train
+
+    found = json.loads((uninterrupted / "options.json").read_text())
+    run_dir = tmp_path / "run"
+    data = tmp_path / "data"
+    shutil.copytree(uninterrupted, run_dir)
+    shutil.copytree(found["data"], data)
+    next(data.rglob("*.png")).unlink()
+    found["data"] = str(data)
+    (run_dir / "options.json").write_text(json.dumps(found))
+    checkpoint = max((run_dir / "checkpoints").iterdir())
+    with np.load(checkpoint) as archive:
+        arrays = dict(archive)
+    arrays["state"] = np.array(str(arrays["state"]).replace('"complete": true', '"complete": false'))
+    np.savez(checkpoint, **arrays)
+    with pytest.raises(CheckpointError, match=r"of a run on .*10, .* found .*9"):
+        train(Options(**found | {"run_dir": str(run_dir)}))
+
+
+def test_a_full_disk_costs_checkpoints_and_not_the_run(start, tmp_path):
+    import resource
+
+    def small_files():
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (150_000, 150_000))
+
+    run_dir = tmp_path / "run"
+    process = start(run_dir, "--epochs=2", "--steps_per_epoch=3", preexec_fn=small_files)
+    assert process.wait(240) == 0
+    output = (tmp_path / "run.out").read_text()
+    assert "No checkpoint of step 3" in output
+    assert "File too large" in output
+    assert [record["step"] for record in log_of(run_dir)] == [3, 6]
+    assert list((run_dir / "checkpoints").iterdir()) == []
+
+
+def free_ports(count):
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [found.getsockname()[1] for found in sockets]
+    for found in sockets:
+        found.close()
+    return ports
+
+
+@pytest.mark.timeout(900)
+def test_one_of_two_workers_is_killed_and_the_job_finishes(uninterrupted, start, tmp_path):
+    addresses = [f"127.0.0.1:{port}" for port in free_ports(2)]
+    run_dir = tmp_path / "run"
+
+    def worker(index):
+        task = {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": index}}
+        return start(run_dir, *LONG, "--strategy=multi_worker", environment={"TF_CONFIG": json.dumps(task)})
+
+    first, second = worker(0), worker(1)
+    wait_for(lambda: any(step >= 25 for step in steps_in(run_dir)), second)
+    second.send_signal(signal.SIGKILL)
+    second.wait()
+    second = worker(1)
+    assert first.wait(500) == 0, (tmp_path / "run.out").read_text()
+    assert second.wait(120) == 0
+    output = (tmp_path / "run.out").read_text()
+    assert "another worker was lost" in output
+    assert "Starting again, time 1 of 20" in output
+    assert "Going on from " in output
+    # The pairs are those of one device, dealt out: so are the weights, but for rounding.
+    arrays, _ = checkpoint_of(run_dir, 60)
+    expected, _ = checkpoint_of(uninterrupted, 60)
+    for name in expected:
+        if name.startswith("model/"):
+            np.testing.assert_allclose(arrays[name], expected[name], atol=2e-3, err_msg=name)
+    assert log_of(run_dir)[-1]["val_loss"] == pytest.approx(log_of(uninterrupted)[-1]["val_loss"], rel=0.01)

@@ -1,0 +1,252 @@
+"""Measures pairs per second of training, beside the same networks' bare forward and backward pass.
+
+    python tools/benchmark_training.py --json=tools/results/benchmark_training.json
+
+* `trainer`: the steps, callbacks and input pipeline of `stegano_tf.train`, on pictures in memory.
+* `bare`: the same networks, loss and Adam in one `tf.function` with a fixed batch: what the trainer adds is the rest.
+* `mirrored`: `trainer` over two logical CPU devices at the global batch of one, which `default` then has, too.
+* `workers`: two processes on loopback with half of the batch each, beside one with all of it. On one machine they share
+  its cores, so this shows what the exchange costs; it cannot get faster.
+* `sheets`: training with contact sheet and TensorBoard beside without, for an epoch of --epoch_steps steps.
+
+Variants of one case take turns, step by step or repeat by repeat, so that a busy machine slows all of them alike;
+medians, and medians of the ratios within one turn, are reported.
+"""
+
+import json
+import os
+import platform
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+from absl import app, flags, logging
+
+from stegano_tf import presets, provenance
+from stegano_tf.training import callbacks, loop, pairs, run, strategies
+
+_PRESETS = flags.DEFINE_multi_string("preset", ["invertible", "unet", "paper", "tiny"], "Networks to train.")
+_SIDES = flags.DEFINE_multi_integer("side", [128, 256], "Sides of the pictures.", lower_bound=16)
+_POLICIES = flags.DEFINE_multi_string("policy", ["float32", "mixed_bfloat16"], "What convolutions compute in.")
+_REPEATS = flags.DEFINE_integer("repeats", 5, "Turns of everything that is timed.", lower_bound=1)
+_BATCH_SIZE = flags.DEFINE_integer("batch_size", 2, "Pairs a step.", lower_bound=2)
+_EPOCH_STEPS = flags.DEFINE_integer(
+    "epoch_steps", 200, "Steps of the epoch that `sheets` is quoted for.", lower_bound=1
+)
+_JSON = flags.DEFINE_string("json", None, "File that the figures are also written to.")
+_WORKER = flags.DEFINE_string("worker", None, "Used by `workers` itself.")
+
+
+def plan(preset: str, side: int, policy: str = "float32") -> run._Plan:
+    options = run.Options(
+        data=".", preset=preset, epochs=1, crop=side, batch_size=_BATCH_SIZE.value, dtype_policy=policy
+    )
+    return run._plan(options)
+
+
+def noise(count: int, side: int) -> list[np.ndarray]:
+    return list(np.random.default_rng(0).integers(0, 256, (count, side, side, 3), dtype=np.uint8))
+
+
+class Trainer:
+    """`loop.fit` with what a run has by default, one step at a time."""
+
+    def __init__(self, chosen: run._Plan, strategy):
+        self.model, self.steps = run._model(chosen, strategy)
+        side, size = chosen.training.crop, chosen.training.batch_size
+        worker, workers = strategies.workers(strategy)
+        batches = pairs.PairBatches(
+            noise(8 * size, side), batch_size=size // workers, crop=side, shard=(worker, workers)
+        )
+        self.batches = self.steps.batches(batches, 0)
+        self.budget = callbacks.Budget(steps=10**9)
+        schedules = run._schedules(chosen, self.budget, self.model)
+        guard = callbacks.DivergenceGuard(lambda: None)
+        progress = callbacks.Progress(self.budget, batch_size=size)
+        self.callbacks = keras.callbacks.CallbackList(
+            [self.budget, *schedules, guard, progress], model=self.model, steps=10**6
+        )
+        self.callbacks.on_train_begin()
+        self.callbacks.on_epoch_begin(0)
+
+    def __call__(self):
+        self.callbacks.on_train_batch_begin(0)
+        loss, self.budget.seconds = self.steps.train(next(self.batches), self.budget.clock())
+        self.callbacks.on_train_batch_end(0, {"step_loss": loss})
+
+
+def bare(chosen: run._Plan) -> Callable:
+    """The same networks in a loop of their own: forward, backward, Adam; nothing else."""
+    model, _ = run._model(chosen, tf.distribute.get_strategy())
+    variables = model.trainable_variables
+    optimizer = keras.optimizers.Adam(1e-4)
+    optimizer.build(variables)
+    side, size = chosen.training.crop, chosen.training.batch_size
+    cover, secret = (tf.constant(np.stack(noise(size, side)), tf.float32) / 255.0 for _ in range(2))
+
+    @tf.function
+    def step():
+        with tf.GradientTape() as tape:
+            stego = model.hide([cover, secret], training=True)
+            revealed = model.reveal(stego, training=True)
+            loss = tf.reduce_mean(tf.square(stego - cover)) + 0.75 * tf.reduce_mean(tf.square(revealed - secret))
+        optimizer.apply(tape.gradient(loss, [variable.value for variable in variables]), variables)
+        return loss
+
+    return lambda: float(step())
+
+
+def in_turns(runs: dict[str, Callable], repeats: int) -> dict[str, list[float]]:
+    """Seconds of each call, after one call of each that compiles."""
+    for call in runs.values():
+        call()
+    seconds = {name: [] for name in runs}
+    for turn in range(repeats):
+        for name in sorted(runs, reverse=bool(turn % 2)):  # neither is always the first
+            start = time.perf_counter()
+            runs[name]()
+            seconds[name].append(time.perf_counter() - start)
+    return seconds
+
+
+def compared(seconds: dict[str, list[float]], name: str, to: str, pairs_a_call: float) -> dict:
+    """Pairs per second of both, and the ratio of their rates."""
+    ratios = [b / a for a, b in zip(seconds[name], seconds[to], strict=True)]
+    rates = {key: round(pairs_a_call / statistics.median(seconds[key]), 3) for key in (name, to)}
+    return {f"{key}_pairs_per_second": rate for key, rate in rates.items()} | {
+        "ratio": round(statistics.median(ratios), 3),
+        "turns": len(ratios),
+    }
+
+
+def measure_steps(preset: str, side: int, policy: str) -> dict:
+    chosen = plan(preset, side, policy)
+    runs = {"trainer": Trainer(chosen, tf.distribute.get_strategy()), "bare": bare(chosen)}
+    # Emulated bfloat16 and 42 million parameters take tens of seconds a step on a CPU.
+    start = time.perf_counter()
+    for call in runs.values():
+        call()
+    repeats = max(3, min(_REPEATS.value * 4, int(20 / (time.perf_counter() - start + 0.01))))
+    return compared(in_turns(runs, repeats), "trainer", "bare", _BATCH_SIZE.value)
+
+
+def measure_mirrored(side: int) -> dict:
+    chosen = plan("invertible", side)
+    mirrored = tf.distribute.MirroredStrategy([device.name for device in tf.config.list_logical_devices("CPU")])
+    runs = {"mirrored": Trainer(chosen, mirrored), "default": Trainer(chosen, tf.distribute.get_strategy())}
+    return compared(in_turns(runs, _REPEATS.value * 3), "mirrored", "default", _BATCH_SIZE.value)
+
+
+def measure_sheets(side: int) -> dict:
+    """What contact sheet and TensorBoard cost, as a share of an epoch of steps."""
+    chosen = plan("invertible", side)
+    trainer = Trainer(chosen, tf.distribute.get_strategy())
+    cover, secret = (np.stack(noise(4, 256)) for _ in range(2))
+    with tempfile.TemporaryDirectory() as folder:
+        sheet = callbacks.ContactSheet(Path(folder) / "sheet.png", cover, secret, trainer.steps.predict)
+        board = callbacks.TensorBoard(Path(folder) / "board", trainer.budget, sheet)
+        for callback in (sheet, board):
+            callback.set_model(trainer.model)
+        board.on_train_begin()
+        logs = loop.results(trainer.model)
+
+        def an_epoch_of_scalars():
+            every, step = board.every, trainer.budget.step
+            for _ in range(_EPOCH_STEPS.value // every):
+                trainer.budget.step = every
+                board.on_train_batch_end(0, {"step_loss": 1.0})
+            trainer.budget.step = step
+
+        def extras():
+            an_epoch_of_scalars()
+            sheet.on_epoch_end(0, dict(logs))
+            board.on_epoch_end(0, dict(logs))
+
+        seconds = in_turns({"step": trainer, "extras": extras}, _REPEATS.value)
+    step, extra = (statistics.median(seconds[name]) for name in ("step", "extras"))
+    return {
+        "epoch_steps": _EPOCH_STEPS.value,
+        "step_seconds": round(step, 4),
+        "extras_seconds_an_epoch": round(extra, 4),
+        "share": round(extra / (step * _EPOCH_STEPS.value), 4),
+    }
+
+
+def measure_workers(side: int) -> dict:
+    """Two processes beside one, each in a process of its own, in turns."""
+    steps, seconds = 12, {"two_workers": [], "one": []}
+    for _ in range(max(2, _REPEATS.value // 2)):
+        for name, count in (("one", 1), ("two_workers", 2)):
+            found = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+            addresses = [f"127.0.0.1:{s.getsockname()[1]}" for s in found]
+            for s in found:
+                s.close()
+            processes = []
+            for index in range(count):
+                config = {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": index}}
+                command = [sys.executable, __file__, f"--worker={side},{steps}", f"--batch_size={_BATCH_SIZE.value}"]
+                environment = os.environ | ({"TF_CONFIG": json.dumps(config)} if count > 1 else {})
+                processes.append(subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment))
+            outputs = [process.communicate()[0] for process in processes]
+            seconds[name].append(float(outputs[0].split()[-1]))
+    return compared(seconds, "two_workers", "one", _BATCH_SIZE.value)
+
+
+def work(side: int, steps: int) -> float:
+    """Median seconds of a step in a process that `measure_workers` started."""
+    strategy = strategies.make("multi_worker" if "TF_CONFIG" in os.environ else "default")
+    trainer = Trainer(plan("invertible", side), strategy)
+    return statistics.median(in_turns({"trainer": trainer}, steps)["trainer"])
+
+
+def measure() -> dict:
+    for preset in _PRESETS.value:
+        presets.get(preset)
+    figures = {
+        "batch_size": _BATCH_SIZE.value,
+        "cores": os.cpu_count(),
+        "machine": platform.platform(),
+        "commit": provenance.commit(),
+        "packages": provenance.versions(),
+        "load_at_start": os.getloadavg()[0],
+    }
+    side = min(_SIDES.value)
+    # Each in a process of its own would be cleaner still, but compiling takes longer than measuring.
+    figures["steps"] = {}
+    for policy in _POLICIES.value:
+        for preset in _PRESETS.value:
+            for each in _SIDES.value:
+                name = f"{preset}_{each}_{policy}"
+                logging.info("%s", name)
+                figures["steps"][name] = measure_steps(preset, each, policy)
+                keras.backend.clear_session()
+    keras.config.set_dtype_policy("float32")
+    figures[f"mirrored_{side}"] = measure_mirrored(side)
+    figures[f"sheets_{side}"] = measure_sheets(side)
+    figures[f"workers_{side}"] = measure_workers(side)
+    return figures
+
+
+def main(argv):
+    if len(argv) > 1:
+        raise app.UsageError(f"unexpected arguments: {' '.join(argv[1:])}")
+    if _WORKER.value:
+        print(work(*map(int, _WORKER.value.split(","))))
+        return
+    strategies.make("default", logical_devices=2)
+    text = json.dumps(measure(), indent=2)
+    print(text)
+    if _JSON.value:
+        Path(_JSON.value).write_text(text + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    app.run(main)
