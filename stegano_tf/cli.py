@@ -5,6 +5,7 @@ Exit status 0: done; 1: bad input, said in one line on stderr; 2: bad usage; 130
 
 import argparse
 import contextlib
+import dataclasses
 import os
 import signal
 import sys
@@ -74,6 +75,8 @@ def _parser() -> argparse.ArgumentParser:
 
     sub = command(_send, "send", "Hide a picture in another one and write it as sound.", cover, secret, sound_out)
     _network_flags(sub)
+    _hiding_flags(sub)
+    _limit_flags(sub)
     _sound_flags(sub)
     _sealing_flags(sub)
     _force_flag(sub)
@@ -83,6 +86,7 @@ def _parser() -> argparse.ArgumentParser:
         "--stego", metavar="FILE", help="also write the stego image, bit for bit as it was sent", type=_name
     )
     _network_flags(sub, default=None)
+    _limit_flags(sub, pictures=False)
     _opening_flags(sub)
     _force_flag(sub)
 
@@ -90,15 +94,21 @@ def _parser() -> argparse.ArgumentParser:
         _hide, "hide", "Hide a picture in another one.", cover, secret, ("stego", "the picture to write, losslessly")
     )
     _network_flags(sub)
+    _hiding_flags(sub)
+    _limit_flags(sub)
     _force_flag(sub)
 
     sub = command(_reveal, "reveal", "Reveal the picture that a stego image holds.", stego_in, secret_out)
     sub.add_argument("--size", metavar="WxH", type=_size, help="the secret's size (default: that of the stego image)")
     _network_flags(sub)
+    _limit_flags(sub)
     _force_flag(sub)
 
     _sound_commands(command, sound_out, sound_in)
     command(_presets, "presets", "List the networks: parameters, measured quality, speed.")
+
+    sub = command(_serve, "serve", "Answer TensorFlow Serving's REST and gRPC requests with the exported networks.")
+    _server_flags(sub)
 
     sub = command(_demo, "demo", "Send and receive bundled photographs and show what comes back.")
     sub.add_argument(
@@ -150,6 +160,36 @@ def _network_flags(parser: argparse.ArgumentParser, default: str | None = preset
     text = f"default: {default}" if default else "default: the one that the sound names"
     parser.add_argument("--preset", choices=list(presets.PRESETS), default=default, help=f"which networks ({text})")
     parser.add_argument("--weights", metavar="FILE", help="weights for them instead of the installed ones", type=_name)
+    parser.add_argument(
+        "--runtime", choices=presets.RUNTIMES, help="what runs them (default: litert; keras with --weights)"
+    )
+
+
+def _hiding_flags(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--refine", metavar="N", type=_integer(0, 10_000), default=0, help="improve the stego image in N steps: slow"
+    )
+    parser.add_argument(
+        "--balance",
+        metavar="DB",
+        type=float,
+        default=0.0,
+        help="with --refine: weigh the secret by so much more than usual, or if negative, the cover",
+    )
+    parser.add_argument("--report", action="store_true", help="say how the stego image and the revealed secret will do")
+
+
+def _limit_flags(parser: argparse.ArgumentParser, pictures: bool = True) -> None:
+    parser.add_argument(
+        "--memory-limit", metavar="SIZE", type=_bytes, help="memory that may be taken in all, such as 800MB or 2GB"
+    )
+    if pictures:
+        parser.add_argument(
+            "--max-pixels",
+            metavar="N",
+            type=_integer(1, 2**40),
+            help="refuse larger pictures before they are decoded (default: 178956970, as Pillow)",
+        )
 
 
 def _sound_flags(parser: argparse.ArgumentParser) -> None:
@@ -197,6 +237,23 @@ def _passphrase_flags(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _server_flags(parser: argparse.ArgumentParser) -> None:
+    from stegano_tf.serving.settings import Settings
+
+    parser.add_argument(
+        "--savedmodels", metavar="DIR", type=_name, help="models to serve (default: the installed ones)"
+    )
+    parser.add_argument("--preset", metavar="NAME", action="append", default=[], help="only this model of them")
+    for field in dataclasses.fields(Settings):
+        parser.add_argument(
+            f"--{field.name}",
+            metavar="ADDRESS" if field.type is str else "N",
+            type=_name if field.type is str else _integer(*field.metadata["range"]),
+            default=field.default,
+            help=f"{field.metadata['help']} (default: %(default)s)",
+        )
+
+
 def _force_flag(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--force", action="store_true", help="overwrite an existing output")
 
@@ -205,6 +262,15 @@ def _name(text: str) -> str:
     if not text:
         raise argparse.ArgumentTypeError("an empty file name")
     return text
+
+
+def _integer(low: int, high: int):
+    def parse_integer(text: str) -> int:
+        if not text.isdecimal() or not low <= int(text) <= high:
+            raise argparse.ArgumentTypeError(f"{text!r}, expected an integer from {low} to {high}")
+        return int(text)
+
+    return parse_integer
 
 
 def _percent(text: str) -> float:
@@ -216,6 +282,15 @@ def _percent(text: str) -> float:
     except ValueError as error:
         raise argparse.ArgumentTypeError(f"{text!r}, expected 0% to 78%") from error
     return share
+
+
+def _bytes(text: str) -> int:
+    number, unit = text[:-2], {"MB": 10**6, "GB": 10**9}.get(text[-2:].upper())
+    try:
+        size = float(number) * unit
+        return {True: int(size)}[0 < size < 2**62]
+    except (ValueError, TypeError, KeyError) as error:
+        raise argparse.ArgumentTypeError(f"{text!r}, expected megabytes or gigabytes, such as 800MB or 2GB") from error
 
 
 def _size(text: str) -> tuple[int, int]:
@@ -231,25 +306,73 @@ def _show_warning(message, category, *_) -> None:
 
 
 @contextlib.contextmanager
-def _quiet(debug: bool) -> Iterator[None]:
-    """Keeps TensorFlow's C++ greeting off stderr: it is written before any setting of TensorFlow's is read."""
-    if debug:
+def _quiet(args: argparse.Namespace) -> Iterator[None]:
+    """Keeps what TensorFlow and LiteRT greet with off stderr: they are in C++, and no setting silences either.
+
+    What Python writes there, warnings and progress, still arrives.
+    """
+    if args.debug:
         yield
         return
     sys.stderr.flush()
-    saved = os.dup(2)
-    with tempfile.TemporaryFile() as greeting:
-        os.dup2(greeting.fileno(), 2)
+    with os.fdopen(os.dup(2), "w", buffering=1) as real, tempfile.TemporaryFile() as greetings:
+        ours = contextlib.redirect_stderr(real) if sys.stderr is sys.__stderr__ else contextlib.nullcontext()
+        os.dup2(greetings.fileno(), 2)
         try:
-            yield
+            with ours:
+                yield
         finally:
-            os.dup2(saved, 2)
-            os.close(saved)
+            os.dup2(real.fileno(), 2)
 
 
-def _load_networks(args: argparse.Namespace) -> None:
-    with _quiet(args.debug):
-        import keras  # noqa: F401
+def _networks(args: argparse.Namespace) -> dict:
+    """The options about networks, as the functions of `pipeline` take them; exits if they exclude each other."""
+    if args.weights and args.runtime not in (None, "keras"):
+        args.usage_error("--weights goes with --runtime keras only")
+    return {"preset": args.preset, "weights": args.weights, "runtime": args.runtime}
+
+
+def _limits(args: argparse.Namespace) -> dict:
+    """The options about size, as the functions of `pipeline` take them."""
+    limits = {"memory_limit": args.memory_limit}
+    return limits | {"max_pixels": args.max_pixels} if "max_pixels" in args else limits
+
+
+def _hiding(args: argparse.Namespace) -> dict:
+    """The options of hiding; exits if they exclude each other."""
+    if args.balance and not args.refine:
+        args.usage_error("--balance takes --refine")
+    return {"refine": args.refine, "balance": args.balance}
+
+
+@contextlib.contextmanager
+def _progress() -> Iterator:
+    """Yields what draws a bar with an estimate on stderr while it is told of progress; None where nobody watches."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    import rich.console
+    import rich.progress
+
+    console = rich.console.Console(file=sys.stderr)
+    with rich.progress.Progress(console=console, transient=True) as bars:
+        task = bars.add_task("", start=False, visible=False)
+
+        def progress(name: str, done: int, total: int) -> None:
+            if bars.tasks[0].total != total:
+                bars.reset(task, total=total, visible=total > 1)
+            bars.update(task, description=name, completed=done)
+
+        yield progress
+
+
+def _print_report(args: argparse.Namespace, stego, options: dict) -> None:
+    from stegano_tf import pipeline
+
+    with _quiet(args), _progress() as progress:
+        report = pipeline.report(args.cover, args.secret, stego, progress=progress, **options)
+    for name, quality in ("cover", report.cover), ("secret", report.secret):
+        print(f"{name:7} {quality.psnr:5.1f} dB  SSIM {quality.ssim:.3f}  APD {quality.apd:.2f}")
 
 
 def _describe(info) -> str:
@@ -324,30 +447,36 @@ def _report_damage(info) -> None:
 def _send(args) -> None:
     from stegano_tf import outputs, pipeline
 
-    options, lock = _sound_options(args), _lock(args)
+    options = _networks(args) | _limits(args)
+    hiding, sound, lock = _hiding(args), _sound_options(args), _lock(args)
     outputs.check(args.audio, force=args.force)
-    _load_networks(args)
-    sent = pipeline.send(
-        args.cover,
-        args.secret,
-        args.audio,
-        preset=args.preset,
-        weights=args.weights,
-        payload=args.payload,
-        lock=lock,
-        **options,
-    )
+    with _quiet(args), _progress() as progress:
+        sent = pipeline.send(
+            args.cover,
+            args.secret,
+            args.audio,
+            payload=args.payload,
+            lock=lock,
+            progress=progress,
+            **options,
+            **hiding,
+            **sound,
+        )
     print(_describe(sent.info))
+    if args.report:
+        _print_report(args, sent.stego, options)
 
 
 def _receive(args) -> None:
     from stegano_tf import images, pipeline
 
+    options = _networks(args) | _limits(args)
     images.check(args.secret, lossless=False, force=args.force)
     if args.stego:
         images.check(args.stego, force=args.force)
-    _load_networks(args)
-    received = pipeline.receive(args.audio, preset=args.preset, weights=args.weights, key=_key(args))
+    key = _key(args)
+    with _quiet(args), _progress() as progress:
+        received = pipeline.receive(args.audio, key=key, progress=progress, **options)
     _report_damage(received.info)
     if args.stego:
         images.write(args.stego, received.stego, force=args.force)
@@ -357,18 +486,22 @@ def _receive(args) -> None:
 def _hide(args) -> None:
     from stegano_tf import images, pipeline
 
+    options, hiding = _networks(args) | _limits(args), _hiding(args)
     images.check(args.stego, force=args.force)
-    _load_networks(args)
-    stego = pipeline.hide(args.cover, args.secret, preset=args.preset, weights=args.weights)
+    with _quiet(args), _progress() as progress:
+        stego = pipeline.hide(args.cover, args.secret, progress=progress, **options, **hiding)
     images.write(args.stego, stego, force=args.force)
+    if args.report:
+        _print_report(args, stego, options)
 
 
 def _reveal(args) -> None:
     from stegano_tf import images, pipeline
 
+    options = _networks(args) | _limits(args)
     images.check(args.secret, lossless=False, force=args.force)
-    _load_networks(args)
-    secret = pipeline.reveal(args.stego, size=args.size, preset=args.preset, weights=args.weights)
+    with _quiet(args), _progress() as progress:
+        secret = pipeline.reveal(args.stego, size=args.size, progress=progress, **options)
     images.write(args.secret, secret, lossless=False, force=args.force)
 
 
@@ -410,6 +543,9 @@ def _decode(args) -> None:
             partial.write_bytes(payload)
         return
     images.check(args.image, force=args.force)
+    if Path(args.image).suffix.lower() == ".bmp":  # of any size, in little memory
+        _report_damage(codec.decode_file(args.audio, args.image, key=_key(args), force=args.force))
+        return
     decoded = pipeline.decode(args.audio, key=_key(args))
     _report_damage(decoded.info)
     images.write(args.image, decoded.image, force=args.force)
@@ -509,6 +645,20 @@ def _presets(args) -> None:
     print("\n".join(notes))
 
 
+def _serve(args) -> None:
+    from stegano_tf import savedmodels
+    from stegano_tf.serving.settings import Settings
+
+    settings = Settings(**{field.name: getattr(args, field.name) for field in dataclasses.fields(Settings)})
+    with _quiet(args):
+        try:
+            from stegano_tf.serving import server
+        except ModuleNotFoundError as error:
+            raise SteganoError(f"serve needs the package {error.name}, which is not installed") from error
+        models = server.load(Path(args.savedmodels or savedmodels.FOLDER), args.preset)
+    server.run(models, settings)
+
+
 def _demo(args) -> None:
     from stegano_tf import demo_pictures, figures, images, metrics, outputs, pipeline
     from stegano_tf.errors import OutputError
@@ -518,14 +668,16 @@ def _demo(args) -> None:
         outputs.check(out)
     elif not args.force:
         raise OutputError(f"{out}: exists already; --force writes into it")
-    _load_networks(args)
+    options = _networks(args)
     out.mkdir(exist_ok=True)
     rows = []
     for name, cover, secret in demo_pictures.pairs():
         stem = name.replace(" ", "_")
         audio = out / f"{stem}.wav"
-        sent = pipeline.send(cover, secret, audio, preset=args.preset, weights=args.weights, force=args.force)
-        received = pipeline.receive(audio, weights=args.weights, preset=args.preset if args.weights else None)
+        with _quiet(args):
+            sent = pipeline.send(cover, secret, audio, force=args.force, **options)
+            # Which networks revealed it is in the sound, unless they are one's own.
+            received = pipeline.receive(audio, **options if args.weights else {"runtime": args.runtime})
         identical = (received.stego == sent.stego).all()
         images.write(out / f"{stem}_stego.png", received.stego, force=args.force)
         images.write(out / f"{stem}_secret.png", received.secret, force=args.force)

@@ -31,3 +31,23 @@ class PresetError(SteganoError):
 
 class DataError(SteganoError):
     """A data folder or data set holds nothing that can be used."""
+
+
+class BackendError(SteganoError):
+    """A runtime cannot be had: its package is not installed, or there is nothing that it could run."""
+
+
+class MemoryLimitError(SteganoError):
+    """The work needs more memory than it may take or than the machine has."""
+
+
+class StrategyError(SteganoError):
+    """The devices or workers that training is to use are not there, or do not divide its batches."""
+
+
+class WorkerLostError(StrategyError):
+    """Another worker of this training has gone: starting again from the last checkpoint is all that helps."""
+
+
+class CheckpointError(SteganoError):
+    """A run cannot go on from its folder: no checkpoint can be read, or it is another run's."""

@@ -25,6 +25,10 @@ _WEIGHTS = flags.DEFINE_string("weights", None, "Weights file to score instead o
 _SIDE = flags.DEFINE_integer(
     "side", 256, "Pixels each way that pictures are cropped to; the scoreboard's is 256.", lower_bound=16
 )
+_REFINE = flags.DEFINE_integer(
+    "refine", 0, "Improve each stego image in so many steps, as `stegano-tf hide --refine`.", lower_bound=0
+)
+_BALANCE = flags.DEFINE_float("balance", 0.0, "With --refine: dB by which the secret weighs more than the cover.")
 _LIMIT = flags.DEFINE_integer("limit", None, "Use the first so many pictures only.", lower_bound=2)
 _JSON = flags.DEFINE_string("json", None, "File to write the figures to.")
 _FORCE = flags.DEFINE_boolean("force", False, "Overwrite an existing --json file.")
@@ -50,7 +54,7 @@ def evaluate() -> dict:
     files = list_pictures(_DATA.value)[: _LIMIT.value]
     networks = Runtime(_PRESET.value, _WEIGHTS.value)
     console = rich.console.Console(stderr=True)
-    scoring = scoreboard.scores(files, networks, _SIDE.value)
+    scoring = scoreboard.scores(files, networks, _SIDE.value, refine=_REFINE.value, balance=_BALANCE.value)
     scores = list(rich.progress.track(scoring, _PRESET.value, len(files), console=console))
     means = scoreboard.means(scores)
     print_table(means, scores)
@@ -62,6 +66,8 @@ def evaluate() -> dict:
         "pictures": len(scores),
         "pictures_sha256": provenance.sha256(files),
         "side": _SIDE.value,
+        "refine": _REFINE.value,
+        "balance": _BALANCE.value,
         "preset": _PRESET.value,
         "network": networks.network.hex(),
         "version": __version__,

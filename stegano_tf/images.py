@@ -48,6 +48,8 @@ _APP1 = re.compile(rb"\xff\xe1")
 
 _LIMIT_LOCK = threading.Lock()
 
+_STRIP = 2**20  # pixels that are handed to or taken from Pillow at a time
+
 
 class ImageWarning(UserWarning):
     """A picture was read, but not all of it was used: transparency, further frames, a broken profile or EXIF block."""
@@ -137,7 +139,23 @@ def resize(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     height, width = size
     if image.shape[:2] == (height, width):
         return image
-    return np.array(Image.fromarray(image).resize((width, height), Image.Resampling.LANCZOS))
+    # Lanczos works on rows and on columns apart, so each can be done in strips: no copies of the whole in Pillow's four
+    # bytes a pixel. The order is Pillow's, and shows in the result: first what leaves fewer pixels.
+    if height < image.shape[0] and width > image.shape[1]:
+        return _scale_rows(_scale_rows(image.swapaxes(0, 1), height).swapaxes(0, 1), width)
+    return np.ascontiguousarray(_scale_rows(_scale_rows(image, width).swapaxes(0, 1), height).swapaxes(0, 1))
+
+
+def _scale_rows(image: np.ndarray, width: int) -> np.ndarray:
+    """Returns `uint8[H, W, 3]` scaled to [H, width, 3]."""
+    if image.shape[1] == width:
+        return image
+    scaled = np.empty((len(image), width, 3), np.uint8)
+    rows = max(1, _STRIP // image.shape[1])
+    for top in range(0, len(image), rows):
+        strip = np.ascontiguousarray(image[top : top + rows])
+        scaled[top : top + rows] = Image.fromarray(strip).resize((width, len(strip)), Image.Resampling.LANCZOS)
+    return scaled
 
 
 def centre_crop(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -251,7 +269,16 @@ def _decode(picture: Image.Image, notes: list[str]) -> np.ndarray:
             white = Image.new("RGB", picture.size, "white")
             white.paste(picture, mask=alpha)
             picture = white
-    return np.array(picture.convert("RGB"))
+    return _pixels(picture if picture.mode == "RGB" else picture.convert("RGB"))
+
+
+def _pixels(picture: Image.Image) -> np.ndarray:
+    """`np.array` of an RGB picture, a megapixel at a time: Pillow's own way makes two copies more."""
+    pixels = np.empty((picture.height, picture.width, 3), np.uint8)
+    rows = max(1, _STRIP // picture.width)
+    for top in range(0, picture.height, rows):
+        pixels[top : top + rows] = picture.crop((0, top, picture.width, min(top + rows, picture.height)))
+    return pixels
 
 
 def _grey8(picture: Image.Image) -> Image.Image:

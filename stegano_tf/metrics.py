@@ -40,8 +40,13 @@ def psnr(a: np.ndarray, b: np.ndarray) -> float:
     Raises:
       TypeError, ValueError: they are not.
     """
-    squares = int(_difference_counts(a, b) @ np.arange(256) ** 2)
+    squares = squared_error(a, b)
     return 10 * math.log10(255**2 * a.size / squares) if squares else math.inf
+
+
+def squared_error(a: np.ndarray, b: np.ndarray) -> int:
+    """Returns `sum((a - b)²)`; arguments and errors as `psnr`."""
+    return int(_difference_counts(a, b) @ np.arange(256) ** 2)
 
 
 def apd(a: np.ndarray, b: np.ndarray) -> float:

@@ -4,14 +4,21 @@ A picture argument is a file name or a uint8[H, W, 3] RGB array; results are arr
 `SteganoError` for bad input.
 """
 
+import contextlib
 import dataclasses
 import os
+import warnings
 
 import numpy as np
 
-from stegano_tf import images, outputs, presets, runtime
-from stegano_tf.audio import codec, files, sealing
-from stegano_tf.errors import PresetError
+from stegano_tf import images, metrics, outputs, presets
+from stegano_tf.audio import bmp, codec, files, sealing
+from stegano_tf.errors import FormatError, PresetError
+from stegano_tf.runtime import Runtime, load, preset_of
+from stegano_tf.runtime.tiles import Progress
+
+_POOR = 30  # dB below which a picture's errors are plain to see
+_SAMPLE = 512  # pixels each way that are looked at before a result is called good
 
 Picture = np.ndarray | str | os.PathLike
 
@@ -33,18 +40,70 @@ class Received:
     info: codec.AudioInfo
 
 
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """What there is to see and what will be revealed: the stego image beside the cover, the secret beside its copy."""
+
+    cover: metrics.Quality
+    secret: metrics.Quality
+
+
+class CoverWarning(UserWarning):
+    """A secret was hidden in a cover that has little room for it."""
+
+
 def hide(
-    cover: Picture, secret: Picture, *, preset: str = presets.DEFAULT, weights: str | os.PathLike | None = None
+    cover: Picture,
+    secret: Picture,
+    *,
+    preset: str = presets.DEFAULT,
+    weights: str | os.PathLike | None = None,
+    runtime: str | None = None,
+    refine: int = 0,
+    balance: float = 0.0,
+    memory_limit: int | None = None,
+    max_pixels: int | None = None,
+    progress: Progress | None = None,
 ) -> np.ndarray:
     """Returns the stego image, uint8[H, W, 3] in the size of the cover: the cover with the secret inside.
+
+    Warns (`CoverWarning`) if stego image or secret will be poor, as under a cover that is black or white all over.
 
     Args:
       cover: at least 16 pixels high and wide.
       secret: of any size; it is resized to the cover.
       preset: which networks hide it.
       weights: a file of weights for them instead of the installed ones.
+      runtime: what runs them: "litert", "savedmodel" or "keras" (default: as `stegano_tf.runtime.Runtime`).
+      refine: so many steps of `runtime.refine.refine` improve the stego image.
+      balance: their weight, in dB, on the secret (above 0) or on the cover (below).
+      memory_limit: bytes that the process may take in all (default: as `Runtime.hide`).
+      max_pixels: refuse a file with a larger picture (default: `images.MAX_PIXELS`).
+      progress: is told how far it is.
     """
-    return _runtime(preset, weights).hide(_picture(cover), _picture(secret))
+    cover, secret = (_picture(picture, max_pixels) for picture in (cover, secret))
+    networks = _runtime(preset, weights, runtime)
+    return _hide(networks, cover, secret, (refine, balance), memory_limit=memory_limit, progress=progress)
+
+
+def report(
+    cover: Picture,
+    secret: Picture,
+    stego: np.ndarray,
+    *,
+    preset: str = presets.DEFAULT,
+    weights: str | os.PathLike | None = None,
+    runtime: str | None = None,
+    memory_limit: int | None = None,
+    max_pixels: int | None = None,
+    progress: Progress | None = None,
+) -> Report:
+    """Returns what sender and receiver will see, so that it is known before anything is sent; arguments as `hide`'s."""
+    of_cover = metrics.quality(_picture(cover, max_pixels), stego)
+    secret = _picture(secret, max_pixels)
+    networks = _runtime(preset, weights, runtime)
+    revealed = networks.reveal(stego, secret.shape[:2], memory_limit=memory_limit, progress=progress)
+    return Report(cover=of_cover, secret=metrics.quality(secret, revealed))
 
 
 def reveal(
@@ -53,18 +112,30 @@ def reveal(
     size: tuple[int, int] | None = None,
     preset: str = presets.DEFAULT,
     weights: str | os.PathLike | None = None,
+    runtime: str | None = None,
+    memory_limit: int | None = None,
+    max_pixels: int | None = None,
+    progress: Progress | None = None,
 ) -> np.ndarray:
     """Returns the secret inside a stego image, uint8[H, W, 3] in its size or in `size` (height, width).
 
     Any picture reveals something: a picture that hides nothing, or was hidden by other networks, gives nonsense.
+    Arguments as `hide`'s.
     """
-    return _runtime(preset, weights).reveal(_picture(stego), size)
+    stego = _picture(stego, max_pixels)
+    return _runtime(preset, weights, runtime).reveal(stego, size, memory_limit=memory_limit, progress=progress)
 
 
 def encode(image: Picture, audio: str | os.PathLike, **options) -> codec.AudioInfo:
-    """Writes a picture as a sound file, bit for bit; `options` are those of `audio.codec.encode`."""
+    """Writes a picture as a sound file, bit for bit; `options` are those of `audio.codec.encode`.
+
+    A BMP file is read while it is sent, and never whole in memory; other files are.
+    """
     _check_audio(audio, force=options.get("force", False))
-    return codec.encode(_picture(image), audio, **options)
+    if not isinstance(image, np.ndarray) and options.get("payload", "bmp") == "bmp":
+        with contextlib.suppress(FormatError, OSError):  # no BMP file, or one of the kinds for which there is Pillow
+            image = bmp.File(image)
+    return codec.encode(image if isinstance(image, bmp.File) else _picture(image), audio, **options)
 
 
 def decode(audio: str | os.PathLike, *, key: sealing.Key | None = None) -> codec.Decoded:
@@ -79,6 +150,12 @@ def send(
     *,
     preset: str = presets.DEFAULT,
     weights: str | os.PathLike | None = None,
+    runtime: str | None = None,
+    refine: int = 0,
+    balance: float = 0.0,
+    memory_limit: int | None = None,
+    max_pixels: int | None = None,
+    progress: Progress | None = None,
     force: bool = False,
     **options,
 ) -> Sent:
@@ -87,19 +164,21 @@ def send(
     The frame around it records the secret's own size and which network reveals it.
 
     Args:
-      cover, secret, preset, weights: as `hide`.
+      cover, secret, preset, weights, runtime, refine, balance, memory_limit, max_pixels, progress: as `hide`.
       audio: the file to write; its suffix chooses the container.
       force: whether an existing file is replaced.
       options: the further ones of `audio.codec.encode`: sample_rate, lock, armour, carrier and so on.
     """
     _check_audio(audio, force=force)
-    secret = _picture(secret)
-    networks = _runtime(preset, weights)
-    stego = networks.hide(_picture(cover), secret)
+    cover, secret = (_picture(picture, max_pixels) for picture in (cover, secret))
+    secret_size = secret.shape[:2]
+    networks = _runtime(preset, weights, runtime)
+    stego = _hide(networks, cover, secret, (refine, balance), memory_limit=memory_limit, progress=progress)
+    del cover, secret  # pictures may be large, and encoding takes memory too
     info = codec.encode(
         stego,
         audio,
-        secret_size=secret.shape[:2],
+        secret_size=secret_size,
         network=networks.network,
         force=force,
         **options,
@@ -112,7 +191,10 @@ def receive(
     *,
     preset: str | None = None,
     weights: str | os.PathLike | None = None,
+    runtime: str | None = None,
     key: sealing.Key | None = None,
+    memory_limit: int | None = None,
+    progress: Progress | None = None,
 ) -> Received:
     """Returns the secret that a sound file holds, in its own size, and the stego image.
 
@@ -120,6 +202,7 @@ def receive(
       audio: what `send` wrote, in any lossless form that it has taken since.
       preset, weights: which networks reveal it; by default those that the frame names, or the default preset if it
         names none.
+      runtime, memory_limit, progress: as `hide`.
       key: opens a sealed message.
 
     Raises:
@@ -128,22 +211,57 @@ def receive(
     decoded = codec.decode(audio, key=key)
     network = decoded.info.network
     if preset is None and weights is None:
-        preset = runtime.preset_of(network) if network else presets.DEFAULT
-    networks = _runtime(preset or presets.DEFAULT, weights)
+        preset = preset_of(network) if network else presets.DEFAULT
+    networks = _runtime(preset or presets.DEFAULT, weights, runtime)
     if network not in (None, networks.network):
         raise PresetError(
             f"{audio}: was hidden by network {network.hex()}, but {weights or preset!r} is {networks.network.hex()}"
         )
-    secret = networks.reveal(decoded.image, decoded.secret_size)
+    secret = networks.reveal(decoded.image, decoded.secret_size, memory_limit=memory_limit, progress=progress)
     return Received(secret=secret, stego=decoded.image, info=decoded.info)
 
 
-def _picture(picture: Picture) -> np.ndarray:
-    return picture if isinstance(picture, np.ndarray) else images.read(picture)
+def _hide(networks: Runtime, cover: np.ndarray, secret: np.ndarray, refinement: tuple[int, float], **options):
+    steps, balance = refinement
+    if steps:
+        networks.check_refinable()
+    stego = networks.hide(cover, secret, **options)
+    if steps:
+        stego = networks.refine(cover, secret, stego, steps=steps, balance=balance, **options)
+    _warn_of_poor_result(networks, cover, secret, stego)
+    return stego
 
 
-def _runtime(preset: str, weights: str | os.PathLike | None) -> runtime.Runtime:
-    return runtime.Runtime(preset, weights) if weights else runtime.load(preset)
+def _warn_of_poor_result(networks: Runtime, cover: np.ndarray, secret: np.ndarray, stego: np.ndarray) -> None:
+    """Looks at what will be revealed in the middle of the picture: covers that look alike differ by 10 dB in this."""
+    height, width = networks.region(cover)
+    multiple = networks.preset.networks.multiples[1]
+    rows, columns = (
+        slice(start - start % multiple, start - start % multiple + min(side, _SAMPLE))
+        for side, start in ((side, max(0, side - _SAMPLE) // 2) for side in (height, width))
+    )
+    secret = images.resize(secret, (height, width))
+    found = {
+        "cover": metrics.psnr(cover[rows, columns], stego[rows, columns]),
+        "secret": metrics.psnr(secret[rows, columns], networks.reveal(stego[rows, columns])),
+    }
+    poor = [f"{value:.0f} dB for the {name}" for name, value in found.items() if value < _POOR]
+    if poor:
+        warnings.warn(
+            f"this cover has little room for this secret: expect {' and '.join(poor)} (PSNR); try another cover",
+            CoverWarning,
+            stacklevel=4,
+        )
+
+
+def _picture(picture: Picture, max_pixels: int | None = None) -> np.ndarray:
+    if isinstance(picture, np.ndarray):
+        return picture
+    return images.read(picture, max_pixels=max_pixels or images.MAX_PIXELS)
+
+
+def _runtime(preset: str, weights: str | os.PathLike | None, runtime: str | None) -> Runtime:
+    return Runtime(preset, weights, runtime) if weights else load(preset, runtime)
 
 
 def _check_audio(path: str | os.PathLike, *, force: bool) -> None:

@@ -4,6 +4,7 @@ Each preset states its parameter count, so that a change of an architecture cann
 """
 
 import dataclasses
+import itertools
 
 from stegano_tf.errors import PresetError
 
@@ -21,6 +22,18 @@ class Invertible:
         """Sides of pictures must be multiples of these, for hiding and for revealing."""
         return 2**self.haar_levels, 2**self.haar_levels
 
+    @property
+    def halos(self) -> tuple[int, int]:
+        """How many pixels beyond a block of `multiples` the hide and the reveal network look, multiples of the same."""
+        # A subnet looks two blocks far. Both of a coupling do, one after the other; only one of the outermost counts.
+        halo = (4 * self.couplings - 2) * 2**self.haar_levels
+        return halo, halo
+
+    @property
+    def activations(self) -> tuple[int, int]:
+        """How many floating-point numbers a pixel the hide and the reveal network hold at once, roughly."""
+        return 18, 18  # both stacks, and scale and offset twice while they are split; each stack has 3 a pixel
+
 
 @dataclasses.dataclass(frozen=True)
 class UNet:
@@ -35,6 +48,23 @@ class UNet:
         """As `Invertible.multiples`."""
         return 2 ** len(self.hide_widths), 2
 
+    @property
+    def halos(self) -> tuple[int, int]:
+        """As `Invertible.halos`."""
+        *cells, last = (2 ** (level + 1) for level in range(len(self.hide_widths)))
+        # From the last convolution back to the first: three at each level on the way up and on the way down, of which
+        # one of the way down is that between two levels; two at the lowest level.
+        ways = [(2, 1), *((cell, 3) for cell in cells), (last, 2), *((cell, 3) for cell in reversed(cells)), (2, 1)]
+        halo = 0
+        for cell, convolutions in ways:
+            halo += -halo % cell + convolutions * cell
+        return halo + -halo % self.multiples[0], 2 * (2 * self.reveal_blocks + 2)
+
+    @property
+    def activations(self) -> tuple[int, int]:
+        """As `Invertible.activations`."""
+        return self.hide_widths[0] + 6, self.reveal_width
+
 
 @dataclasses.dataclass(frozen=True)
 class Paper:
@@ -48,6 +78,19 @@ class Paper:
     def multiples(self) -> tuple[int, int]:
         """As `Invertible.multiples`."""
         return 2**self.downsamplings, 1
+
+    @property
+    def halos(self) -> tuple[int, int]:
+        """As `Invertible.halos`."""
+        # The whole way up looks one cell of the lowest level further, each 4x4 convolution on the way down one cell of
+        # its input: 128 + 64 + ... + 1.
+        return 2 ** (self.downsamplings + 1), len(self.reveal_filters) + 1
+
+    @property
+    def activations(self) -> tuple[int, int]:
+        """As `Invertible.activations`."""
+        filters = (3, *self.reveal_filters, 3)
+        return self.base_filters, max(sum(pair) for pair in itertools.pairwise(filters))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,6 +124,9 @@ class Preset:
 
 
 DEFAULT = "invertible"
+
+RUNTIMES = ("litert", "savedmodel", "keras")
+"""What networks run on, by name, lightest first (`stegano_tf.runtime.backends`)."""
 
 _CROPS = Training(learning_rate=5e-4, adam_beta_1=0.9, batch_size=5, crop=64, clip=1.5, schedule="cosine")
 

@@ -37,8 +37,12 @@ class Score:
 FIGURES = ("cover_psnr", "secret_psnr", "cover_ssim", "secret_ssim", "cover_apd", "secret_apd")
 
 
-def scores(files: list[Path], networks: Runtime, side: int = SIDE) -> Iterator[Score]:
+def scores(
+    files: list[Path], networks: Runtime, side: int = SIDE, *, refine: int = 0, balance: float = 0.0
+) -> Iterator[Score]:
     """Yields the scores of all pairs of `files`, in order, centre-cropped to `side` pixels each way.
+
+    With `refine`, after so many steps of `Runtime.refine`, which the protocol above leaves out.
 
     Raises:
       ImageError: a file is no picture, or smaller than that.
@@ -55,6 +59,8 @@ def scores(files: list[Path], networks: Runtime, side: int = SIDE) -> Iterator[S
         for i, j in pairing.pairs(len(files)):
             cover, secret = picture(files[i]), picture(files[j])
             stego = networks.hide(cover, secret)
+            if refine:
+                stego = networks.refine(cover, secret, stego, steps=refine, balance=balance)
             codec.encode(stego, audio, force=True)
             decoded = codec.decode(audio).image
             of_cover, of_secret = metrics.quality(cover, decoded), metrics.quality(secret, networks.reveal(decoded))

@@ -24,3 +24,22 @@ def photograph():
         return np.asarray(Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC))
 
     return make
+
+
+@pytest.fixture(scope="session")
+def tiny_weights(tmp_path_factory):
+    """A weights file of the preset `tiny` that changes pictures."""
+    import exported_networks
+
+    return exported_networks.random_weights(tmp_path_factory.mktemp("weights") / "mine.weights.h5")
+
+
+@pytest.fixture(scope="session")
+def tiny_exported(tiny_weights, tmp_path_factory):
+    """The folder tiny/1 of exported networks; not to be changed."""
+    import exported_networks
+
+    folder = tmp_path_factory.mktemp("models")
+    return exported_networks.export_quietly(
+        weights=str(tiny_weights), out=str(folder), tflite=["float16", "float32-48x32"]
+    )

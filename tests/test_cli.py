@@ -247,3 +247,43 @@ def test_a_full_disk_leaves_nothing(folder, tmp_path):
     assert done.stderr.count("\n") == 1
     assert "a.wav: " in done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_hide_refines_and_reports(folder, tmp_path):
+    arguments = ["hide", folder / "cover.png", folder / "secret.jpg", "--report"]
+    plain = stegano_tf(*arguments, tmp_path / "plain.png")
+    refined = stegano_tf(*arguments, tmp_path / "refined.png", "--refine", "12")
+    figures = []
+    for done, name in ((plain, "plain.png"), (refined, "refined.png")):
+        assert (done.returncode, done.stderr) == (0, "")
+        report = {line.split()[0]: line.split() for line in done.stdout.splitlines()}
+        cover, stego = images.read(folder / "cover.png"), images.read(tmp_path / name)
+        quality = metrics.quality(cover, stego)
+        assert report["cover"][1:] == [
+            f"{quality.psnr:.1f}", "dB", "SSIM", f"{quality.ssim:.3f}", "APD", f"{quality.apd:.2f}"
+        ]  # fmt: skip
+        revealed = stegano_tf("reveal", tmp_path / name, tmp_path / f"of_{name}", "--size", "70x90")
+        assert revealed.returncode == 0, revealed.stderr
+        secret = metrics.psnr(images.read(folder / "secret.jpg"), images.read(tmp_path / f"of_{name}"))
+        assert report["secret"][1] == f"{secret:.1f}"
+        figures.append(quality.psnr + secret)
+    assert figures[1] > figures[0]
+
+
+def test_wrong_uses_of_size_and_refinement(folder, tmp_path, capsys):
+    pictures = folder / "cover.png", folder / "secret.jpg", tmp_path / "a.png"
+    for arguments, said in (
+        (["--balance", "3"], "--balance takes --refine"),
+        (["--memory-limit", "12"], "expected megabytes or gigabytes"),
+        (["--memory-limit", "-1GB"], "expected"),
+        (["--max-pixels", "0"], "expected an integer from 1"),
+        (["--refine", "many"], "expected an integer from 0"),
+    ):
+        with pytest.raises(SystemExit) as exit_:
+            cli.main(cli.parse(["stegano-tf", "hide", *map(str, pictures), *arguments]))
+        assert exit_.value.code == 2
+        assert said in capsys.readouterr().err
+    assert "memory limit of 20 MB is too low" in fails(capsys, "hide", *pictures, "--memory-limit", "20MB")
+    assert "expected at most 5000" in fails(capsys, "hide", *pictures, "--max-pixels", "5000")
+    assert "refinement needs gradients" in fails(capsys, "hide", *pictures, "--refine", "1", "--runtime", "litert")
+    assert list(tmp_path.iterdir()) == []

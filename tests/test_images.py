@@ -459,3 +459,13 @@ def test_centre_crop():
     assert crop.flags.c_contiguous
     with pytest.raises(ImageError, match="is 4x5, expected at least 4x6"):
         images.centre_crop(image, (6, 4))
+
+
+@pytest.mark.parametrize("size", [(70, 50), (31, 200), (120, 90), (120, 200), (300, 90)])
+def test_resizing_in_strips_is_pillows(size, monkeypatch):
+    picture = np.random.default_rng(0).integers(0, 256, (120, 90, 3), dtype=np.uint8)
+    monkeypatch.setattr(images, "_STRIP", 700)  # pixels: a few rows
+    expected = Image.fromarray(picture).resize(size[::-1], Image.Resampling.LANCZOS)
+    resized = images.resize(picture, size)
+    np.testing.assert_array_equal(resized, np.asarray(expected))
+    assert resized.flags.c_contiguous

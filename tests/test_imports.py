@@ -15,14 +15,17 @@ ALLOWED = {
     "errors": set(),
     "outputs": {"errors"},
     "provenance": set(),
+    "pairing": set(),
     "presets": {"errors"},
     "images": {"errors", "outputs"},
     "metrics": {"errors", "images"},
     "figures": {"errors", "images", "metrics"},
     "audio": {"errors", "outputs", "images"},
     "networks": {"errors", "presets", "savedmodels"},
-    "training": {"errors", "presets", "images", "figures", "networks", "outputs", "datasets", "provenance"},
-    "runtime": {"errors", "presets", "images", "networks", "savedmodels"},
+    "training": {"errors", "presets", "images", "figures", "networks", "outputs", "pairing", "datasets", "provenance"},
+    "runtime": {"errors", "presets", "images", "metrics", "networks", "savedmodels"},
+    "exporting": {"errors", "outputs", "presets", "savedmodels", "networks", "runtime", "scoreboard", "training"},
+    "serving": {"errors", "runtime", "savedmodels"},
 }
 
 
@@ -62,6 +65,7 @@ def modules_after(code):
         "from stegano_tf.cli import run; sys = __import__('sys'); sys.argv = ['stegano-tf', '--help']; run()",
         "from stegano_tf.cli import run; sys = __import__('sys'); sys.argv = ['stegano-tf', 'send', '--help']; run()",
         "import stegano_tf.audio.codec, stegano_tf.images, stegano_tf.metrics, stegano_tf.figures, stegano_tf.presets",
+        "import stegano_tf.runtime, stegano_tf.pipeline; stegano_tf.runtime.load()",
     ],
 )
 def test_cheap_things_import_nothing_heavy(code):

@@ -31,8 +31,8 @@ _DATA = flags.DEFINE_string("data", None, "Folder of pictures, read with its sub
 _LIMIT = flags.DEFINE_integer("limit", None, "Use the first so many pictures only.", lower_bound=2)
 _JSON = flags.DEFINE_string("json", None, "File to write the figures to, replaced if it exists.")
 
-LSB_BITS = (1, 2, 3, 4, 5, 6)
-MODULI = (2, 3, 4, 5, 6, 7, 9, 12, 16)
+LSB_BITS = (2, 3, 4, 5)
+MODULI = (3, 4, 5, 7, 9, 16)
 
 
 class LeastSignificantBits:
@@ -101,7 +101,7 @@ def nearest_residues(cover: np.ndarray, residues: np.ndarray, modulus: int) -> n
     return stego.astype(np.uint8)
 
 
-def best_jpeg_xl(picture: np.ndarray, size: int, steps: int = 10) -> bytes:
+def best_jpeg_xl(picture: np.ndarray, size: int, steps: int = 8) -> bytes:
     """Returns a JPEG XL file of at most `size` bytes, lossless if it fits, else of the least distance found to fit.
 
     Raises:

@@ -98,7 +98,7 @@ def main(argv):
         with outputs.replacing(flags_.json, force=True) as partial:
             partial.write_text(text)
     if _CARD.value:
-        card = {name: result["scoreboard"][name] for name in scoreboard.FIGURES}
+        card = {name: result["scoreboard"][name] for name in scoreboard.FIGURES} | {"network": result["network"]}
         speed = result["speed"]
         card["speed"] = f"hide {speed['hide_256_s']:.2f} s, reveal {speed['reveal_256_s']:.2f} s (256x256, 2 cores)"
         with outputs.replacing(savedmodels.card_file(_PRESET.value), force=True) as partial:

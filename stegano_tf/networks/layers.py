@@ -51,7 +51,7 @@ class Haar(layers.Layer):
     """The transform of `haar_kernel` between pictures and subbands, and with `inverse` its way back.
 
     float32[B, H, W, 3] <-> float32[B, H/n, W/n, 3 n^2], n = 2**levels; H and W must be multiples of n. The basis is
-    orthonormal, so the transposed convolution is the inverse.
+    orthonormal, so the transposed matrix is the inverse.
     """
 
     def __init__(self, levels: int, inverse: bool = False, **kwargs):
@@ -60,9 +60,13 @@ class Haar(layers.Layer):
         self.inverse = inverse
 
     def call(self, x):
-        kernel = ops.convert_to_tensor(haar_kernel(self.levels))
-        transform = ops.conv_transpose if self.inverse else ops.conv
-        return transform(x, kernel, strides=2**self.levels, padding="valid", data_format="channels_last")
+        n, kernel = 2**self.levels, haar_kernel(self.levels)
+        if not self.inverse:
+            return ops.conv(x, ops.convert_to_tensor(kernel), n, "valid", data_format="channels_last")
+        # Not conv_transpose, whose output shape is an input of it: LiteRT then leaves what follows to slow kernels.
+        basis = ops.convert_to_tensor(kernel.reshape(1, 1, 3 * n * n, 3 * n * n).swapaxes(2, 3))
+        blocks = ops.conv(x, basis, 1, "valid", data_format="channels_last")
+        return ops.depth_to_space(blocks, n, data_format="channels_last")
 
     def compute_output_shape(self, input_shape):
         batch, *sides, _ = input_shape

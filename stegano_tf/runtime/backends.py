@@ -1,12 +1,17 @@
 """What runs the networks: each backend takes and gives batches of 8-bit pictures, whatever engine is behind it."""
 
+import importlib.util
 import os
 from typing import Protocol
 
 import numpy as np
 
 from stegano_tf import presets, savedmodels
+from stegano_tf.errors import BackendError
+from stegano_tf.runtime import exported
 from stegano_tf.runtime.identity import network_id
+from stegano_tf.runtime.litert import LitertBackend
+from stegano_tf.runtime.saved_model import SavedModelBackend
 
 
 class Backend(Protocol):
@@ -32,25 +37,50 @@ class KerasBackend:
     """The networks as Keras runs them, with any weights file."""
 
     def __init__(self, preset: presets.Preset, weights: str | os.PathLike | None = None):
-        """Loads `weights`, by default the installed ones; raises PresetError if there are none or they do not fit."""
-        from stegano_tf.networks import build  # noqa: PLC0415  (Keras takes seconds to import)
+        """Loads `weights`, by default the installed ones.
 
+        Raises:
+          BackendError: Keras or what it computes with is not installed.
+          PresetError: there are no such weights, or they do not fit.
+        """
+        try:
+            from stegano_tf.networks import build, pictures  # noqa: PLC0415  (Keras takes seconds to import)
+        except ImportError as error:
+            raise BackendError(f"the runtime 'keras' needs the packages keras and tensorflow: {error}") from error
+        self._pictures = pictures
         self._networks = build.load(preset.name, weights)
-        self._multiple, _ = preset.networks.multiples
+        self._multiples = preset.networks.multiples
         self.network = network_id(weights or savedmodels.weights_file(preset.name))
 
     def hide(self, cover: np.ndarray, secret: np.ndarray) -> np.ndarray:
         """As `Backend`."""
-        return self._run(self._networks.hide, cover, secret)
+        return np.asarray(self._pictures.hide(self._networks, self._multiples, cover, secret))
 
     def reveal(self, stego: np.ndarray) -> np.ndarray:
         """As `Backend`."""
-        return self._run(self._networks.reveal, stego)
+        return np.asarray(self._pictures.reveal(self._networks, self._multiples, stego))
 
-    def _run(self, network, *pictures: np.ndarray) -> np.ndarray:
-        _, height, width, _ = pictures[0].shape
-        # A hide network may need more than whole blocks: its outermost levels see a mirrored border.
-        border = ((0, 0), (0, -height % self._multiple), (0, -width % self._multiple), (0, 0))
-        padded = [np.pad(picture, border, mode="symmetric").astype(np.float32) / 255 for picture in pictures]
-        result = np.asarray(network(padded[0] if len(padded) == 1 else padded, training=False))[:, :height, :width]
-        return np.rint(np.clip(result, 0.0, 1.0) * 255.0).astype(np.uint8)
+
+def make(preset: presets.Preset, weights: str | os.PathLike | None = None, name: str | None = None) -> Backend:
+    """Returns the backend that is called `name`, one of `presets.RUNTIMES`.
+
+    By default that is litert where the preset's exported networks and the package are installed, and keras elsewhere
+    and for a weights file.
+
+    Raises:
+      BackendError: there is no backend of that name, or its package is missing, or it cannot run what was asked for.
+      PresetError: there are no such weights or they do not fit; or the exported networks are incomplete or altered.
+    """
+    if name is None:
+        light = weights is None and savedmodels.versions(preset.name) and importlib.util.find_spec("ai_edge_litert")
+        name = "litert" if light else "keras"
+    if name not in presets.RUNTIMES:
+        raise BackendError(f"there is no runtime {name!r}, expected one of {', '.join(presets.RUNTIMES)}")
+    if name == "keras":
+        return KerasBackend(preset, weights)
+    if weights is not None:
+        raise BackendError(f"{weights}: a weights file is run by the runtime 'keras', not by {name!r}")
+    found = exported.installed(preset.name)
+    if found is None:
+        raise BackendError(f"preset {preset.name!r} has no exported networks for {name!r}: python -m stegano_tf.export")
+    return LitertBackend(found) if name == "litert" else SavedModelBackend(found)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from stegano_tf import presets, savedmodels
 from stegano_tf.errors import PresetError
+from stegano_tf.runtime import exported
 
 
 def network_id(weights: str | os.PathLike) -> bytes:
@@ -14,12 +15,12 @@ def network_id(weights: str | os.PathLike) -> bytes:
 
 
 def preset_of(network: bytes) -> str:
-    """Returns the preset whose installed weights are called `network`.
+    """Returns the preset whose installed networks are called `network`.
 
     Raises:
-      PresetError: none is; the message lists those that are installed.
+      PresetError: none are; the message lists those that are installed. Or exported ones have no readable manifest.
     """
-    installed = {name: network_id(savedmodels.weights_file(name)) for name in installed_presets()}
+    installed = {name: _installed_network(name) for name in installed_presets()}
     for name, known in installed.items():
         if known == network:
             return name
@@ -28,5 +29,10 @@ def preset_of(network: bytes) -> str:
 
 
 def installed_presets() -> list[str]:
-    """Returns the names of the presets that have installed weights."""
-    return [name for name in presets.PRESETS if savedmodels.weights_file(name).is_file()]
+    """Returns the names of the presets that have installed networks, exported ones or weights."""
+    return [name for name in presets.PRESETS if savedmodels.versions(name) or savedmodels.weights_file(name).is_file()]
+
+
+def _installed_network(preset: str) -> bytes:
+    found = exported.installed(preset)
+    return found.network if found else network_id(savedmodels.weights_file(preset))

@@ -1,0 +1,1 @@
+"""From weights to what others run: SavedModels, TFLite files, their model card."""

@@ -1,0 +1,165 @@
+"""One export: a version folder that is whole or absent, and the preset's model card."""
+
+import dataclasses
+import hashlib
+import json
+import math
+import secrets
+import shutil
+from pathlib import Path
+
+import rich.console
+import rich.progress
+import tensorflow as tf
+
+from stegano_tf import __version__, outputs, presets, savedmodels, scoreboard
+from stegano_tf.errors import OutputError, PresetError
+from stegano_tf.exporting import card, signatures, tflite, warmup
+from stegano_tf.networks import build
+from stegano_tf.runtime import Runtime, network_id
+from stegano_tf.runtime.exported import MANIFEST, Exported, sha256_of_files
+from stegano_tf.runtime.litert import LitertBackend, tflite_file
+from stegano_tf.training.pairs import list_pictures
+
+MAX_LOSS = 0.5
+"""dB: an int8 variant that scores this much below float32, in cover or secret, or is not measured, is not written."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Options:
+    """What the flags of `python -m stegano_tf.export` say, under their names and with their defaults."""
+
+    preset: str
+    weights: str | None
+    out: str
+    version: int | None
+    tflite: list[str]
+    data: str | None
+    limit: int | None
+    force: bool
+    card_only: bool = False
+
+
+def export(options: Options) -> Path:
+    """Writes OUT/PRESET/VERSION and OUT/PRESET/README.md, and returns the former.
+
+    Raises:
+      OutputError: the version exists, and `force` is not set; or it cannot be written.
+      PresetError: the weights do not exist or do not fit, or there is no such TFLite variant.
+      DataError, ImageError: `data` holds no pictures to measure the variants on.
+    """
+    preset = presets.get(options.preset)
+    # The runtime "litert" takes float32, and the others are measured against it.
+    variants = list(dict.fromkeys(tflite.Variant.parse(text) for text in ["float32", *options.tflite]))
+    pictures = list_pictures(options.data)[: options.limit] if options.data else []
+    home = Path(options.out, preset.name)
+    version = options.version or _next_version(home)
+    target = home / str(version)
+    if target.exists() and not options.force:
+        raise OutputError(f"{target}: exists already; --force replaces it")
+    networks = build.load(preset.name, options.weights)
+    weights = Path(options.weights or savedmodels.weights_file(preset.name))
+    digest = hashlib.sha256(weights.read_bytes()).digest()
+
+    # No number: TF Serving, which may be watching, does not take it for a version.
+    partial = home / f".{version}.{secrets.token_hex(6)}.partial"
+    try:
+        partial.mkdir(parents=True)
+        made = Exported(folder=partial, preset=preset.name, version=version, network=digest[:8], files={})
+        signatures.save(networks, preset.networks.multiples, partial)
+        warmup.write(partial, preset.name)
+        _write_tflite(made, networks, variants)
+        losses = _losses(made, variants, pictures) if pictures else {}
+        for variant in variants:
+            loss = losses.get(variant.precision, {"unmeasured": math.inf})
+            if variant.precision == "int8" and max(loss.values()) >= MAX_LOSS:
+                for name in tflite.INPUTS:
+                    _tflite_path(made, name, variant).unlink()
+        made = dataclasses.replace(made, files=sha256_of_files(partial))
+        made.write(
+            weights_sha256=digest.hex(),
+            parameters=preset.parameters,
+            multiples=preset.networks.multiples,
+            stegano_tf=__version__,
+            losses=losses,
+            losses_measured_on=len(pictures),
+        )
+        text = card.text(made, weights, losses, len(pictures))
+        _replace(partial, target)
+        (home / "README.md").write_text(text)
+    except (OSError, tf.errors.ResourceExhaustedError) as error:
+        reason = getattr(error, "strerror", None) or getattr(error, "message", None) or error
+        raise OutputError(f"{target}: cannot be written: {reason}") from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return target
+
+
+def write_card(options: Options) -> Path:
+    """Writes OUT/PRESET/README.md anew, for the highest version there, and returns its name.
+
+    For figures that were measured, or words that were found, since the export.
+
+    Raises:
+      PresetError: there is no version, or it was made from other weights, or a file of it is missing or altered.
+    """
+    versions = savedmodels.versions(options.preset, options.out)
+    if not versions:
+        raise PresetError(f"{Path(options.out, options.preset)}: holds no version, expected exported networks")
+    made = Exported.read(versions[-1])
+    made.check()
+    weights = Path(options.weights or savedmodels.weights_file(options.preset))
+    if made.network != network_id(weights):
+        raise PresetError(f"{made.folder}: was not made from {weights}; export anew")
+    manifest = json.loads((made.folder / MANIFEST).read_text())
+    file = versions[-1].parent / "README.md"
+    with outputs.replacing(file, force=True) as partial:
+        partial.write_text(card.text(made, weights, manifest["losses"], manifest["losses_measured_on"]))
+    return file
+
+
+def _next_version(home: Path) -> int:
+    found = savedmodels.versions(home.name, home.parent)
+    return int(found[-1].name) + 1 if found else 1
+
+
+def _replace(partial: Path, target: Path) -> None:
+    """Renames `partial` to `target`; one that exists is gone for as long as two renamings take."""
+    old = target.with_name(f".{target.name}.{secrets.token_hex(6)}.old")
+    if target.exists():
+        target.rename(old)
+    partial.rename(target)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _write_tflite(made: Exported, networks: build.Networks, variants: list[tflite.Variant]) -> None:
+    preset = presets.get(made.preset)
+    (made.folder / "tflite").mkdir()
+    jobs = [(variant, name) for variant in variants for name in tflite.INPUTS]
+    for variant, name in rich.progress.track(jobs, "TFLite files", console=rich.console.Console(stderr=True)):
+        content = tflite.convert(networks, preset.networks.multiples, name, variant)
+        _tflite_path(made, name, variant).write_bytes(content)
+
+
+def _tflite_path(made: Exported, name: str, variant: tflite.Variant) -> Path:
+    return made.folder / tflite_file(made.preset, name, str(variant))
+
+
+def _losses(made: Exported, variants: list[tflite.Variant], pictures: list[Path]) -> dict[str, dict[str, float]]:
+    """Returns by how many dB each precision scores below float32, in "cover" and in "secret", on `pictures`."""
+    made = dataclasses.replace(made, files=sha256_of_files(made.folder))
+    console = rich.console.Console(stderr=True)
+
+    def measured(precision: str) -> dict[str, float]:
+        networks = Runtime(made.preset, runtime=LitertBackend(made, precision))
+        scoring = rich.progress.track(scoreboard.scores(pictures, networks), precision, len(pictures), console=console)
+        return scoreboard.means(list(scoring))
+
+    # Fixing the size changes no figure.
+    precisions = sorted({variant.precision for variant in variants if variant.size is None} - {"float32"})
+    reference = measured("float32")
+    return {
+        precision: {name: reference[f"{name}_psnr"] - figures[f"{name}_psnr"] for name in ("cover", "secret")}
+        for precision in precisions
+        for figures in [measured(precision)]
+    }

@@ -1,0 +1,92 @@
+"""The networks of a preset as a SavedModel with named signatures, for TF Serving and `tf.saved_model.load`.
+
+| signature | inputs | output |
+|---|---|---|
+| `hide` | `cover`, `secret`: uint8[B, H, W, 3] | `stego`: uint8[B, H, W, 3] |
+| `reveal`, `serving_default` | `stego`: uint8[B, H, W, 3] | `secret`: uint8[B, H, W, 3] |
+| `hide_bytes` | `cover_bytes`, `secret_bytes`: string[B], picture files | `stego_bytes`: string[B], PNG |
+| `reveal_bytes` | `stego_bytes`: string[B], PNG or another lossless picture file | `secret_bytes`: string[B], PNG |
+
+B, H and W are free, H and W at least 16; the pictures of a batch are of one size. The names that end in `_bytes` are
+those that TF Serving's REST interface takes and gives as `{"b64": ...}`. What they are given is decoded as TensorFlow
+does it: alpha is dropped and EXIF orientation ignored, where `stegano_tf.images` blends and turns.
+"""
+
+import functools
+import os
+
+import tensorflow as tf
+
+from stegano_tf.networks import pictures
+from stegano_tf.networks.build import Networks
+from stegano_tf.runtime import MIN_SIDE
+
+PICTURES = (None, None, None, 3)
+
+
+class Serving(tf.Module):
+    """What `save` saves: the weights of both networks, and the functions behind the signatures."""
+
+    def __init__(self, networks: Networks, multiples: tuple[int, int]):
+        super().__init__(name="stegano_tf")
+        # The bare variables are tracked, and the networks are out of sight: each Keras layer would come with functions
+        # of its own, and each variable a second time.
+        self._weights = [variable.value for network in networks for variable in network.variables]
+        self._hide = functools.partial(pictures.hide, networks, multiples)
+        self._reveal = functools.partial(pictures.reveal, networks, multiples)
+
+    @tf.function(input_signature=[tf.TensorSpec(PICTURES, tf.uint8, name) for name in ("cover", "secret")])
+    def hide(self, cover, secret):
+        """The signature `hide`."""
+        return {"stego": self._hide(*_checked(cover, secret))}
+
+    @tf.function(input_signature=[tf.TensorSpec(PICTURES, tf.uint8, "stego")])
+    def reveal(self, stego):
+        """The signature `reveal`."""
+        return {"secret": self._reveal(*_checked(stego))}
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name) for name in ("cover_bytes", "secret_bytes")])
+    def hide_bytes(self, cover_bytes, secret_bytes):
+        """The signature `hide_bytes`."""
+        return {"stego_bytes": _encode(self.hide(_decode(cover_bytes), _decode(secret_bytes))["stego"])}
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "stego_bytes")])
+    def reveal_bytes(self, stego_bytes):
+        """The signature `reveal_bytes`."""
+        return {"secret_bytes": _encode(self.reveal(_decode(stego_bytes))["secret"])}
+
+
+def save(networks: Networks, multiples: tuple[int, int], folder: str | os.PathLike) -> Serving:
+    """Writes the SavedModel to `folder`, and returns what it holds."""
+    serving = Serving(networks, multiples)
+    signatures = {name: getattr(serving, name) for name in ("hide", "reveal", "hide_bytes", "reveal_bytes")}
+    tf.saved_model.save(serving, os.fspath(folder), signatures | {"serving_default": serving.reveal})
+    return serving
+
+
+def _checked(*batches):
+    """The batches, once they are known to be of one shape and large enough; an invalid argument otherwise."""
+    shape = tf.shape(batches[0])
+    checks = [
+        tf.debugging.assert_greater_equal(
+            shape[1:3], MIN_SIDE, f"height or width is below {MIN_SIDE} pixels, expected at least {MIN_SIDE}"
+        ),
+        *(
+            tf.debugging.assert_equal(tf.shape(batch), shape, "cover and secret differ in shape, expected the same")
+            for batch in batches[1:]
+        ),
+    ]
+    with tf.control_dependencies(checks):
+        return [tf.identity(batch) for batch in batches]
+
+
+def _decode(files):
+    """string[B], PNG, JPEG, BMP or GIF -> uint8[B, H, W, 3]; pictures of different sizes are an invalid argument."""
+    picture = tf.TensorSpec(PICTURES[1:], tf.uint8)
+    return tf.map_fn(
+        lambda data: tf.io.decode_image(data, channels=3, expand_animations=False), files, fn_output_signature=picture
+    )
+
+
+def _encode(batch):
+    return tf.map_fn(tf.io.encode_png, batch, fn_output_signature=tf.string)

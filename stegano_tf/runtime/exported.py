@@ -1,0 +1,109 @@
+"""Exported networks as they lie on disk: PRESET/VERSION folders whose manifest names every file by its SHA-256.
+
+    manifest.json
+    saved_model.pb, fingerprint.pb, variables/, assets.extra/     the SavedModel, which TF Serving takes as it is
+    tflite/PRESET-hide.tflite, tflite/PRESET-reveal.tflite        and variants with a suffix: -float16, -int8, -256x256
+
+The manifest is read first, and a file is hashed before it is used: only those that are loaded cost anything.
+"""
+
+import dataclasses
+import hashlib
+import json
+import os
+from pathlib import Path
+
+from stegano_tf import savedmodels
+from stegano_tf.errors import PresetError
+
+MANIFEST = "manifest.json"
+FORMAT = 1
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Exported:
+    """One version of a preset's exported networks.
+
+    Attributes:
+      folder: where it lies.
+      preset: whose networks they are.
+      version: its number.
+      network: 8 bytes that name the weights, as a frame records them.
+      files: SHA-256, in hexadecimal, of every file of the folder by its name in there.
+    """
+
+    folder: Path
+    preset: str
+    version: int
+    network: bytes
+    files: dict[str, str]
+
+    @classmethod
+    def read(cls, folder: str | os.PathLike) -> "Exported":
+        """Returns what the manifest of `folder` says.
+
+        Raises:
+          PresetError: it is missing or cannot be read.
+        """
+        file = Path(folder, MANIFEST)
+        try:
+            manifest = json.loads(file.read_bytes())
+            if manifest["format"] != FORMAT:
+                raise PresetError(f"{file}: has format {manifest['format']}, expected {FORMAT}")
+            return cls(
+                folder=Path(folder),
+                preset=manifest["preset"],
+                version=manifest["version"],
+                network=bytes.fromhex(manifest["network"]),
+                files=dict(manifest["files"]),
+            )
+        except FileNotFoundError as error:
+            raise PresetError(f"{file}: does not exist, expected the manifest of exported networks") from error
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise PresetError(f"{file}: is no manifest of exported networks: {error}") from error
+
+    def write(self, **facts) -> None:
+        """Writes the manifest, with `facts` for its readers beside what is read back."""
+        own = {"format": FORMAT, "preset": self.preset, "version": self.version, "network": self.network.hex()}
+        manifest = own | facts | {"files": self.files}
+        (self.folder / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n")
+
+    def content(self, name: str) -> bytes:
+        """Returns the bytes of one of `files`.
+
+        Raises:
+          PresetError: it is missing, or not what was exported.
+        """
+        file = self.folder / name
+        if name not in self.files:
+            raise PresetError(f"{file}: is not among the exported files that {MANIFEST} lists")
+        try:
+            content = file.read_bytes()
+        except FileNotFoundError as error:
+            raise PresetError(f"{file}: does not exist, expected it beside {MANIFEST}") from error
+        found = hashlib.sha256(content).hexdigest()
+        if found != self.files[name]:
+            raise PresetError(f"{file}: was altered: its SHA-256 is {found}, expected {self.files[name]}")
+        return content
+
+    def check(self, prefix: str = "") -> None:
+        """Raises PresetError if one of `files` whose name starts with `prefix` is missing or altered."""
+        for name in self.files:
+            if name.startswith(prefix):
+                self.content(name)
+
+
+def sha256_of_files(folder: Path) -> dict[str, str]:
+    """Returns what `Exported.files` is for a folder, in the order of names."""
+    names = sorted(file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file())
+    return {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in names if name != MANIFEST}
+
+
+def installed(preset: str) -> Exported | None:
+    """Returns the highest installed version of a preset's exported networks, or None if there is none.
+
+    Raises:
+      PresetError: there is one, without a manifest that can be read.
+    """
+    versions = savedmodels.versions(preset)
+    return Exported.read(versions[-1]) if versions else None

@@ -1,0 +1,266 @@
+"""Refinement: a stego image is improved by gradients through the reveal network, with weights that stay as they are.
+
+What is minimised, over 8-bit pictures x, is |x - cover|² + weight |reveal(x) - secret|². Without rounding that is a
+smooth problem, for conjugate gradients. Rounding then costs more than they have won: the reveal network amplifies
+errors of some directions by a factor of 20 and leaves others alone. So it is done where it hurts least, as in the
+decoding of lattices:
+
+* The Gauss-Newton matrix of a block of 4x4 pixels, its mean over the picture, is found by one gradient of a random
+  projection (Hutchinson's estimator). It preconditions the conjugate gradients, and by its Cholesky factor the pixels
+  of a block are rounded one after the other, each making up for the errors of those before (Babai's nearest plane,
+  1986; https://doi.org/10.1007/BF02579403).
+* Blocks are rounded in four turns, every other one each way. After each turn further steps on the blocks that are still
+  free make up for what the rounded ones have done to them.
+
+Needs Keras on TensorFlow. Large pictures are refined in tiles, each with its surroundings as they are by then. That is
+exact as far as `_CONTEXT` reaches; the network's halo is wider, but what lies out there hardly matters.
+"""
+
+import dataclasses
+import math
+
+import numpy as np
+
+from stegano_tf.errors import BackendError
+from stegano_tf.runtime import memory, tiles
+
+BLOCK = 4
+"""Pixels each way that are rounded together."""
+
+_CONTEXT = 64  # pixels around a tile that the network sees; errors of the secret count in the inner half of them
+_TILE = 2**19  # pixels of a tile at most: larger ones are slower, because they leave the cache
+_SMALLEST = (2 * _CONTEXT + 128) ** 2  # where memory is short
+_BYTES_PER_PIXEL = 1000  # of a tile: measured, with what the gradient needs
+_SAMPLES = 2048  # blocks that the mean Gauss-Newton matrix is taken over, at least: it has 1176 values to be found
+_TURNS = ((0, 0), (1, 1), (0, 1), (1, 0))  # of blocks, by whether their row and their column is odd
+_FEWEST_FOR_TURNS = 20  # steps below which all blocks are rounded at once
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Errors:
+    """Squared errors of a stego image and of the secret in it, of [0, 1] values, summed."""
+
+    cover: float
+    secret: float
+
+    def objective(self, weight: float) -> float:
+        return self.cover + weight * self.secret
+
+
+class Refiner:
+    """Refines stego images for a frozen reveal network."""
+
+    def __init__(self, reveal):
+        """Takes the network, a Keras model of stego -> secret, float32[B, H, W, 3] in [0, 1].
+
+        Raises:
+          BackendError: Keras does not run on TensorFlow.
+        """
+        import keras  # noqa: PLC0415  (seconds to import, and only needed here)
+
+        if keras.config.backend() != "tensorflow":
+            raise BackendError(f"refinement needs Keras on TensorFlow, found it on {keras.config.backend()}")
+        import tensorflow as tf  # noqa: PLC0415
+
+        picture = tf.TensorSpec((None, None, None, 3))
+
+        @tf.function(input_signature=[picture, picture, picture, picture, tf.TensorSpec(())])
+        def errors(x, cover, secret, judged, weight):
+            with tf.GradientTape() as tape:
+                tape.watch(x)
+                revealed = tf.clip_by_value(reveal(x, training=False), 0.0, 1.0)
+                of_cover = tf.reduce_sum(tf.square(x - cover))
+                of_secret = tf.reduce_sum(judged * tf.square(revealed - secret))
+                objective = (of_cover + weight * of_secret) / 2
+            return of_cover, of_secret, tape.gradient(objective, x)
+
+        @tf.function(input_signature=[picture, picture])
+        def projection(x, direction):
+            with tf.GradientTape() as tape:
+                tape.watch(x)
+                value = tf.reduce_sum(direction * reveal(x, training=False))
+            return tape.gradient(value, x)
+
+        self._errors, self._projection = errors, projection
+
+    def refine(
+        self,
+        cover: np.ndarray,
+        secret: np.ndarray,
+        stego: np.ndarray,
+        *,
+        steps: int,
+        weight: float,
+        memory_limit: int | None = None,
+        progress: tiles.Progress | None = None,
+    ) -> np.ndarray:
+        """Returns a stego image that is no worse in any tile, and nearly always better.
+
+        Args:
+          cover, secret, stego: uint8[H, W, 3], sides at least `BLOCK`, and multiples of what the network needs. Of a
+            side that is no multiple of `BLOCK` the last pixels stay as they are.
+          steps: gradients to take, for each tile.
+          weight: of the secret's squared error beside the cover's.
+          memory_limit: as `Runtime.hide`.
+          progress: is told after each step.
+
+        Raises:
+          MemoryLimitError: as `Runtime.hide`.
+        """
+        height, width = (side - side % BLOCK for side in stego.shape[:2])
+        free = memory.free(memory_limit, min(_SMALLEST, height * width) * _BYTES_PER_PIXEL)
+        most = max(_SMALLEST, min(_TILE, free // _BYTES_PER_PIXEL))
+        plan = tiles.plan((height, width), _CONTEXT, BLOCK, most)
+        result = stego.copy()
+        for done, tile in enumerate(plan):
+            report = _reporter(progress, done, len(plan), steps)
+            kept = result[tile.kept]
+            kept[...] = self._refine_tile(
+                *(picture[tile.seen] for picture in (cover, secret, result)), tile, steps, weight, report
+            )
+        return result
+
+    def _refine_tile(self, cover, secret, stego, tile, steps, weight, report):  # noqa: PLR0917  (one caller)
+        rows, columns = tile.inner
+        free = np.zeros((1, *stego.shape[:2], 1), np.float32)
+        free[:, rows, columns] = 1
+        judged = np.zeros_like(free)
+        near = (slice(max(0, side.start - _CONTEXT // 2), side.stop + _CONTEXT // 2) for side in (rows, columns))
+        judged[:, *near] = 1
+        x, cover, secret = (picture[None].astype(np.float32) / 255 for picture in (stego, cover, secret))
+        task = _Task(self, cover, secret, np.broadcast_to(judged, x.shape), weight, report)
+        before, gradient = task.errors(x)
+        refined = _search(task, x, gradient, free, steps)
+        after, _ = task.errors(refined)
+        kept = refined if after.objective(weight) < before.objective(weight) else x
+        return np.rint(kept[0, rows, columns] * 255).astype(np.uint8)
+
+
+@dataclasses.dataclass
+class _Task:
+    """What is asked of one tile."""
+
+    refiner: Refiner
+    cover: np.ndarray
+    secret: np.ndarray
+    judged: np.ndarray
+    weight: float
+    report: object
+
+    def errors(self, x: np.ndarray) -> tuple[Errors, np.ndarray]:
+        """Returns the errors of `x` and the gradient of half the objective."""
+        cover, secret, gradient = self.refiner._errors(x, self.cover, self.secret, self.judged, self.weight)
+        found = Errors(float(cover), float(secret))
+        self.report(found, x.size, int(self.judged.sum()))
+        return found, gradient.numpy()
+
+    def metric(self, x: np.ndarray, free: np.ndarray) -> np.ndarray:
+        """Returns float64[48, 48]: the mean Gauss-Newton matrix of the free blocks."""
+        blocks = int(free.sum()) // BLOCK**2
+        count = max(1, _SAMPLES // blocks)
+        noise = np.random.default_rng(0).standard_normal((count, *x.shape[1:]), np.float32) * self.judged
+        gradients = free * self.refiner._projection(np.repeat(x, count, axis=0), noise).numpy()
+        samples = np.concatenate([_blocks(gradient[None]) for gradient in gradients]).astype(np.float64)
+        return np.eye(samples.shape[1]) + self.weight / (count * blocks) * (samples.T @ samples)
+
+
+def _search(task: _Task, x: np.ndarray, gradient: np.ndarray, free: np.ndarray, steps: int) -> np.ndarray:
+    """Returns `x` refined and on the grid of 8 bits, changed where `free` is 1."""
+    metric = task.metric(x, free)
+    turns = _TURNS if steps >= _FEWEST_FOR_TURNS else (None,)
+    # The first descent starts from a known gradient, each further one takes a gradient to start from.
+    left = steps - 1 - len(turns)
+    later = left // (len(turns) + 1) if len(turns) > 1 else 0
+    x = _descend(task, x, gradient, free, metric, max(1, left - later * (len(turns) - 1)))
+    for turn in turns:
+        now = free if turn is None else free * _every_other(x.shape, turn)
+        x = np.where(now > 0, _round(x, metric), x)
+        free = free - now
+        if free.any():
+            x = _descend(task, x, task.errors(x)[1], free, metric, later)
+    return x
+
+
+def _descend(task: _Task, x, gradient, free, metric, steps: int) -> np.ndarray:  # noqa: PLR0917  (one caller)
+    """Conjugate gradients (Polak-Ribière) on the free pixels, one gradient a step; clips what it returns.
+
+    The gradient is nearly linear in x: one at a trial point gives both the length of the step and, interpolated, the
+    gradient at its end.
+    """
+    inside = ~(((x <= 0) & (gradient > 0)) | ((x >= 1) & (gradient < 0)))
+    free = free * inside
+    inverse = np.linalg.inv(metric).astype(np.float32)
+
+    def precondition(gradient):
+        return free * _unblocks(_blocks(gradient) @ inverse, gradient.shape)
+
+    gradient = free * gradient
+    step = precondition(gradient)
+    direction, product, length = -step, np.vdot(gradient, step), 0.02
+    known = math.inf
+    for _ in range(steps):
+        if not product > 0:
+            break
+        errors, trial = task.errors(x + length * direction)
+        if errors.objective(task.weight) > known:  # out where the gradient is anything but linear
+            direction, length = -step, length / 5
+            continue
+        known = 1.5 * errors.objective(task.weight)
+        trial = free * trial
+        change = (trial - gradient) / length
+        curvature = np.vdot(direction, change)
+        if curvature > 0:
+            length = float(np.clip(-np.vdot(gradient, direction) / curvature, 1e-4, 3 * length))
+        x = x + length * direction
+        last, gradient = gradient, gradient + length * change
+        step = precondition(gradient)
+        before, product = product, np.vdot(gradient, step)
+        direction = max(0.0, (product - np.vdot(last, step)) / before) * direction - step
+    return np.clip(x, 0.0, 1.0)
+
+
+def _round(x: np.ndarray, metric: np.ndarray) -> np.ndarray:
+    """Returns x on the grid of 8 bits, by Babai's nearest plane in each block."""
+    factor = np.linalg.cholesky(metric).T
+    factor = factor / np.diagonal(factor)[:, None]
+    wanted = _blocks(x).astype(np.float64) * 255
+    errors = np.zeros_like(wanted)
+    for i in reversed(range(wanted.shape[1])):
+        value = np.rint(wanted[:, i] - errors[:, i + 1 :] @ factor[i, i + 1 :])
+        errors[:, i] = np.clip(value, 0, 255) - wanted[:, i]
+    return _unblocks(((wanted + errors) / 255).astype(np.float32), x.shape)
+
+
+def _every_other(shape: tuple[int, ...], turn: tuple[int, int]) -> np.ndarray:
+    """float32[1, H, W, 1]: 1 in the blocks of a turn."""
+    rows, columns = (np.arange(side) // BLOCK % 2 == odd for side, odd in zip(shape[1:3], turn, strict=True))
+    return (rows[:, None] & columns)[None, ..., None].astype(np.float32)
+
+
+def _blocks(x: np.ndarray) -> np.ndarray:
+    """[1, H, W, 3] -> [number of blocks, 48]."""
+    _, height, width, _ = x.shape
+    parts = x.reshape(height // BLOCK, BLOCK, width // BLOCK, BLOCK, 3)
+    return parts.transpose(0, 2, 1, 3, 4).reshape(-1, 3 * BLOCK**2)
+
+
+def _unblocks(blocks: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """The way back to `shape`."""
+    _, height, width, _ = shape
+    parts = blocks.reshape(height // BLOCK, width // BLOCK, BLOCK, BLOCK, 3)
+    return parts.transpose(0, 2, 1, 3, 4).reshape(shape)
+
+
+def _reporter(progress: tiles.Progress | None, done: int, count: int, steps: int):
+    """Tells `progress` of each gradient, with the errors as PSNR."""
+    taken = 0
+
+    def report(errors: Errors, cover_values: int, secret_values: int) -> None:
+        nonlocal taken
+        taken = min(taken + 1, steps)
+        if progress:
+            cover = -10 * math.log10(max(errors.cover, 1e-10) / cover_values)
+            secret = -10 * math.log10(max(errors.secret, 1e-10) / secret_values)
+            progress(f"refining: cover {cover:.1f} dB, secret {secret:.1f} dB", done * steps + taken, count * steps)
+
+    return report

@@ -1,0 +1,148 @@
+"""Pictures of any size in bounded memory: a network runs on overlapping tiles, with the result of one run on the whole.
+
+A network that looks at most `halo` pixels around a pixel gives the same there whether it sees the whole picture or a
+tile that reaches `halo` pixels further; what lies nearer to a tile's inner borders is computed and thrown away. All
+tiles of a picture have one shape, so that an engine plans its memory once.
+"""
+
+import dataclasses
+import math
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+Progress = Callable[[str, int, int], None]
+"""Is told what is going on, how many parts of it are done, and how many there are."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Span:
+    """A tile along one side: the network sees [start, stop), and its result is kept in [first, last)."""
+
+    start: int
+    stop: int
+    first: int
+    last: int
+
+    @property
+    def seen(self) -> slice:
+        return slice(self.start, self.stop)
+
+    @property
+    def kept(self) -> slice:
+        return slice(self.first, self.last)
+
+    @property
+    def inner(self) -> slice:
+        """`kept`, counted from `start`."""
+        return slice(self.first - self.start, self.last - self.start)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Tile:
+    """A part of a picture: rows and columns."""
+
+    rows: Span
+    columns: Span
+
+    @property
+    def seen(self) -> tuple[slice, slice]:
+        return self.rows.seen, self.columns.seen
+
+    @property
+    def kept(self) -> tuple[slice, slice]:
+        return self.rows.kept, self.columns.kept
+
+    @property
+    def inner(self) -> tuple[slice, slice]:
+        return self.rows.inner, self.columns.inner
+
+
+def plan(size: tuple[int, int], halo: int, multiple: int, max_pixels: float) -> list[Tile] | None:
+    """Returns the tiles that cover a picture with the least overlap, row by row.
+
+    Args:
+      size: (height, width) of the picture.
+      halo: how far around a pixel the network looks.
+      multiple: what the sides of the network's inputs must be multiples of. Every tile starts at one and has such
+        sides, but for the last ones, which end with the picture.
+      max_pixels: how many of them a tile may have.
+
+    Returns:
+      The tiles; None if even the smallest ones have more pixels.
+    """
+    height, width = size
+    lowest = min(_up(height, multiple), 2 * halo + multiple)
+    columns = _fewest(width, max_pixels // lowest, halo, multiple)
+    if columns is None:
+        return None
+    best = None
+    # More columns overlap more: no use going on once that alone outweighs the best so far.
+    while best is None or (width + 2 * halo * (columns - 1)) * height < best[0]:
+        side = _side(width, columns, halo, multiple)
+        rows = _fewest(height, max_pixels // side, halo, multiple)
+        if rows is not None:
+            other = _side(height, rows, halo, multiple)
+            best = min(best or (math.inf,), (columns * side * rows * other, side, other))
+        columns += 1
+    _, side, other = best
+    return [
+        Tile(down, across)
+        for down in spans(height, other, halo, multiple)
+        for across in spans(width, side, halo, multiple)
+    ]
+
+
+def spans(length: int, side: int, halo: int, multiple: int) -> list[Span]:
+    """Returns how tiles of `side`, a multiple of `multiple`, cover `length`; arguments as `plan`."""
+    whole = _up(length, multiple)
+    if side >= whole:
+        return [Span(0, length, 0, length)]
+    step = side - 2 * halo
+    starts = [min(i * step, whole - side) for i in range(-(-(whole - 2 * halo) // step))]
+    borders = [0, *(start + halo for start in starts[1:]), length]
+    return [
+        Span(start, min(start + side, length), first, last)
+        for start, first, last in zip(starts, borders[:-1], borders[1:], strict=True)
+    ]
+
+
+def run(
+    network: Callable[..., np.ndarray],
+    pictures: Sequence[np.ndarray],
+    result: np.ndarray,
+    tiles: Sequence[Tile],
+    progress: Callable[[int, int], None] | None = None,
+) -> None:
+    """Writes what a network makes of pictures into `result`, uint8[H, W, 3], tile by tile.
+
+    Args:
+      network: takes uint8[1, h, w, 3], one for each of `pictures`, and gives another one.
+      pictures: uint8[H, W, 3] each; none of them may share memory with `result` if there are several tiles.
+      tiles: that cover them.
+      progress: is told after each tile how many are done, and how many there are.
+    """
+    for done, tile in enumerate(tiles, start=1):
+        seen = (np.ascontiguousarray(picture[tile.seen])[None] for picture in pictures)
+        result[tile.kept] = network(*seen)[0][tile.inner]
+        if progress:
+            progress(done, len(tiles))
+
+
+def _side(length: int, count: int, halo: int, multiple: int) -> int:
+    """The side of `count` tiles that cover `length`."""
+    whole = _up(length, multiple)
+    return whole if count == 1 else min(whole, _up(-(-(whole - 2 * halo) // count), multiple) + 2 * halo)
+
+
+def _fewest(length: int, side: float, halo: int, multiple: int) -> int | None:
+    """How many tiles of at most `side` cover `length`; None if such tiles overlap all over."""
+    whole = _up(length, multiple)
+    step = int(side) // multiple * multiple - 2 * halo
+    if whole <= side:
+        return 1
+    return -(-(whole - 2 * halo) // step) if step > 0 else None
+
+
+def _up(length: int, multiple: int) -> int:
+    return length + -length % multiple

@@ -1,0 +1,110 @@
+"""Hiding, revealing, sending and receiving with what tools/requirements-runtime.txt lists, and nothing else."""
+
+import configparser
+import importlib.metadata
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+from stegano_tf import images, metrics
+
+ROOT = Path(__file__).parent.parent.parent
+LIGHT = ROOT / "tools" / "requirements-runtime.txt"
+
+# As if no other package were installed.
+SCRIPT = """
+import importlib.metadata, json, re, sys
+
+class Missing:
+    def __init__(self, packages):
+        owners = importlib.metadata.packages_distributions().items()
+        normal = lambda name: re.sub("[-_.]+", "-", name).lower()
+        self.modules = {module for module, names in owners if not {normal(name) for name in names} & set(packages)}
+
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in self.modules:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+sys.meta_path.insert(0, Missing(json.loads(sys.argv.pop(1))))
+from stegano_tf.cli import run
+run()
+"""
+
+
+def requirements(lines):
+    return [Requirement(line) for line in lines if line.strip() and not line.strip().startswith("#")]
+
+
+def normal(name):
+    return re.sub("[-_.]+", "-", name).lower()
+
+
+def with_what_they_need(names):
+    """The names of packages, and of all that they require."""
+    found, waiting = set(), list(names)
+    while waiting:
+        name = normal(waiting.pop())
+        if name not in found:
+            found.add(name)
+            needed = map(Requirement, importlib.metadata.requires(name) or [])
+            waiting += [one.name for one in needed if one.marker is None or one.marker.evaluate({"extra": ""})]
+    return found
+
+
+@pytest.fixture
+def command(tmp_path, photograph):
+    images.write(tmp_path / "cover.png", photograph(60, 81, 0))
+    images.write(tmp_path / "secret.png", photograph(50, 40, 1))
+    names = with_what_they_need(one.name for one in requirements(LIGHT.read_text().splitlines()))
+    assert not names & {"tensorflow", "keras"}
+    packages = json.dumps(["stegano-tf", *names])
+
+    def run(*arguments):
+        line = [sys.executable, "-c", SCRIPT, packages, *arguments]
+        return subprocess.run(line, capture_output=True, text=True, check=False, cwd=tmp_path)
+
+    return run
+
+
+def test_the_command_works_with_the_light_set(command, tmp_path):
+    for arguments in (
+        ("hide", "cover.png", "secret.png", "stego.png"),
+        ("reveal", "stego.png", "revealed.png", "--size", "40x50"),
+        ("send", "cover.png", "secret.png", "message.wav"),
+        ("receive", "message.wav", "received.png", "--stego", "sent.png"),
+    ):
+        done = command(*arguments)
+        assert (done.returncode, done.stderr) == (0, ""), arguments
+    assert (tmp_path / "sent.png").read_bytes() == (tmp_path / "stego.png").read_bytes()
+    assert (tmp_path / "received.png").read_bytes() == (tmp_path / "revealed.png").read_bytes()
+    secret = images.read(tmp_path / "secret.png")
+    assert metrics.psnr(secret, images.read(tmp_path / "received.png")) > 20
+    assert metrics.psnr(images.read(tmp_path / "cover.png"), images.read(tmp_path / "sent.png")) > 25
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--runtime", "keras"], "the runtime 'keras' needs the packages keras and tensorflow"),
+        (["--runtime", "savedmodel"], "the runtime 'savedmodel' needs the package tensorflow"),
+        (["--preset", "tiny", "--weights", "no.h5"], "the runtime 'keras' needs the packages keras and tensorflow"),
+    ],
+)
+def test_what_needs_them_says_so(command, arguments, message):
+    done = command("hide", "cover.png", "secret.png", "stego.png", *arguments)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"stegano-tf: {message}")
+    assert done.stderr.count("\n") == 1
+
+
+def test_the_light_set_is_a_part_of_the_whole():
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    whole = {one.name: one for one in requirements(setup["options"]["install_requires"].splitlines())}
+    for one in requirements(LIGHT.read_text().splitlines()):
+        assert one.specifier == whole[one.name].specifier, one.name

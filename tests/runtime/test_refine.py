@@ -1,0 +1,145 @@
+import numpy as np
+import pytest
+
+from stegano_tf import images, metrics, runtime
+from stegano_tf.demo_pictures import pairs
+from stegano_tf.errors import BackendError
+from stegano_tf.runtime import refine
+
+
+def test_rounding_by_hand():
+    # One block whose first two values share an error: 0.4 and 0.4 are rounded down apart, but up once together.
+    metric = np.eye(48)
+    metric[:2, :2] = [[1, 0.99], [0.99, 1]]
+    x = np.zeros((1, 4, 4, 3), np.float32)
+    x.flat[:2] = 0.4 / 255
+    rounded = np.rint(refine._round(x, metric) * 255).ravel()
+    assert sorted(rounded[:2]) == [0, 1]
+    assert not rounded[2:].any()
+    np.testing.assert_array_equal(refine._round(x, np.eye(48)), np.zeros_like(x))
+
+
+def test_rounding_stays_within_a_picture():
+    random = np.random.default_rng(0)
+    a = random.normal(size=(48, 48))
+    x = random.choice([0.0, 0.5 / 255, 254.6 / 255, 1.0], (1, 8, 12, 3)).astype(np.float32)
+    values = refine._round(x, a @ a.T + np.eye(48)) * 255
+    np.testing.assert_allclose(values, np.rint(values), atol=1e-4)
+    assert (values.min(), values.max()) == (0, 255)
+
+
+def test_rounding_in_a_metric_costs_less_in_it():
+    random = np.random.default_rng(0)
+    a = random.normal(size=(48, 48))
+    metric = a @ a.T + np.eye(48)
+    x = random.uniform(0.2, 0.8, (1, 32, 32, 3)).astype(np.float32)
+
+    def cost(rounded):
+        errors = refine._blocks((rounded - x) * 255)
+        return np.einsum("ni,ij,nj->", errors, metric, errors)
+
+    # What Babai's method promises on average is the geometric mean of the factor's diagonal for its arithmetic mean.
+    assert cost(refine._round(x, metric)) < 0.6 * cost(np.rint(x * 255) / 255)
+
+
+def test_blocks_and_back():
+    x = np.arange(8 * 12 * 3, dtype=np.float32).reshape(1, 8, 12, 3)
+    blocks = refine._blocks(x)
+    assert blocks.shape == (6, 48)
+    np.testing.assert_array_equal(blocks[1].reshape(4, 4, 3), x[0, :4, 4:8])
+    np.testing.assert_array_equal(refine._unblocks(blocks, x.shape), x)
+
+
+def test_turns_take_every_block_once():
+    shape = (1, 24, 16, 3)
+    total = sum(refine._every_other(shape, turn) for turn in refine._TURNS)
+    np.testing.assert_array_equal(total, np.ones((1, 24, 16, 1)))
+    first = refine._every_other(shape, refine._TURNS[0])[0, ..., 0]
+    assert first[:4, :4].all()
+    assert not first[:4, 4:8].any()
+
+
+class Linear:
+    """A reveal network whose best stego image is known: it takes the picture for the secret, twice as bright."""
+
+    def __call__(self, x, training):
+        return 2.0 * x - 0.5
+
+
+def test_the_known_optimum_is_found():
+    random = np.random.default_rng(0)
+    cover, secret = (random.integers(90, 160, (16, 24, 3), dtype=np.uint8) for _ in range(2))
+    # d/dx of (x - c)² + w (2x - 127.5 - s)²: x = (c + 2 w (s + 127.5)) / (1 + 4 w)
+    for weight in (0.1, 1.0):
+        best = (cover + 2 * weight * (secret + 127.5)) / (1 + 4 * weight)
+        found = refine.Refiner(Linear()).refine(cover, secret, cover, steps=20, weight=weight)
+        # Rounded plainly it would be within 0.5, and 0.25 on average; the estimated metric has some noise.
+        assert np.abs(found - best).max() < 0.7
+        assert np.abs(found - best).mean() < 0.27
+
+
+def test_tiles_are_refined_without_seams(monkeypatch):
+    random = np.random.default_rng(0)
+    cover, secret = (random.integers(90, 160, (180, 200, 3), dtype=np.uint8) for _ in range(2))
+    whole = refine.Refiner(Linear()).refine(cover, secret, cover, steps=12, weight=1.0)
+    monkeypatch.setattr(refine, "_TILE", (2 * refine._CONTEXT + 24) ** 2)
+    monkeypatch.setattr(refine, "_SMALLEST", (2 * refine._CONTEXT + 24) ** 2)
+    told = []
+    tiled = refine.Refiner(Linear()).refine(
+        cover, secret, cover, steps=12, weight=1.0, progress=lambda *now: told.append(now)
+    )
+    assert told[-1][2] > 12, "there was one tile only"
+    assert told[-1][1] == told[-1][2]
+    np.testing.assert_allclose(tiled.astype(int), whole, atol=1)
+
+
+@pytest.fixture(scope="module")
+def refined():
+    networks = runtime.load()
+    _, cover, secret = pairs()[0]
+    cover, secret = (images.centre_crop(picture, size) for picture, size in ((cover, (96, 98)), (secret, (96, 96))))
+    stego = networks.hide(cover, secret)
+    return networks, cover, secret, stego
+
+
+def test_both_pictures_get_better(refined):
+    networks, cover, secret, stego = refined
+    better = networks.refine(cover, secret, stego, steps=20)
+    assert better.shape == stego.shape
+    gain = [
+        metrics.psnr(cover, better) - metrics.psnr(cover, stego),
+        metrics.psnr(secret, networks.reveal(better, (96, 96)))
+        - metrics.psnr(secret, networks.reveal(stego, (96, 96))),
+    ]
+    assert sum(gain) > 1.5
+    assert min(gain) > -0.2
+
+
+def test_balance_moves_quality_from_one_to_the_other(refined):
+    networks, cover, secret, stego = refined
+    for_cover, for_secret = (networks.refine(cover, secret, stego, steps=25, balance=balance) for balance in (-9, 9))
+    assert metrics.psnr(cover, for_cover) > metrics.psnr(cover, for_secret) + 1
+    assert (
+        metrics.psnr(secret, networks.reveal(for_secret, (96, 96)))
+        > metrics.psnr(secret, networks.reveal(for_cover, (96, 96))) + 1
+    )
+
+
+@pytest.mark.parametrize("steps", [1, 2, 5])
+def test_few_steps_never_harm(refined, steps):
+    networks, cover, secret, stego = refined
+
+    def objective(candidate):
+        return metrics.squared_error(cover, candidate) + metrics.squared_error(
+            secret, networks.reveal(candidate, (96, 96))
+        )
+
+    assert objective(networks.refine(cover, secret, stego, steps=steps)) <= objective(stego)
+
+
+def test_a_runtime_without_gradients_is_refused_before_anything_runs():
+    pytest.importorskip("ai_edge_litert", reason="the runtime litert is an extra")
+    networks = runtime.Runtime(runtime="litert")
+    picture = np.zeros((16, 16, 3), np.uint8)
+    with pytest.raises(BackendError, match="gradients, which the runtime 'litert' has not, only 'keras'"):
+        networks.refine(picture, picture, picture, steps=1)

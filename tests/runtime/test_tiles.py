@@ -1,0 +1,168 @@
+import dataclasses
+import itertools
+import types
+
+import numpy as np
+import pytest
+
+from stegano_tf import presets, runtime
+from stegano_tf.errors import MemoryLimitError
+from stegano_tf.networks import build
+from stegano_tf.runtime import memory, tiles
+
+
+def covered(spans):
+    return [position for span in spans for position in range(span.first, span.last)]
+
+
+def test_tiles_by_hand():
+    # 100 pixels in tiles of 48 with 8 to spare: the middle ones keep 32.
+    assert tiles.spans(100, 48, 8, 4) == [
+        tiles.Span(0, 48, 0, 40),
+        tiles.Span(32, 80, 40, 60),
+        tiles.Span(52, 100, 60, 100),
+    ]
+    assert tiles.spans(40, 48, 8, 4) == [tiles.Span(0, 40, 0, 40)]
+    # 98 is no multiple of 4: the last tile is as long as the others only with its border.
+    assert tiles.spans(98, 48, 8, 4)[-1] == tiles.Span(52, 98, 60, 98)
+
+
+@pytest.mark.parametrize("length", [1, 16, 99, 100, 1001])
+@pytest.mark.parametrize(("halo", "multiple"), [(0, 1), (8, 4), (12, 2), (20, 2)])
+@pytest.mark.parametrize("core", [1, 5])
+def test_spans_cover_a_side_once_and_see_a_halo_around_it(length, halo, multiple, core):
+    side = 2 * halo + core * multiple
+    spans = tiles.spans(length, side, halo, multiple)
+    assert covered(spans) == list(range(length))
+    for span in spans:
+        assert span.start % multiple == 0
+        assert span.first - span.start >= halo or span.start == 0
+        assert span.stop - span.last >= halo or span.stop == length
+        assert span.stop - span.start <= max(side, length if len(spans) == 1 else 0)
+
+
+@pytest.mark.parametrize("size", [(6000, 8000), (16, 300_000), (300_000, 16), (1000, 1001)])
+def test_plans_stay_within_what_they_may_take(size):
+    for pixels in (300_000, 1_000_000, 4_000_000):
+        plan = tiles.plan(size, 136, 4, pixels)
+        areas = {(t.rows.stop - t.rows.start) * (t.columns.stop - t.columns.start) for t in plan}
+        assert max(areas) <= pixels
+        assert sum((t.rows.last - t.rows.first) * (t.columns.last - t.columns.first) for t in plan) == size[0] * size[1]
+    # One run is best where it fits, and the smallest possible tile is one block and what surrounds it.
+    assert len(tiles.plan(size, 136, 4, 2 * size[0] * size[1])) == 1
+    assert tiles.plan((1000, 1000), 136, 4, 276 * 276 - 1) is None
+    assert tiles.plan((1000, 1000), 136, 4, 276 * 276) is not None
+
+
+def randomise(networks):
+    """Networks that do something everywhere: fresh ones end in zeros."""
+    random = np.random.default_rng(0)
+    for network in networks:
+        for variable in network.variables:
+            noise = random.normal(0, 0.05, variable.shape)
+            variable.assign(np.abs(noise) + 0.5 if "variance" in variable.path else noise)
+    return networks
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        presets.get("tiny").networks,
+        presets.Invertible(haar_levels=2, couplings=3, width=8),
+        presets.UNet(hide_widths=(4, 6, 8), reveal_width=6, reveal_blocks=2),
+        presets.Paper(downsamplings=3, base_filters=4, reveal_filters=(4, 6, 4)),
+    ],
+    ids=str,
+)
+def test_networks_look_as_far_as_their_halo_and_no_further(config):
+    import tensorflow as tf
+
+    networks = randomise(build.build(dataclasses.replace(presets.get("tiny"), networks=config)))
+    for network, halo, multiple in zip(networks, config.halos, config.multiples, strict=True):
+        assert halo % multiple == 0
+        grid = max(config.multiples)
+        start = halo + grid + -halo % grid
+        side = 2 * start + grid
+        inputs = [
+            tf.random.stateless_uniform((1, side, side, 3), (i, 0), 0.4, 0.6) for i, _ in enumerate(network.inputs)
+        ]
+        # What a block of the result depends on: where its gradient is not zero.
+        with tf.GradientTape() as tape:
+            tape.watch(inputs)
+            result = network(inputs if len(inputs) > 1 else inputs[0], training=False)
+            block = tf.reduce_sum(result[:, start : start + multiple, start : start + multiple])
+        reached = sum(np.abs(gradient.numpy()).sum((0, 3)) for gradient in tape.gradient(block, inputs)) > 0
+        rows, columns = (np.flatnonzero(reached.any(axis)) for axis in (1, 0))
+        reach = max(start - min(rows[0], columns[0]), max(rows[-1], columns[-1]) + 1 - start - multiple)
+        assert halo - multiple < reach <= halo
+
+
+@pytest.mark.parametrize("name", ["tiny", "unet"])
+def test_tiles_give_what_one_run_gives(name, tmp_path, photograph, monkeypatch):
+    path = tmp_path / "random.weights.h5"
+    build.save_weights(randomise(build.build(name)), path)
+    networks = runtime.Runtime(name, path)
+    cover, secret = photograph(199, 262, 0), photograph(199, 262, 1)
+    whole = networks.hide(cover, secret)
+    revealed = networks.reveal(whole)
+    assert (whole != cover).mean() > 0.5
+    told = []
+    monkeypatch.setattr(runtime, "_SMALLEST_CORE", 32)
+    monkeypatch.setattr(memory, "free", lambda limit, needed, held=0.0: needed)
+    tiled = networks.hide(cover, secret, progress=lambda *now: told.append(now))
+    assert told[-1][0] == "hiding"
+    assert told[-1][1] == told[-1][2] > 1
+    # TensorFlow's convolutions may add in another order for another shape, which may turn a half up or down.
+    assert np.abs(whole.astype(int) - tiled).max() <= 1
+    assert (whole != tiled).mean() < 1e-3
+    assert np.abs(revealed.astype(int) - networks.reveal(whole)).max() <= 1
+
+
+def test_tiles_of_litert_give_every_pixel_of_one_run(photograph, monkeypatch):
+    pytest.importorskip("ai_edge_litert", reason="the runtime litert is an extra")
+    networks = runtime.Runtime(runtime="litert")
+    cover, secret = photograph(301, 400, 0), photograph(301, 400, 1)
+    whole = networks.hide(cover, secret)
+    revealed = networks.reveal(whole)
+    monkeypatch.setattr(memory, "free", lambda limit, needed, held=0.0: needed)
+    monkeypatch.setattr(runtime, "_SMALLEST_CORE", 64)
+    counts = []
+    np.testing.assert_array_equal(networks.hide(cover, secret, progress=lambda *now: counts.append(now[2])), whole)
+    np.testing.assert_array_equal(networks.reveal(whole, progress=lambda *now: counts.append(now[2])), revealed)
+    assert min(counts) > 1
+
+
+def test_too_little_memory_is_said_before_anything_runs(tmp_path, photograph, monkeypatch):
+    path = tmp_path / "tiny.weights.h5"
+    build.save_weights(build.build("tiny"), path)
+    networks = runtime.Runtime("tiny", path)
+    cover = photograph(64, 64, 0)
+    with pytest.raises(MemoryLimitError, match=r"memory limit of 50 MB is too low: .* take [\d,]+ MB, and one tile"):
+        networks.hide(cover, cover, memory_limit=50_000_000)
+    np.testing.assert_array_equal(networks.hide(cover, cover, memory_limit=10**12), cover)
+    monkeypatch.setattr(memory.psutil, "virtual_memory", lambda: types.SimpleNamespace(available=1000))
+    with pytest.raises(MemoryLimitError, match=r"the machine has 0 MB of memory free, one tile needs"):
+        runtime.Runtime("tiny", path).reveal(cover)
+
+
+def test_free_memory_by_hand(monkeypatch):
+    monkeypatch.setattr(memory.psutil, "virtual_memory", lambda: types.SimpleNamespace(available=5000))
+    process = types.SimpleNamespace(memory_info=lambda: types.SimpleNamespace(rss=700))
+    monkeypatch.setattr(memory.psutil, "Process", lambda: process)
+    assert memory.free(1000, 100) == 300
+    assert memory.free(1000, 300) == 300
+    assert memory.free(1000, 100, held=200) == 500
+    assert memory.free(10_000, 100) == 5000
+    with pytest.raises(MemoryLimitError):
+        memory.free(1000, 301)
+    monkeypatch.setattr(memory, "DEFAULT_LIMIT", 1000)
+    assert memory.free(None, 100) == 300
+    assert memory.free(None, 400) == 400, "the default gives way"
+
+
+def test_presets_state_their_halo():
+    # Two couplings of subnets that look 2 blocks of 2 pixels far: (4 * 2 - 2) * 2.
+    assert presets.get("tiny").networks.halos == (12, 12)
+    assert [preset.networks.halos for preset in presets.PRESETS.values()] == [(136, 136), (64, 20), (256, 6), (12, 12)]
+    for preset, (halo, multiple) in itertools.product(presets.PRESETS.values(), [(0, 0), (1, 1)]):
+        assert preset.networks.halos[halo] % preset.networks.multiples[multiple] == 0

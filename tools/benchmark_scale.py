@@ -1,0 +1,188 @@
+"""Measures how hiding and revealing grow with the picture: time, peak memory, share of the machine's arithmetic.
+
+    python tools/benchmark_scale.py --data=../shared/data/linnaeus5_layout/train --json=tools/results/scale.json
+
+Pictures are mosaics of photographs of --data, each scaled to 500 pixels. Each size is hidden and revealed in a process
+of its own, whose peak resident memory counts everything: Python, the engine, the pictures. The share of arithmetic is
+the networks' multiplications and additions per second, those of overlapping tiles included once only, over those of
+NumPy's matrix product on the same cores, measured in between.
+"""
+
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+from absl import app, flags
+from PIL import Image
+
+from stegano_tf import images, outputs, presets, provenance
+from stegano_tf.errors import SteganoError
+
+_DATA = flags.DEFINE_string("data", None, "Folder of photographs, read with its subfolders.", required=True)
+_SIZES = flags.DEFINE_list("megapixels", ["0.25", "1", "4", "12", "48"], "Sizes to measure.")
+_SENT = flags.DEFINE_list("send", ["12"], "Sizes, in megapixels, to send and receive.")
+_REPEATS = flags.DEFINE_integer("repeats", 3, "How often each size is hidden and revealed.", lower_bound=1)
+_PRESET = flags.DEFINE_enum("preset", presets.DEFAULT, list(presets.PRESETS), "Which networks to measure.")
+_RUNTIME = flags.DEFINE_enum("runtime", None, presets.RUNTIMES, "What runs them.")
+_JSON = flags.DEFINE_string("json", None, "File that the figures are also written to.")
+
+_PHOTOGRAPH = 500  # pixels each way
+
+_HIDE_AND_REVEAL = """
+import json, re, sys, time
+from pathlib import Path
+import numpy as np
+from stegano_tf import runtime
+cover, secret, preset, engine, repeats = sys.argv[1:]
+networks = runtime.Runtime(preset, runtime=engine or None)
+small = np.zeros((64, 64, 3), np.uint8)
+networks.reveal(networks.hide(small, small))  # what is read at the first call does not count
+cover, secret = np.load(cover), np.load(secret)
+figures = {name: [] for name in ("hide", "reveal", "hide_cpu", "reveal_cpu")}
+for _ in range(int(repeats)):
+    for name in ("hide", "reveal"):
+        start, cpu = time.perf_counter(), time.process_time()
+        stego = networks.hide(cover, secret) if name == "hide" else networks.reveal(stego) is None or stego
+        figures[name].append(time.perf_counter() - start)
+        figures[name + "_cpu"].append(time.process_time() - cpu)
+# Not getrusage's ru_maxrss, which starts with that of the process that this one was forked from.
+figures["peak_bytes"] = 1024 * int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1])
+print(json.dumps(figures))
+"""
+
+_WAIT = """
+import json, os, subprocess, sys, time
+start = time.perf_counter()
+process = subprocess.Popen(sys.argv[1:], stdout=subprocess.DEVNULL)
+_, status, usage = os.wait4(process.pid, 0)
+figures = {"s": time.perf_counter() - start, "cpu_s": usage.ru_utime + usage.ru_stime}
+print(json.dumps(figures | {"peak_bytes": usage.ru_maxrss * 1024}))
+sys.exit(bool(status))
+"""
+
+
+def mosaic(files: list[Path], megapixels: float, seed: int) -> np.ndarray:
+    """Returns uint8[H, W, 3] with sides of 3 to 4 that holds as many photographs as it takes."""
+    width = round((megapixels * 4e6 / 3) ** 0.5)
+    height = round(megapixels * 1e6 / width)
+    order = np.random.default_rng(seed).permutation(len(files))
+    picture = np.empty((height, width, 3), np.uint8)
+    places = ((top, left) for top in range(0, height, _PHOTOGRAPH) for left in range(0, width, _PHOTOGRAPH))
+    for count, (top, left) in enumerate(places):
+        photograph = Image.fromarray(images.read(files[order[count % len(files)]]))
+        place = picture[top : top + _PHOTOGRAPH, left : left + _PHOTOGRAPH]
+        place[...] = np.asarray(photograph.resize((_PHOTOGRAPH, _PHOTOGRAPH)))[: place.shape[0], : place.shape[1]]
+    return picture
+
+
+def measure_network(folder: Path, repeats: int) -> dict:
+    """Returns medians of seconds, of CPU seconds, and the peak memory, for cover.npy and secret.npy in `folder`."""
+    names = str(folder / "cover.npy"), str(folder / "secret.npy"), _PRESET.value, _RUNTIME.value or "", str(repeats)
+    command = [sys.executable, "-c", _HIDE_AND_REVEAL, *names]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    figures = json.loads(done.stdout.splitlines()[-1])
+    return {name: float(np.median(value)) for name, value in figures.items()}
+
+
+def measure_command(*arguments: str) -> dict:
+    """Returns seconds and peak memory of the command with `arguments`."""
+    # Waited for by a small process, because a child's peak starts with that of its parent.
+    command = [sys.executable, "-c", _WAIT, sys.executable, "-m", "stegano_tf.cli", *arguments]
+    return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+
+def matrix_flops(side: int = 2048) -> float:
+    """Returns the floating-point operations a second of NumPy's float32 matrix product: the best of five."""
+    a = np.random.default_rng(0).standard_normal((side, side), np.float32)
+    best = 0.0
+    for _ in range(5):
+        start = time.perf_counter()
+        a @ a
+        best = max(best, 2 * side**3 / (time.perf_counter() - start))
+    return best
+
+
+def flops_per_pixel(preset: presets.Preset) -> float | None:
+    """Returns what one direction of an invertible network computes: a product and a sum for each weight and block."""
+    config = preset.networks
+    return 2 * preset.parameters / 4**config.haar_levels if isinstance(config, presets.Invertible) else None
+
+
+def slope(megapixels: list[float], seconds: list[float]) -> float:
+    """Returns the exponent of growth: the slope of the logarithms' regression line."""
+    return float(np.polyfit(np.log(megapixels), np.log(seconds), 1)[0])
+
+
+def measure() -> dict:
+    """Measures what the flags say.
+
+    Raises:
+      DataError, ImageError: the folder holds no pictures, or broken ones.
+    """
+    from stegano_tf.training.pairs import list_pictures  # noqa: PLC0415  (--help need not wait for it)
+
+    files = list_pictures(_DATA.value)
+    preset = presets.get(_PRESET.value)
+    sizes, rows, sent = [float(size) for size in _SIZES.value], [], []
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for size in sizes:
+            for seed, picture in enumerate(("cover", "secret")):
+                np.save(folder / f"{picture}.npy", mosaic(files, size, seed))
+            peak_flops = matrix_flops()
+            row = {"megapixels": size, "matrix_gflops": peak_flops / 1e9} | measure_network(folder, _REPEATS.value)
+            for direction in ("hide", "reveal"):
+                row[f"{direction}_s_per_megapixel"] = row[direction] / size
+                row[f"{direction}_cpu_s_per_megapixel"] = row[f"{direction}_cpu"] / size
+                if flops := flops_per_pixel(preset):
+                    row[f"{direction}_share_of_peak"] = flops * size * 1e6 / row[direction] / peak_flops
+            rows.append(row)
+            print(json.dumps(row), flush=True)
+        for size in map(float, _SENT.value):
+            for seed, picture in enumerate(("cover", "secret")):
+                images.write(folder / f"{picture}.png", mosaic(files, size, seed), force=True)
+            paths = {part: str(folder / part) for part in ("cover.png", "secret.png", "message.wav", "revealed.png")}
+            send = ["send", paths["cover.png"], paths["secret.png"], paths["message.wav"], "--force"]
+            receive = ["receive", paths["message.wav"], paths["revealed.png"], "--force"]
+            sent.append({"megapixels": size, "send": measure_command(*send), "receive": measure_command(*receive)})
+            print(json.dumps(sent[-1]), flush=True)
+    return {
+        "preset": preset.name,
+        "runtime": _RUNTIME.value or "default",
+        "cores": len(os.sched_getaffinity(0)),
+        "machine": platform.machine(),
+        "repeats": _REPEATS.value,
+        "commit": provenance.commit(),
+        "packages": provenance.versions(),
+        "sizes": rows,
+        "slope": {
+            name: slope(sizes, [row[name] for row in rows]) for name in ("hide", "reveal", "hide_cpu", "reveal_cpu")
+        },
+        "sent": sent,
+    }
+
+
+def main(argv):
+    if len(argv) > 1:
+        raise app.UsageError(f"unexpected arguments: {' '.join(argv[1:])}")
+    if _JSON.value:
+        outputs.check(_JSON.value, force=True)
+    try:
+        figures = measure()
+    except SteganoError as error:
+        raise SystemExit(f"benchmark_scale: {error}") from error
+    text = json.dumps(figures, indent=1) + "\n"
+    print(text)
+    if _JSON.value:
+        with outputs.replacing(_JSON.value, force=True) as partial:
+            partial.write_text(text)
+
+
+if __name__ == "__main__":
+    app.run(main)
