@@ -19,6 +19,9 @@ MIN_SIDE = 16
 # Pixels that are kept of a tile, each way, where memory is short: with fewer, time would go into overlap.
 _SMALLEST_CORE = 256
 
+# Bytes above which what an engine keeps is given back: the other network keeps its own, and pictures follow.
+_KEPT = 10**8
+
 
 class Runtime:
     """The two networks of a preset, run on whole pictures.
@@ -205,7 +208,7 @@ class Runtime:
         # What an engine keeps for its next run: taken, but at that run's disposal.
         rows, columns = plan[0].seen
         self._held = (rows.stop - rows.start) * (columns.stop - columns.start) * pixel
-        if len(plan) > 1 and hasattr(self._backend, "release"):
+        if self._held > _KEPT and hasattr(self._backend, "release"):
             self._backend.release()
             self._held = 0
 
