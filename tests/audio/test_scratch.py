@@ -167,7 +167,11 @@ def test_an_interrupted_run_leaves_nothing(large, tmp_path, stop):
     folder.mkdir()
     temporary.mkdir()
     process = subprocess.Popen(
-        [*COMMAND, "encode", large, "a.wav", "--parity", "50%"], cwd=folder, env=os.environ | {"TMPDIR": str(temporary)}
+        [*COMMAND, "encode", large, "a.wav", "--parity", "50%"],
+        cwd=folder,
+        env=os.environ | {"TMPDIR": str(temporary)},
+        # Shells start background jobs, of which these tests may be one, with the signal ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
     )
     deadline = time.monotonic() + 60
     while not any(path.stat().st_size for path in folder.iterdir()):
