@@ -3,8 +3,8 @@ r"""What classical coding reaches on the scoreboard's protocol: where networks s
     pip install imagecodecs
     python tools/baselines.py --data=DIR --json=tools/results/baselines.json
 
-`lsb-K` and `jxl-M` are the methods of `tools/classical.py`, each over a range of strengths. On a channel that is perfect,
-as a sound file is, they set the mark; whoever looks for them finds them.
+`lsb-K` and `jxl-M` are the methods of `tools/classical.py`, each over a range of strengths. On a channel that is
+perfect, as a sound file is, they set the mark; whoever looks for them finds them.
 """
 
 import json
