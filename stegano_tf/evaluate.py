@@ -7,7 +7,6 @@ of the same `pictures_sha256` and weights of the same `network` gets the same fi
 """
 
 import dataclasses
-import json
 import sys
 from pathlib import Path
 
@@ -56,11 +55,9 @@ def evaluate() -> dict:
     console = rich.console.Console(stderr=True)
     scoring = scoreboard.scores(files, networks, _SIDE.value, refine=_REFINE.value, balance=_BALANCE.value)
     scores = list(rich.progress.track(scoring, _PRESET.value, len(files), console=console))
-    means = scoreboard.means(scores)
-    print_table(means, scores)
-    result = means | {
-        "worst_cover_psnr": min(score.cover_psnr for score in scores),
-        "worst_secret_psnr": min(score.secret_psnr for score in scores),
+    summary = scoreboard.summary(scores)
+    print_table(summary, len(scores))
+    result = summary | {
         "stego_identical": all(score.stego_identical for score in scores),
         "data": Path(_DATA.value).resolve().name,
         "pictures": len(scores),
@@ -76,19 +73,19 @@ def evaluate() -> dict:
         "pairs": [dataclasses.asdict(score) for score in scores],
     }
     if _JSON.value:
-        with outputs.replacing(_JSON.value, force=_FORCE.value) as partial:
-            partial.write_text(json.dumps(result, indent=1) + "\n")
+        outputs.write_json(_JSON.value, result, force=_FORCE.value)
     return result
 
 
-def print_table(means: dict, scores: list) -> None:
+def print_table(summary: dict, pictures: int) -> None:
     """Prints mean and worst figures to stdout."""
-    table = rich.table.Table(title=f"{_PRESET.value} on {len(scores)} pictures of {_DATA.value}")
+    table = rich.table.Table(title=f"{_PRESET.value} on {pictures} pictures of {_DATA.value}")
     for heading in ("", "PSNR", "SSIM", "APD", "worst PSNR"):
         table.add_column(heading, justify="right" if heading else "left")
     for name in ("cover", "secret"):
-        worst = min(getattr(score, f"{name}_psnr") for score in scores)
-        psnr, ssim, apd = (means[f"{name}_{figure}"] for figure in ("psnr", "ssim", "apd"))
+        psnr, ssim, apd, worst = (
+            summary[key.format(name)] for key in ("{}_psnr", "{}_ssim", "{}_apd", "worst_{}_psnr")
+        )
         table.add_row(name, f"{psnr:.2f} dB", f"{ssim:.4f}", f"{apd:.2f}", f"{worst:.2f} dB")
     rich.console.Console().print(table)
 

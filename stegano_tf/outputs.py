@@ -6,6 +6,7 @@ half-written NAME.
 """
 
 import contextlib
+import json
 import os
 import secrets
 from collections.abc import Iterator
@@ -59,3 +60,9 @@ def replacing(path: str | os.PathLike, *, force: bool = False) -> Iterator[Path]
     finally:
         with contextlib.suppress(OSError):
             partial.unlink(missing_ok=True)
+
+
+def write_json(path: str | os.PathLike, value: object, *, force: bool = False) -> None:
+    """Writes `value` as an indented JSON file; raises OutputError as `replacing`."""
+    with replacing(path, force=force) as partial:
+        partial.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")

@@ -14,7 +14,7 @@ import numpy as np
 from stegano_tf import images, metrics, outputs, presets
 from stegano_tf.audio import bmp, codec, files, sealing
 from stegano_tf.errors import FormatError, PresetError
-from stegano_tf.runtime import Runtime, load, preset_of
+from stegano_tf.runtime import Runtime, check_side, load, preset_of
 from stegano_tf.runtime.tiles import Progress
 
 _POOR = 30  # dB below which a picture's errors are plain to see
@@ -225,6 +225,8 @@ def _hide(networks: Runtime, cover: np.ndarray, secret: np.ndarray, refinement: 
     steps, balance = refinement
     if steps:
         networks.check_refinable()
+    check_side(cover, "the cover")
+    secret = images.resize(secret, networks.region(cover))  # once for all that follow
     stego = networks.hide(cover, secret, **options)
     if steps:
         stego = networks.refine(cover, secret, stego, steps=steps, balance=balance, **options)
@@ -240,7 +242,6 @@ def _warn_of_poor_result(networks: Runtime, cover: np.ndarray, secret: np.ndarra
         slice(start - start % multiple, start - start % multiple + min(side, _SAMPLE))
         for side, start in ((side, max(0, side - _SAMPLE) // 2) for side in (height, width))
     )
-    secret = images.resize(secret, (height, width))
     found = {
         "cover": metrics.psnr(cover[rows, columns], stego[rows, columns]),
         "secret": metrics.psnr(secret[rows, columns], networks.reveal(stego[rows, columns])),

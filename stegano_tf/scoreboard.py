@@ -77,6 +77,13 @@ def scores(
             )
 
 
+def summary(results: list[Score]) -> dict[str, float]:
+    """Returns `means`, and as worst_cover_psnr and worst_secret_psnr the lowest of either."""
+    return means(results) | {
+        f"worst_{name}": min(getattr(score, name) for score in results) for name in ("cover_psnr", "secret_psnr")
+    }
+
+
 def means(results: list[Score]) -> dict[str, float]:
     """Returns the mean of each of `FIGURES`."""
     return {name: statistics.fmean(getattr(score, name) for score in results) for name in FIGURES}

@@ -1,3 +1,4 @@
+import json
 import os
 import stat
 from pathlib import Path
@@ -88,3 +89,14 @@ def test_errors_of_the_operating_system_name_the_output(tmp_path):
     ):
         raise OSError(28, "No space left on device")
     assert not list(tmp_path.iterdir())
+
+
+def test_json_is_whole_or_absent(tmp_path):
+    outputs.write_json(tmp_path / "a.json", {"é": [1, None]})
+    assert json.loads((tmp_path / "a.json").read_text(encoding="utf-8")) == {"é": [1, None]}
+    with pytest.raises(OutputError, match=r"a\.json: exists already"):
+        outputs.write_json(tmp_path / "a.json", {})
+    with pytest.raises(TypeError):
+        outputs.write_json(tmp_path / "a.json", {1, 2}, force=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
+    assert (tmp_path / "a.json").stat().st_size > 10

@@ -7,15 +7,14 @@ r"""What classical coding reaches on the scoreboard's protocol: where networks s
 perfect, as a sound file is, they set the mark; whoever looks for them finds them.
 """
 
-import json
-
 import classical
 import imagecodecs
 import rich.console
 import rich.progress
 from absl import app, flags
+from publishing import publish
 
-from stegano_tf import outputs, provenance, scoreboard
+from stegano_tf import provenance, scoreboard
 from stegano_tf.training.pairs import list_pictures
 
 _DATA = flags.DEFINE_string("data", None, "Folder of pictures, read with its subfolders.", required=True)
@@ -43,15 +42,8 @@ def main(argv):
     console = rich.console.Console(stderr=True)
     for name, method in methods.items():
         scores = list(rich.progress.track(scoreboard.scores(files, method), name, len(files), console=console))
-        result["methods"][name] = scoreboard.means(scores) | {
-            "worst_cover_psnr": min(score.cover_psnr for score in scores),
-            "worst_secret_psnr": min(score.secret_psnr for score in scores),
-        }
-    text = json.dumps(result, indent=1) + "\n"
-    print(text)
-    if _JSON.value:
-        with outputs.replacing(_JSON.value, force=True) as partial:
-            partial.write_text(text)
+        result["methods"][name] = scoreboard.summary(scores)
+    publish(result, _JSON.value)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,6 @@
 Run it on an otherwise idle machine: speed is quoted as ratios of medians within this run, but a busy core still shows.
 """
 
-import json
 import os
 import platform
 import statistics
@@ -16,6 +15,7 @@ import time
 import benchmark_codec
 import rich.progress
 from absl import app, flags
+from publishing import publish
 
 from stegano_tf import __version__, outputs, presets, savedmodels, scoreboard
 from stegano_tf.demo_pictures import pairs as demo_pairs
@@ -32,10 +32,8 @@ def measure_quality(networks: Runtime, folder: str, limit: int | None) -> dict:
     """Returns the scoreboard's means, the worst pictures, and whether every stego image came back identical."""
     files = list_pictures(folder)[:limit]
     scores = list(rich.progress.track(scoreboard.scores(files, networks), "scoreboard", len(files)))
-    return scoreboard.means(scores) | {
+    return scoreboard.summary(scores) | {
         "pictures": len(scores),
-        "worst_cover_psnr": min(score.cover_psnr for score in scores),
-        "worst_secret_psnr": min(score.secret_psnr for score in scores),
         "stego_identical": sum(score.stego_identical for score in scores),
     }
 
@@ -92,17 +90,12 @@ def main(argv):
         "speed": measure_speed(networks),
         "scoreboard": measure_quality(networks, _DATA.value, _LIMIT.value),
     }
-    text = json.dumps(result, indent=1) + "\n"
-    print(text)
-    if flags_.json:
-        with outputs.replacing(flags_.json, force=True) as partial:
-            partial.write_text(text)
+    publish(result, flags_.json)
     if _CARD.value:
         card = {name: result["scoreboard"][name] for name in scoreboard.FIGURES} | {"network": result["network"]}
         speed = result["speed"]
         card["speed"] = f"hide {speed['hide_256_s']:.2f} s, reveal {speed['reveal_256_s']:.2f} s (256x256, 2 cores)"
-        with outputs.replacing(savedmodels.card_file(_PRESET.value), force=True) as partial:
-            partial.write_text(json.dumps(card, indent=1) + "\n")
+        outputs.write_json(savedmodels.card_file(_PRESET.value), card, force=True)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ bit for bit. `candidates` are the libraries that were compared for `parity`; tho
 among the requirements) are left out.
 """
 
-import json
 import os
 import platform
 import statistics
@@ -21,6 +20,7 @@ import numpy as np
 import rich.progress
 import soundfile
 from absl import app, flags
+from publishing import publish
 
 from stegano_tf.audio import armour, carrier, codec, files, parity, sealing
 
@@ -215,10 +215,7 @@ def main(_):
         "repaired": measure_repairs(_TRIALS.value, _SIDE.value),
         "noise": measure_noise(_TRIALS.value, _SIDE.value),
     }
-    text = json.dumps(figures, indent=2)
-    print(text)
-    if _JSON.value:
-        Path(_JSON.value).write_text(text + "\n", encoding="utf-8")
+    publish(figures, _JSON.value)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ memory that encoding and decoding add, each in a fresh process, as a multiple of
 """
 
 import filecmp
-import json
 import math
 import statistics
 import subprocess
@@ -22,6 +21,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 from absl import app, flags
+from publishing import publish
 
 from stegano_tf.audio import bmp, codec, framing, pcm, sealing
 
@@ -177,10 +177,7 @@ def main(_):
     }
     if _LARGE.value:
         figures["command"] = measure_command(_LARGE.value, _FOLDER.value)
-    text = json.dumps(figures, indent=2)
-    print(text)
-    if _JSON.value:
-        Path(_JSON.value).write_text(text + "\n", encoding="utf-8")
+    publish(figures, _JSON.value)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,6 @@ stands the processor time that a picture takes, in all threads together, which a
 """
 
 import concurrent.futures
-import json
 import os
 import platform
 import statistics
@@ -29,6 +28,7 @@ import simplejpeg
 import tensorflow as tf
 import tensorflow_datasets as tfds
 from absl import app, flags, logging
+from publishing import publish
 
 from stegano_tf import datasets
 from stegano_tf.errors import DataError
@@ -141,10 +141,7 @@ def main(argv):
         figures = measure(_DATA.value, _MANUAL_DIR.value, _CROPS.value, _BATCH_SIZE.value, _REPEATS.value)
     except DataError as error:
         raise SystemExit(f"benchmark_input: {error}") from error
-    text = json.dumps(figures, indent=2)
-    print(text)
-    if _JSON.value:
-        Path(_JSON.value).write_text(text + "\n", encoding="utf-8")
+    publish(figures, _JSON.value)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,6 @@ reported.
 * `processes`: `stegano-tf hide` on PNG files, from the start of the interpreter to its end, and its peak memory.
 """
 
-import json
 import platform
 import statistics
 import subprocess
@@ -29,6 +28,7 @@ import openvino
 import rich.progress
 import tensorflow as tf
 from absl import app, flags
+from publishing import publish
 
 from stegano_tf import demo_pictures, images, outputs, presets, provenance, savedmodels
 from stegano_tf.runtime import backends, exported
@@ -153,11 +153,7 @@ def main(argv):
             "networks": measure_networks(name, _SIDE.value, _REPEATS.value),
             "processes": measure_processes(name, _PROCESS_SIDE.value, max(1, _REPEATS.value // 5)),
         }
-    text = json.dumps(result, indent=1) + "\n"
-    print(text)
-    if _JSON.value:
-        with outputs.replacing(_JSON.value, force=True) as partial:
-            partial.write_text(text)
+    publish(result, _JSON.value)
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 from absl import app, flags
 from PIL import Image
+from publishing import publish
 
 from stegano_tf import images, outputs, presets, provenance
 from stegano_tf.errors import SteganoError
@@ -177,11 +178,7 @@ def main(argv):
         figures = measure()
     except SteganoError as error:
         raise SystemExit(f"benchmark_scale: {error}") from error
-    text = json.dumps(figures, indent=1) + "\n"
-    print(text)
-    if _JSON.value:
-        with outputs.replacing(_JSON.value, force=True) as partial:
-            partial.write_text(text)
+    publish(figures, _JSON.value)
 
 
 if __name__ == "__main__":

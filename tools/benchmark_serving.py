@@ -25,7 +25,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from pathlib import Path
 
 import aiohttp
 import grpc
@@ -33,6 +32,7 @@ import numpy as np
 import psutil
 import tensorflow as tf
 from absl import app, flags, logging
+from publishing import publish
 from tensorflow_serving.apis import predict_pb2
 
 from stegano_tf import demo_pictures, images, presets, savedmodels
@@ -269,10 +269,7 @@ def main(argv: list[str]) -> None:
         raise app.UsageError(f"unexpected arguments: {' '.join(argv[1:])}")
     folder = _SAVEDMODELS.value or str(savedmodels.FOLDER)
     figures = asyncio.run(measure(folder, _PRESET.value, _SIDE.value, _CONNECTIONS.value, _SECONDS.value))
-    text = json.dumps(figures, indent=2)
-    print(text)
-    if _JSON.value:
-        Path(_JSON.value).write_text(text + "\n", encoding="utf-8")
+    publish(figures, _JSON.value)
 
 
 if __name__ == "__main__":

@@ -29,6 +29,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 from absl import app, flags, logging
+from publishing import publish
 
 from stegano_tf import presets, provenance
 from stegano_tf.training import callbacks, loop, pairs, run, strategies
@@ -242,10 +243,7 @@ def main(argv):
         print(work(*map(int, _WORKER.value.split(","))))
         return
     strategies.make("default", logical_devices=2)
-    text = json.dumps(measure(), indent=2)
-    print(text)
-    if _JSON.value:
-        Path(_JSON.value).write_text(text + "\n", encoding="utf-8")
+    publish(measure(), _JSON.value)
 
 
 if __name__ == "__main__":

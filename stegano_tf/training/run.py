@@ -434,8 +434,7 @@ def _record(options: Options, run_dir: Path, strategy) -> None:
     try:
         run_dir.mkdir(parents=True, exist_ok=True)
         if not (run_dir / _OPTIONS_FILE).exists():
-            with outputs.replacing(run_dir / _OPTIONS_FILE, force=True) as partial:
-                partial.write_text(json.dumps(dataclasses.asdict(options), indent=1) + "\n")
+            outputs.write_json(run_dir / _OPTIONS_FILE, dataclasses.asdict(options), force=True)
         with (run_dir / _STARTS_FILE).open("a") as file:
             file.write(json.dumps(start) + "\n")
     except OSError as error:
