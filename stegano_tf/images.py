@@ -21,8 +21,8 @@ import numpy as np
 import simplejpeg
 from PIL import Image, ImageCms, ImageOps
 
-from stegano_tf import outputs
-from stegano_tf.errors import ImageError
+from stegano_tf import outputs, scratch
+from stegano_tf.errors import ImageError, OutputError
 
 # Where Pillow itself refuses a picture as a decompression bomb: twice its MAX_IMAGE_PIXELS, half a gigabyte of RGB.
 MAX_PIXELS = 178_956_970
@@ -69,6 +69,7 @@ def read(path: str | os.PathLike, *, max_pixels: int = MAX_PIXELS) -> np.ndarray
 
     Raises:
       ImageError: the file is missing, a folder, empty, not a picture, damaged, or of more than `max_pixels` pixels.
+      OutputError: the picture is large, and the disk has no room for the temporary file that holds it.
     """
     path = Path(path)
     try:
@@ -127,7 +128,9 @@ def write(path: str | os.PathLike, image: np.ndarray, *, lossless: bool = True, 
     name, options = _ALL[path.suffix.lower()]
     with outputs.replacing(path, force=force) as partial:
         try:
-            Image.fromarray(image).save(partial, name, **options)
+            picture = Image.fromarray(image)
+            scratch.release(image)
+            picture.save(partial, name, **options)
         except ValueError as error:
             height, width, _ = image.shape
             raise ImageError(f"{path}: {name} cannot hold {width}x{height} pixels ({error})") from error
@@ -143,18 +146,20 @@ def resize(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     # bytes a pixel. The order is Pillow's, and shows in the result: first what leaves fewer pixels.
     if height < image.shape[0] and width > image.shape[1]:
         return _scale_rows(_scale_rows(image.swapaxes(0, 1), height).swapaxes(0, 1), width)
-    return np.ascontiguousarray(_scale_rows(_scale_rows(image, width).swapaxes(0, 1), height).swapaxes(0, 1))
+    return scratch.copy(_scale_rows(_scale_rows(image, width).swapaxes(0, 1), height).swapaxes(0, 1))
 
 
 def _scale_rows(image: np.ndarray, width: int) -> np.ndarray:
     """Returns `uint8[H, W, 3]` scaled to [H, width, 3]."""
     if image.shape[1] == width:
         return image
-    scaled = np.empty((len(image), width, 3), np.uint8)
+    scaled = scratch.picture(len(image), width)
     rows = max(1, _STRIP // image.shape[1])
     for top in range(0, len(image), rows):
         strip = np.ascontiguousarray(image[top : top + rows])
         scaled[top : top + rows] = Image.fromarray(strip).resize((width, len(strip)), Image.Resampling.LANCZOS)
+        scratch.release(image)
+        scratch.release(scaled)
     return scaled
 
 
@@ -202,6 +207,8 @@ def _read(file: BinaryIO, start: bytes, name: str, max_pixels: int) -> tuple[np.
         raise ImageError(f"{name}: starts with {start!r}, expected a whole picture file (PNG, JPEG, ...)") from error
     except _TooLargeError as error:
         raise ImageError(f"{name}: {error}") from error
+    except OutputError:
+        raise
     except Exception as error:  # Pillow's decoders raise whatever their parsing ran into, not just OSError.
         reason = " ".join(str(error).split()) or type(error).__name__
         raise ImageError(f"{name}: cannot be decoded ({reason}), expected an undamaged picture file") from error
@@ -219,7 +226,10 @@ def _decode_plain_jpeg(data: bytes, max_pixels: int) -> np.ndarray | None:
         height, width, colours, _ = simplejpeg.decode_jpeg_header(data)
         if colours not in ("YCbCr", "Gray") or height * width > max_pixels:
             return None
-        return simplejpeg.decode_jpeg(data)
+        image = scratch.picture(height, width)
+        simplejpeg.decode_jpeg(data, buffer=image)
+        scratch.release(image)
+        return image
     except ValueError:
         return None
 
@@ -274,10 +284,11 @@ def _decode(picture: Image.Image, notes: list[str]) -> np.ndarray:
 
 def _pixels(picture: Image.Image) -> np.ndarray:
     """`np.array` of an RGB picture, a megapixel at a time: Pillow's own way makes two copies more."""
-    pixels = np.empty((picture.height, picture.width, 3), np.uint8)
+    pixels = scratch.picture(picture.height, picture.width)
     rows = max(1, _STRIP // picture.width)
     for top in range(0, picture.height, rows):
         pixels[top : top + rows] = picture.crop((0, top, picture.width, min(top + rows, picture.height)))
+        scratch.release(pixels)
     return pixels
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from stegano_tf import images
+from stegano_tf import images, scratch
 from stegano_tf.errors import ImageError
 
 _BLOCK = 2**20  # pixels that are worked on at a time
@@ -76,6 +76,8 @@ def ssim(a: np.ndarray, b: np.ndarray) -> float:
         block = slice(rows.start, rows.stop + overlap)
         mean = structural_similarity(a[block], b[block], win_size=_SSIM_WINDOW, channel_axis=2, data_range=255)
         total += mean * (rows.stop - rows.start)
+        scratch.release(a)
+        scratch.release(b)
     return float(total / (height - overlap))
 
 
@@ -86,6 +88,8 @@ def _difference_counts(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     for rows in _row_blocks(*a.shape[:2]):
         difference = np.maximum(a[rows], b[rows]) - np.minimum(a[rows], b[rows])  # never overflows
         counts += np.bincount(difference.ravel(), minlength=256)
+        scratch.release(a)
+        scratch.release(b)
     return counts
 
 

@@ -7,11 +7,25 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from stegano_tf import scratch
+
 # Machines that run tests are shared: how long one example takes says nothing. The same examples everywhere, every time.
 hypothesis.settings.register_profile("shared", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("shared")
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+
+@pytest.fixture
+def on_disk(monkeypatch, tmp_path):
+    """Lets everything go through temporary files, in many parts; returns the folder where they lie."""
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setattr(scratch, "IN_MEMORY", 1)
+    monkeypatch.setattr(scratch, "PICTURE_IN_MEMORY", 1)
+    monkeypatch.setattr(scratch, "PART", 1000)
+    monkeypatch.setattr("tempfile.tempdir", str(folder))
+    return folder
 
 
 @pytest.fixture(scope="session")

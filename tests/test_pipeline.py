@@ -50,6 +50,12 @@ def test_send_is_hide_and_encode(message, cover, secret, tmp_path):
     )
 
 
+def test_a_cover_without_room_is_said(secret):
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    with pytest.warns(pipeline.CoverWarning, match=r"little room .* expect \d+ dB for the .*try another cover"):
+        stegano_tf.hide(np.zeros((64, 64, 3), np.uint8), noise)
+
+
 def test_the_sound_may_change_its_form(message, tmp_path):
     samples, rate = soundfile.read(message.info.path, dtype="int16")
     stereo = np.stack([np.zeros_like(samples), samples + np.int16(100)], axis=1)

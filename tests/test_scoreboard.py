@@ -89,6 +89,14 @@ def test_the_command_writes_what_it_prints(tmp_path):
     assert f"{result['cover_psnr']:.2f} dB" in done.stdout
     assert f"{result['secret_ssim']:.4f}" in done.stdout
 
+    half, better = tmp_path / "half.json", tmp_path / "better.json"
+    for path, more in ((half, []), (better, ["--refine=8", "--balance=3"])):
+        command = [*evaluate[:-1], f"--json={path}", "--side=64", *more]
+        subprocess.run(command, check=True, capture_output=True)
+    half, better = json.loads(half.read_text()), json.loads(better.read_text())
+    assert (half["side"], half["refine"], better["refine"], better["balance"]) == (64, 0, 8, 3)
+    assert better["secret_psnr"] > half["secret_psnr"]
+
     again = subprocess.run(evaluate, capture_output=True, text=True, check=False)
     assert again.returncode == 1
     assert again.stderr.strip() == f"stegano_tf.evaluate: {figures}: exists already; --force (force=True) overwrites it"

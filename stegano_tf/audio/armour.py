@@ -18,7 +18,8 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from stegano_tf.audio import parity, pcm, scratch
+from stegano_tf import scratch
+from stegano_tf.audio import parity, pcm
 from stegano_tf.errors import FormatError
 
 SEGMENT = 4096

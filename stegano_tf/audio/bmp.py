@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from stegano_tf import scratch
 from stegano_tf.audio import pcm
 from stegano_tf.errors import FormatError, ImageError
 
@@ -101,6 +102,7 @@ def _encode_blocks(image: np.ndarray, layout: Layout) -> Iterator[bytes | np.nda
         block = np.empty((len(pixels), layout.stride), np.uint8)
         _swap_red_and_blue(pixels, layout.pixels(block))
         block[:, 3 * layout.width :] = 0
+        scratch.release(image)
         yield block.reshape(-1)
 
 
@@ -187,11 +189,12 @@ def decode(layout: Layout, read: Callable[[int], np.ndarray]) -> np.ndarray:
       read: returns the next n bytes of the file after its first 54, as uint8[n].
     """
     _skip_gap(layout, read)
-    image = np.empty((layout.height, layout.width, 3), np.uint8)
+    image = scratch.picture(layout.height, layout.width)
     for rows in layout.blocks():
         pixels = image[rows]
         block = read(len(pixels) * layout.stride).reshape(len(pixels), layout.stride)
         _swap_red_and_blue(layout.pixels(block), pixels)
+        scratch.release(image)
     return image
 
 

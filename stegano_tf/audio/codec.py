@@ -17,9 +17,9 @@ from typing import BinaryIO
 
 import numpy as np
 
-from stegano_tf import outputs
+from stegano_tf import outputs, scratch
 from stegano_tf.audio import armour as armour_
-from stegano_tf.audio import bmp, files, framing, payloads, pcm, scratch, sealing
+from stegano_tf.audio import bmp, files, framing, payloads, pcm, sealing
 from stegano_tf.audio import carrier as carrier_
 from stegano_tf.errors import AudioError, FormatError
 

@@ -22,7 +22,7 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from stegano_tf.audio import scratch
+from stegano_tf import scratch
 
 CODE = 255
 """Symbols of a codeword."""

@@ -6,7 +6,7 @@ import os
 
 import numpy as np
 
-from stegano_tf import images, metrics, presets
+from stegano_tf import images, metrics, presets, scratch
 from stegano_tf.errors import BackendError, ImageError
 from stegano_tf.runtime import backends, memory, tiles
 from stegano_tf.runtime.identity import installed_presets, network_id, preset_of
@@ -89,7 +89,7 @@ class Runtime:
         check_side(cover, "the cover")
         height, width = self.region(cover)
         secret = images.resize(secret, (height, width))
-        stego = cover.copy()
+        stego = scratch.copy(cover)
         pictures = cover[:height, :width], secret
         self._run("hide", pictures, stego[:height, :width], memory_limit, progress)
         return stego
@@ -117,8 +117,7 @@ class Runtime:
         """
         check_side(stego, "the stego image")
         height, width = self.region(stego)
-        # Zeros that are written, not np.zeros: the memory is to count before the size of the tiles is chosen.
-        secret = np.full((height, width, 3), 0, np.uint8)
+        secret = scratch.picture(height, width)
         self._run("reveal", (stego[:height, :width],), secret, memory_limit, progress)
         return images.resize(secret, size or stego.shape[:2])
 
@@ -160,7 +159,7 @@ class Runtime:
         height, width = self.region(cover)
         secret = images.resize(secret, (height, width))
         weight = 10 ** (balance / 10)
-        refined = stego.copy()
+        refined = scratch.copy(stego)
         part = refined[:height, :width]
         part[...] = self._refiner.refine(
             cover[:height, :width],

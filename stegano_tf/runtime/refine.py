@@ -21,6 +21,7 @@ import math
 
 import numpy as np
 
+from stegano_tf import scratch
 from stegano_tf.errors import BackendError
 from stegano_tf.runtime import memory, tiles
 
@@ -111,13 +112,15 @@ class Refiner:
         free = memory.free(memory_limit, min(_SMALLEST, height * width) * _BYTES_PER_PIXEL)
         most = max(_SMALLEST, min(_TILE, free // _BYTES_PER_PIXEL))
         plan = tiles.plan((height, width), _CONTEXT, BLOCK, most)
-        result = stego.copy()
+        result = scratch.copy(stego)
         for done, tile in enumerate(plan):
             report = _reporter(progress, done, len(plan), steps)
             kept = result[tile.kept]
             kept[...] = self._refine_tile(
                 *(picture[tile.seen] for picture in (cover, secret, result)), tile, steps, weight, report
             )
+            for picture in (cover, secret, result):
+                scratch.release(picture)
         return result
 
     def _refine_tile(self, cover, secret, stego, tile, steps, weight, report):  # noqa: PLR0917  (one caller)

@@ -11,6 +11,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from stegano_tf import scratch
+
 Progress = Callable[[str, int, int], None]
 """Is told what is going on, how many parts of it are done, and how many there are."""
 
@@ -123,8 +125,11 @@ def run(
       progress: is told after each tile how many are done, and how many there are.
     """
     for done, tile in enumerate(tiles, start=1):
-        seen = (np.ascontiguousarray(picture[tile.seen])[None] for picture in pictures)
+        seen = [np.ascontiguousarray(picture[tile.seen])[None] for picture in pictures]
+        for picture in pictures:
+            scratch.release(picture)  # before the network takes its memory
         result[tile.kept] = network(*seen)[0][tile.inner]
+        scratch.release(result)
         if progress:
             progress(done, len(tiles))
 

@@ -118,10 +118,11 @@ def test_tiles_give_what_one_run_gives(name, tmp_path, photograph, monkeypatch):
     assert np.abs(revealed.astype(int) - networks.reveal(whole)).max() <= 1
 
 
-def test_tiles_of_litert_give_every_pixel_of_one_run(photograph, monkeypatch):
+@pytest.mark.parametrize("size", [(301, 400), (16, 2000), (2001, 19)])
+def test_tiles_of_litert_give_every_pixel_of_one_run(size, photograph, monkeypatch):
     pytest.importorskip("ai_edge_litert", reason="the runtime litert is an extra")
     networks = runtime.Runtime(runtime="litert")
-    cover, secret = photograph(301, 400, 0), photograph(301, 400, 1)
+    cover, secret = photograph(*size, 0), photograph(*size, 1)
     whole = networks.hide(cover, secret)
     revealed = networks.reveal(whole)
     monkeypatch.setattr(memory, "free", lambda limit, needed, held=0.0: needed)

@@ -1,4 +1,4 @@
-"""Bytes that may be larger than memory: above `IN_MEMORY` they lie in a temporary file without a name.
+"""Bytes and pictures that may be larger than memory: large ones lie in a temporary file without a name.
 
 The file is deleted when it is made (POSIX), so nothing is left of it however the process ends. Its pages count as the
 process's memory while they are mapped; `release` unmaps them, and what is touched again comes back from the file.
@@ -14,6 +14,9 @@ import numpy as np
 from stegano_tf.errors import OutputError
 
 IN_MEMORY = 16 << 20
+PICTURE_IN_MEMORY = 64 << 20
+"""Bytes up to which there is no temporary file. Pictures are used again and again, and most are no larger than that."""
+
 PART = 4 << 20
 """Bytes that are worked on before `release` is worth while."""
 
@@ -32,8 +35,36 @@ def zeros(size: int) -> np.ndarray:
     Raises:
       OutputError: the disk has no room for it.
     """
-    if size <= IN_MEMORY:
-        return np.zeros(size, np.uint8)
+    return _zeros(size, IN_MEMORY)
+
+
+def picture(height: int, width: int) -> np.ndarray:
+    """Returns uint8[height, width, 3], all 0, in memory up to `PICTURE_IN_MEMORY` bytes.
+
+    Raises:
+      OutputError: as `zeros`.
+    """
+    return _zeros(3 * height * width, PICTURE_IN_MEMORY).reshape(height, width, 3)
+
+
+def copy(image: np.ndarray) -> np.ndarray:
+    """Returns a C-contiguous copy of a picture, uint8[H, W, 3], made a part at a time.
+
+    Raises:
+      OutputError: as `zeros`.
+    """
+    height, width, _ = image.shape
+    copied = picture(height, width)
+    for rows in parts(height, 3 * width):
+        copied[rows] = image[rows]
+        release(image)
+        release(copied)
+    return copied
+
+
+def _zeros(size: int, in_memory: int) -> np.ndarray:
+    if size <= in_memory:
+        return np.full(size, 0, np.uint8)  # is written, and so counts before others ask what memory there is
     try:
         with tempfile.TemporaryFile(prefix="stegano_tf_") as file:
             file.truncate(size)

@@ -1,4 +1,4 @@
-"""Temporary files in place of memory, and what a picture far larger than both may cost the real command."""
+"""Sounds that are larger than memory, and what they may cost the real command."""
 
 import os
 import resource
@@ -6,84 +6,16 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from stegano_tf.audio import armour, bmp, codec, parity, scratch, sealing
-from stegano_tf.errors import FormatError, OutputError
+from stegano_tf import scratch
+from stegano_tf.audio import armour, bmp, codec, parity, sealing
+from stegano_tf.errors import FormatError
 
 needs_linux = pytest.mark.skipif(sys.platform != "linux", reason="measures memory as Linux states it")
 COMMAND = [sys.executable, "-m", "stegano_tf.cli"]
-
-
-@pytest.fixture
-def on_disk(monkeypatch, tmp_path):
-    """Lets everything go through temporary files, in many parts; returns the folder where they lie."""
-    folder = tmp_path / "temporary"
-    folder.mkdir()
-    monkeypatch.setattr(scratch, "IN_MEMORY", 1)
-    monkeypatch.setattr(scratch, "PART", 1000)
-    monkeypatch.setattr("tempfile.tempdir", str(folder))
-    return folder
-
-
-def test_zeros_in_a_file_that_is_gone_at_once(on_disk):
-    array = scratch.zeros(100_000)
-    assert not array.any()
-    array[5::1000] = 7
-    scratch.release(array[10:].reshape(-1, 10)[::2])  # of a view of a view
-    assert array[5::1000].tolist() == [7] * 100
-    assert array.sum() == 700
-    np.testing.assert_array_equal(
-        scratch.take(array.reshape(100, 1000), np.array([3, 99, 3])), array[:3000].reshape(3, -1)
-    )
-    assert not list(on_disk.iterdir())
-
-
-@needs_linux
-def test_release_gives_memory_back():
-    def resident():
-        return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
-
-    array = scratch.zeros(64 << 20)
-    array[:] = 1
-    full = resident()
-    scratch.release(array)
-    assert full - resident() > 60 << 20
-    assert array[-1] == 1
-
-
-def test_what_lies_in_memory_is_left_alone():
-    array = scratch.zeros(10)
-    scratch.release(array)
-    scratch.release(np.frombuffer(b"abc", np.uint8))
-    assert scratch.take(array.reshape(5, 2), np.array([1])).tolist() == [[0, 0]]
-
-
-def test_no_room_is_said(monkeypatch, tmp_path):
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, limits[1]))  # as a full disk, a file ends there
-    try:
-        with pytest.raises(OutputError, match=rf"temporary files in {tmp_path} cannot be written: File too large"):
-            scratch.zeros(20 << 20)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    assert not list(tmp_path.iterdir())
-
-
-@given(st.lists(st.integers(0, 50), max_size=10), st.integers(1, 30))
-@settings(max_examples=60)
-def test_pieces(lengths, size):
-    stream = np.arange(sum(lengths))
-    found = list(scratch.pieces(np.split(stream, np.cumsum(lengths)[:-1]) if lengths else [], size))
-    np.testing.assert_array_equal(np.concatenate([*found, stream[:0]]), stream)
-    assert all(len(piece) == size for piece in found[:-1])
-    assert all(0 < len(piece) <= size for piece in found)
 
 
 def test_parity_is_the_same_on_disk(on_disk):

@@ -1,0 +1,80 @@
+"""The real command on pictures that are hidden in tiles and kept in temporary files."""
+
+import os
+import pty
+import re
+import resource
+import select
+import subprocess
+import sys
+import time
+
+import pytest
+
+from stegano_tf import images
+
+COMMAND = [sys.executable, "-m", "stegano_tf.cli"]
+
+
+@pytest.fixture(scope="module")
+def large(photograph, tmp_path_factory):
+    """A folder with six.bmp and, more than is kept in memory, large.bmp: of 6 and 24 megapixels."""
+    folder = tmp_path_factory.mktemp("large")
+    images.write(folder / "six.bmp", photograph(2000, 3000, 0))
+    images.write(folder / "large.bmp", photograph(4000, 6000, 0))
+    return folder
+
+
+def read(terminal):
+    try:
+        return os.read(terminal, 4096)
+    except OSError:  # Linux's way to say that the other side is gone
+        return b""
+
+
+def test_ctrl_c_at_the_terminal_leaves_nothing(large, tmp_path):
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    child, terminal = pty.fork()
+    if child == 0:
+        command = [*COMMAND, "hide", "large.bmp", "large.bmp", str(tmp_path / "stego.png"), "--memory-limit=400MB"]
+        os.chdir(large)
+        os.execve(sys.executable, command, os.environ | {"TMPDIR": str(temporary), "TERM": "xterm"})
+    said, deadline = b"", time.monotonic() + 120
+    while not re.search(rb"hiding.*\d:\d\d:\d\d", said):  # the bar with its estimate
+        assert time.monotonic() < deadline, said
+        if select.select([terminal], [], [], 1)[0]:
+            said += read(terminal)
+    os.write(terminal, b"\x03")
+    while more := read(terminal):
+        said += more
+    _, status = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(status) == 130
+    assert b"Traceback" not in said
+    assert [path.name for path in tmp_path.rglob("*")] == ["temporary"]
+
+
+@pytest.mark.parametrize(
+    ("picture", "message"),
+    [
+        ("large.bmp", r"^stegano-tf: temporary files in .*temporary cannot be written: "),
+        ("six.bmp", r"^stegano-tf: .*message\.wav: "),
+    ],
+)
+def test_a_full_disk_leaves_nothing(large, tmp_path, picture, message):
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    # The limit on a file's size is what a full disk is to the writer, and needs no disk of its own.
+    limit = resource.RLIMIT_FSIZE, (20 << 20, 20 << 20)
+    done = subprocess.run(
+        [*COMMAND, "send", large / picture, large / picture, tmp_path / "message.wav"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | {"TMPDIR": str(temporary)},
+        preexec_fn=lambda: resource.setrlimit(*limit),
+    )
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert re.search(message, done.stderr)
+    assert [path.name for path in tmp_path.rglob("*")] == ["temporary"]
