@@ -121,7 +121,8 @@ def main(argv):
     options = run.Options(**{name: values[name] for name in values if name not in (_DRY_RUN.name, _MAX_RESTARTS.name)})
     try:
         if _DRY_RUN.value:
-            print(run.dry_run(options))
+            for part in run.dry_run(options):
+                print(part, flush=True)  # a step takes long where networks are large
             return
         run_dir = run.train(options)
     except WorkerLostError as error:

@@ -8,6 +8,7 @@ import platform
 import statistics
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import keras
@@ -23,6 +24,7 @@ from stegano_tf.training.optimizer import ClippedAdam
 
 _OPTIONS_FILE = "options.json"
 _STARTS_FILE = "starts.jsonl"
+_TIMED_STEPS = 3
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -249,8 +251,8 @@ def _train(given: Options, plan: _Plan, run_dir: Path, strategy) -> Path:
     return run_dir
 
 
-def dry_run(options: Options, *, repeats: int = 3) -> str:
-    """Returns what a run would be: networks, parameters, memory, cost of a step, and the time of one here.
+def dry_run(options: Options) -> Iterator[str]:
+    """Yields what a run would be: networks, parameters, memory and cost of a step; then the time of one here.
 
     Reads no data, writes nothing, and needs neither epochs nor minutes.
 
@@ -265,17 +267,17 @@ def dry_run(options: Options, *, repeats: int = 3) -> str:
     worker, workers = strategies.workers(strategy)
     model, steps = _model(plan, strategy)
     size, side = plan.training.batch_size, plan.training.crop
-    report = cost.report(plan.preset, model, pairs=size // replicas, side=side)
+    yield cost.report(plan.preset, model, pairs=size // replicas, side=side)
     noise = list(np.random.default_rng(0).integers(0, 256, (max(size, 2), side, side, 3), dtype=np.uint8))
     batches = pairs.PairBatches(noise, batch_size=size // workers, crop=side, shard=(worker, workers))
     iterator = steps.batches(batches, 0)
     times = []
-    for _ in range(repeats + 1):  # the first one compiles
+    for _ in range(_TIMED_STEPS + 1):  # the first one compiles
         batch, start = next(iterator), time.perf_counter()
         steps.train(batch, 0.0)
         times.append(time.perf_counter() - start)
     seconds = statistics.median(times[1:])
-    return f"{report}\na step here: {seconds:.3g} s, {size / seconds:.3g} pairs/s, after {times[0]:.3g} s for the first"
+    yield f"a step here: {seconds:.3g} s, {size / seconds:.3g} pairs/s, after {times[0]:.3g} s for the first"
 
 
 def _replicas(plan: _Plan, strategy) -> int:

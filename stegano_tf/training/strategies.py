@@ -6,6 +6,8 @@
 import contextlib
 import json
 import os
+import signal
+import threading
 from collections.abc import Iterator
 
 import keras
@@ -78,13 +80,30 @@ def _multi_worker():
     import tensorflow as tf  # noqa: PLC0415
 
     check_tf_config(os.environ.get("TF_CONFIG"))
-    logging.info("Waiting for all workers of TF_CONFIG")
+    print("Waiting for all workers of TF_CONFIG.", flush=True)
     try:
-        return tf.distribute.MultiWorkerMirroredStrategy()
+        with _signals_of_their_own():
+            return tf.distribute.MultiWorkerMirroredStrategy()
     except (tf.errors.DeadlineExceededError, tf.errors.UnavailableError, tf.errors.AbortedError) as error:
         raise WorkerLostError(f"another worker does not answer: {_line(error)}") from error
     except (tf.errors.OpError, RuntimeError, ValueError) as error:
         raise StrategyError(f"TF_CONFIG: this worker cannot start: {_line(error)}") from error
+
+
+@contextlib.contextmanager
+def _signals_of_their_own() -> Iterator[None]:
+    """Lets Ctrl-C end TensorFlow's wait, which no Python handler can, and undoes that TensorFlow ignores SIGTERM."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    if before[signal.SIGINT] is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _tpu():

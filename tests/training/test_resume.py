@@ -143,22 +143,29 @@ def free_ports(count):
     return ports
 
 
-@pytest.mark.timeout(900)
-def test_one_of_two_workers_is_killed_and_the_job_finishes(uninterrupted, start, tmp_path):
+@pytest.fixture
+def start_worker(start, tmp_path):
+    """Starts one of two workers that share the run folder `tmp_path / "run"`."""
     addresses = [f"127.0.0.1:{port}" for port in free_ports(2)]
-    run_dir = tmp_path / "run"
 
-    def worker(index):
+    def start_worker(index, **options):
         task = {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": index}}
-        return start(run_dir, *LONG, "--strategy=multi_worker", environment={"TF_CONFIG": json.dumps(task)})
+        environment = {"TF_CONFIG": json.dumps(task)}
+        return start(tmp_path / "run", *LONG, "--strategy=multi_worker", environment=environment, **options)
 
-    first, second = worker(0), worker(1)
-    wait_for(lambda: any(step >= 25 for step in steps_in(run_dir)), second)
-    second.send_signal(signal.SIGKILL)
-    second.wait()
-    second = worker(1)
-    assert first.wait(500) == 0, (tmp_path / "run.out").read_text()
-    assert second.wait(120) == 0
+    return start_worker
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("lost", [0, 1])  # the first one also coordinates, and writes
+def test_one_of_two_workers_is_killed_and_the_job_finishes(uninterrupted, start_worker, tmp_path, lost):
+    run_dir = tmp_path / "run"
+    workers = [start_worker(0), start_worker(1)]
+    wait_for(lambda: any(step >= 25 for step in steps_in(run_dir)), workers[lost])
+    workers[lost].send_signal(signal.SIGKILL)
+    workers[lost].wait()
+    workers[lost] = start_worker(lost)
+    assert [worker.wait(300) for worker in workers] == [0, 0], (tmp_path / "run.out").read_text()
     output = (tmp_path / "run.out").read_text()
     assert "another worker was lost" in output
     assert "Starting again, time 1 of 20" in output
@@ -170,3 +177,12 @@ def test_one_of_two_workers_is_killed_and_the_job_finishes(uninterrupted, start,
         if name.startswith("model/"):
             np.testing.assert_allclose(arrays[name], expected[name], atol=2e-3, err_msg=name)
     assert log_of(run_dir)[-1]["val_loss"] == pytest.approx(log_of(uninterrupted)[-1]["val_loss"], rel=0.01)
+
+
+def test_a_worker_that_waits_for_another_one_says_so_and_can_be_stopped(start_worker, tmp_path):
+    # Tests that run in the background of a shell have inherited that Ctrl-C is ignored.
+    process = start_worker(0, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
+    wait_for(lambda: "Waiting for all workers of TF_CONFIG." in (tmp_path / "run.out").read_text(), process)
+    time.sleep(1)  # TensorFlow's own wait begins
+    process.send_signal(signal.SIGINT)
+    assert process.wait(60) == -signal.SIGINT
