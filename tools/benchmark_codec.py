@@ -9,7 +9,6 @@ machine slows all of them, and the ratios of the medians are what to quote. `mea
 memory that encoding and decoding add, each in a fresh process, as a multiple of the BMP's size.
 """
 
-import filecmp
 import math
 import statistics
 import subprocess
@@ -23,12 +22,11 @@ import soundfile
 from absl import app, flags
 from publishing import publish
 
-from stegano_tf.audio import bmp, codec, framing, pcm, sealing
+from stegano_tf.audio import bmp, codec, framing, pcm
 
 _MEGAPIXELS = flags.DEFINE_float("megapixels", 16.0, "Size of the square test picture.", lower_bound=1e-3)
 _REPEATS = flags.DEFINE_integer("repeats", 7, "How often everything is timed; medians are reported.", lower_bound=1)
 _FOLDER = flags.DEFINE_string("folder", None, "Where the sound files are written; a temporary folder by default.")
-_LARGE = flags.DEFINE_float("large", 100.0, "Megapixels of the picture for the command; 0 leaves that out.", 0.0)
 _JSON = flags.DEFINE_string("json", None, "File that the figures are also written to.")
 
 
@@ -104,45 +102,6 @@ def measure_memory(megapixels: float = 16, folder: str | None = None) -> dict:
     }
 
 
-def measure_command(megapixels: float = 100, folder: str | None = None) -> dict:
-    """Returns peak memory in MB and seconds of `stegano-tf encode` and `decode`, from a BMP file and to one."""
-    with tempfile.TemporaryDirectory(dir=folder) as name:
-        work = Path(name)
-        _write_bmp(work / "in.bmp", megapixels)
-        recipient = sealing.keygen(work / "identity.txt")
-        found = {"megapixels": megapixels}
-        forms = {
-            "plain": [],
-            "parity": ["--parity", "10%"],
-            "sealed": ["--recipient", recipient],
-            "sealed_parity": ["--recipient", recipient, "--parity", "10%"],
-        }
-        for form, options in forms.items():
-            opened = ["--identity", "identity.txt"] if "--recipient" in options else []
-            for step in (["encode", "in.bmp", "a.wav", *options], ["decode", "a.wav", "out.bmp", *opened]):
-                start = time.perf_counter()
-                found[f"{form}_{step[0]}_peak_mb"] = _peak_of_command(work, [*step, "--force"])
-                found[f"{form}_{step[0]}_s"] = time.perf_counter() - start
-            if not filecmp.cmp(work / "in.bmp", work / "out.bmp", shallow=False):
-                raise AssertionError(f"{form}: another picture came back")
-    return found
-
-
-def _write_bmp(path: Path, megapixels: float) -> None:
-    with path.open("wb") as file:
-        file.writelines(bmp.encode(noise(megapixels))[1])
-
-
-def _peak_of_command(folder: Path, arguments: list[str]) -> float:
-    # A process begins with the peak of the one that started it, so a small one stands in between.
-    script = (
-        "import resource, subprocess, sys; subprocess.run(sys.argv[1:], check=True, stdout=sys.stderr); "
-        "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024 / 1e6)"
-    )
-    command = [sys.executable, "-c", script, sys.executable, "-m", "stegano_tf.cli", *arguments]
-    return float(subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True).stdout)
-
-
 _PEAK_OF = flags.DEFINE_enum("peak_of", None, ["encode", "decode"], "Used by measure_memory for its child processes.")
 _PEAK_PATH = flags.DEFINE_string("peak_path", None, "The sound file of --peak_of.")
 
@@ -175,8 +134,6 @@ def main(_):
         "codec": measure_codec(_MEGAPIXELS.value, _REPEATS.value, _FOLDER.value),
         "memory": measure_memory(_MEGAPIXELS.value, _FOLDER.value),
     }
-    if _LARGE.value:
-        figures["command"] = measure_command(_LARGE.value, _FOLDER.value)
     publish(figures, _JSON.value)
 
 

@@ -8,6 +8,7 @@ the networks' multiplications and additions per second, those of overlapping til
 NumPy's matrix product on the same cores, measured in between.
 """
 
+import filecmp
 import json
 import os
 import platform
@@ -23,11 +24,13 @@ from PIL import Image
 from publishing import publish
 
 from stegano_tf import images, outputs, presets, provenance
+from stegano_tf.audio import bmp, sealing
 from stegano_tf.errors import SteganoError
 
 _DATA = flags.DEFINE_string("data", None, "Folder of photographs, read with its subfolders.", required=True)
 _SIZES = flags.DEFINE_list("megapixels", ["0.25", "1", "4", "12", "48"], "Sizes to measure.")
-_SENT = flags.DEFINE_list("send", ["12"], "Sizes, in megapixels, to send and receive.")
+_SENT = flags.DEFINE_list("send", ["12", "48"], "Sizes, in megapixels, to send and receive.")
+_ENCODED = flags.DEFINE_list("encode", ["100"], "Sizes, in megapixels, of BMP files to encode and decode.")
 _REPEATS = flags.DEFINE_integer("repeats", 3, "How often each size is hidden and revealed.", lower_bound=1)
 _PRESET = flags.DEFINE_enum("preset", presets.DEFAULT, list(presets.PRESETS), "Which networks to measure.")
 _RUNTIME = flags.DEFINE_enum("runtime", None, presets.RUNTIMES, "What runs them.")
@@ -39,12 +42,12 @@ _HIDE_AND_REVEAL = """
 import json, re, sys, time
 from pathlib import Path
 import numpy as np
-from stegano_tf import runtime
+from stegano_tf import images, runtime
 cover, secret, preset, engine, repeats = sys.argv[1:]
 networks = runtime.Runtime(preset, runtime=engine or None)
 small = np.zeros((64, 64, 3), np.uint8)
 networks.reveal(networks.hide(small, small))  # what is read at the first call does not count
-cover, secret = np.load(cover), np.load(secret)
+cover, secret = images.read(cover), images.read(secret)
 figures = {name: [] for name in ("hide", "reveal", "hide_cpu", "reveal_cpu")}
 for _ in range(int(repeats)):
     for name in ("hide", "reveal"):
@@ -83,8 +86,8 @@ def mosaic(files: list[Path], megapixels: float, seed: int) -> np.ndarray:
 
 
 def measure_network(folder: Path, repeats: int) -> dict:
-    """Returns medians of seconds, of CPU seconds, and the peak memory, for cover.npy and secret.npy in `folder`."""
-    names = str(folder / "cover.npy"), str(folder / "secret.npy"), _PRESET.value, _RUNTIME.value or "", str(repeats)
+    """Returns medians of seconds, of CPU seconds, and the peak memory, for cover.png and secret.png in `folder`."""
+    names = str(folder / "cover.png"), str(folder / "secret.png"), _PRESET.value, _RUNTIME.value or "", str(repeats)
     command = [sys.executable, "-c", _HIDE_AND_REVEAL, *names]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     figures = json.loads(done.stdout.splitlines()[-1])
@@ -96,6 +99,26 @@ def measure_command(*arguments: str) -> dict:
     # Waited for by a small process, because a child's peak starts with that of its parent.
     command = [sys.executable, "-c", _WAIT, sys.executable, "-m", "stegano_tf.cli", *arguments]
     return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+
+def measure_codec(folder: Path) -> dict:
+    """Returns what it takes to turn cover.bmp in `folder` into a sound and back, in each form of the sound.
+
+    Raises:
+      AssertionError: the picture that comes back is another one.
+    """
+    cover, sound, back, identity = (str(folder / name) for name in ("cover.bmp", "sound.wav", "back.bmp", "identity"))
+    sealed, parity = f"--recipient={sealing.keygen(identity)}", "--parity=10%"
+    figures = {}
+    for form, options in ("plain", []), ("parity", [parity]), ("sealed", [sealed]), ("sealed_parity", [sealed, parity]):
+        opened = [f"--identity={identity}"] if sealed in options else []
+        figures[form] = {
+            "encode": measure_command("encode", cover, sound, "--force", *options),
+            "decode": measure_command("decode", sound, back, "--force", *opened),
+        }
+        if not filecmp.cmp(cover, back, shallow=False):
+            raise AssertionError(f"{form}: another picture came back")
+    return figures
 
 
 def matrix_flops(side: int = 2048) -> float:
@@ -130,12 +153,12 @@ def measure() -> dict:
 
     files = list_pictures(_DATA.value)
     preset = presets.get(_PRESET.value)
-    sizes, rows, sent = [float(size) for size in _SIZES.value], [], []
+    sizes, rows, sent, encoded = [float(size) for size in _SIZES.value], [], [], []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for size in sizes:
             for seed, picture in enumerate(("cover", "secret")):
-                np.save(folder / f"{picture}.npy", mosaic(files, size, seed))
+                images.write(folder / f"{picture}.png", mosaic(files, size, seed), force=True)
             peak_flops = matrix_flops()
             row = {"megapixels": size, "matrix_gflops": peak_flops / 1e9} | measure_network(folder, _REPEATS.value)
             for direction in ("hide", "reveal"):
@@ -153,6 +176,11 @@ def measure() -> dict:
             receive = ["receive", paths["message.wav"], paths["revealed.png"], "--force"]
             sent.append({"megapixels": size, "send": measure_command(*send), "receive": measure_command(*receive)})
             print(json.dumps(sent[-1]), flush=True)
+        for size in map(float, _ENCODED.value):
+            with (folder / "cover.bmp").open("wb") as file:
+                file.writelines(bmp.encode(mosaic(files, size, 0))[1])  # to the byte what decoding writes
+            encoded.append({"megapixels": size} | measure_codec(folder))
+            print(json.dumps(encoded[-1]), flush=True)
     return {
         "preset": preset.name,
         "runtime": _RUNTIME.value or "default",
@@ -166,6 +194,7 @@ def measure() -> dict:
             name: slope(sizes, [row[name] for row in rows]) for name in ("hide", "reveal", "hide_cpu", "reveal_cpu")
         },
         "sent": sent,
+        "encoded": encoded,
     }
 
 

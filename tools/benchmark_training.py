@@ -37,7 +37,8 @@ from stegano_tf.training import callbacks, loop, pairs, run, strategies
 _PRESETS = flags.DEFINE_multi_string("preset", ["invertible", "unet", "paper", "tiny"], "Networks to train.")
 _SIDES = flags.DEFINE_multi_integer("side", [128, 256], "Sides of the pictures.", lower_bound=16)
 _POLICIES = flags.DEFINE_multi_string("policy", ["float32", "mixed_bfloat16"], "What convolutions compute in.")
-_REPEATS = flags.DEFINE_integer("repeats", 5, "Turns of everything that is timed.", lower_bound=1)
+_REPEATS = flags.DEFINE_integer("repeats", 5, "Turns of what is timed; ten times as many of steps.", lower_bound=1)
+_SECONDS = flags.DEFINE_float("seconds", 30.0, "After so many no further turn of a case begins.", lower_bound=0.0)
 _BATCH_SIZE = flags.DEFINE_integer("batch_size", 2, "Pairs a step.", lower_bound=2)
 _EPOCH_STEPS = flags.DEFINE_integer(
     "epoch_steps", 200, "Steps of the epoch that `sheets` is quoted for.", lower_bound=1
@@ -110,7 +111,10 @@ def in_turns(runs: dict[str, Callable], repeats: int) -> dict[str, list[float]]:
     for call in runs.values():
         call()
     seconds = {name: [] for name in runs}
+    end = time.perf_counter() + _SECONDS.value
     for turn in range(repeats):
+        if turn and time.perf_counter() > end:
+            break
         for name in sorted(runs, reverse=bool(turn % 2)):  # neither is always the first
             start = time.perf_counter()
             runs[name]()
@@ -131,12 +135,7 @@ def compared(seconds: dict[str, list[float]], name: str, to: str, pairs_a_call: 
 def measure_steps(preset: str, side: int, policy: str) -> dict:
     chosen = plan(preset, side, policy)
     runs = {"trainer": Trainer(chosen, tf.distribute.get_strategy()), "bare": bare(chosen)}
-    # Emulated bfloat16 and 42 million parameters take tens of seconds a step on a CPU.
-    start = time.perf_counter()
-    for call in runs.values():
-        call()
-    repeats = max(3, min(_REPEATS.value * 4, int(20 / (time.perf_counter() - start + 0.01))))
-    return compared(in_turns(runs, repeats), "trainer", "bare", _BATCH_SIZE.value)
+    return compared(in_turns(runs, 10 * _REPEATS.value), "trainer", "bare", _BATCH_SIZE.value)
 
 
 def measure_mirrored(side: int) -> dict:

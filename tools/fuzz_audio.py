@@ -8,7 +8,7 @@ get right checksums, without which no change would come past them; one in ten is
 picture or a SteganoError of one line that names the file. There is no passphrase: scrypt takes a second by design.
 
 Time is processor time. Memory is bounded by the operating system (RLIMIT_AS) for every single input, beyond what the
-process has after reading the seeds. What stops a run is left in --folder, as crash-… or as the sound under test.
+process has before it: libFuzzer's own grows all the time. What stops a run is left in --folder, as crash-… or as the sound under test.
 """
 
 import collections
@@ -88,19 +88,16 @@ class Check:
         path.write_text(identity + "\n")
         path.chmod(0o600)
         self._keys = [None, sealing.Key(identities=[path])]
-        self._memory = None
+        self.limited = False
+        self.most_memory = 0
         self.outcomes: collections.Counter[str] = collections.Counter()
         self.slowest = 0.0
 
-    def limit_memory(self) -> None:
-        """Allows from now on no more than this process has, and for each input what its size justifies."""
-        self._memory = _status("VmSize")
-
     def __call__(self, data: bytes) -> None:
         self._path.write_bytes(data)
-        if self._memory:
-            limit = self._memory + _MEMORY + 8 * len(data)
-            resource.setrlimit(resource.RLIMIT_AS, (limit, resource.RLIM_INFINITY))
+        memory, peak = _status("VmSize"), _status("VmPeak")
+        if self.limited:
+            resource.setrlimit(resource.RLIMIT_AS, (memory + _MEMORY + 8 * len(data), resource.RLIM_INFINITY))
         start = time.process_time()
         try:
             codec.decode(self._path, key=self._keys[len(data) % 2])
@@ -110,6 +107,9 @@ class Check:
             if "\n" in str(error) or not str(error).startswith(f"{self._path}: ") or _of_memory(error):
                 raise AssertionError(repr(error)) from error
         taken = time.process_time() - start
+        resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        if self.limited and _status("VmPeak") > peak:  # otherwise this input took less than an earlier one
+            self.most_memory = max(self.most_memory, _status("VmPeak") - memory)
         self.outcomes[outcome] += 1
         self.slowest = max(self.slowest, taken)
         if taken > _LONGEST:
@@ -121,7 +121,7 @@ class Check:
             "inputs": self.outcomes.total(),
             "outcomes": dict(self.outcomes),
             "slowest_s": self.slowest,
-            "most_memory_bytes": _status("VmPeak") - self._memory,
+            "most_memory_bytes": self.most_memory,
         }
 
 
@@ -151,7 +151,7 @@ def run(seed: int, inputs: int) -> None:
     for path in seeds:
         check(path.read_bytes())
     check.outcomes.clear()
-    check.limit_memory()
+    check.limited = True
 
     def one(data: bytes) -> None:
         check(data)
