@@ -8,7 +8,8 @@ get right checksums, without which no change would come past them; one in ten is
 picture or a SteganoError of one line that names the file. There is no passphrase: scrypt takes a second by design.
 
 Time is processor time. Memory is bounded by the operating system (RLIMIT_AS) for every single input, beyond what the
-process has before it: libFuzzer's own grows all the time. What stops a run is left in --folder, as crash-… or as the sound under test.
+process has before it: libFuzzer's own grows all the time. What stops a run is left in --folder, as crash-… or as the
+sound under test.
 """
 
 import collections
