@@ -44,12 +44,13 @@ from pathlib import Path
 import numpy as np
 from stegano_tf import images, runtime
 cover, secret, preset, engine, repeats = sys.argv[1:]
-networks = runtime.Runtime(preset, runtime=engine or None)
 small = np.zeros((64, 64, 3), np.uint8)
-networks.reveal(networks.hide(small, small))  # what is read at the first call does not count
 cover, secret = images.read(cover), images.read(secret)
 figures = {name: [] for name in ("hide", "reveal", "hide_cpu", "reveal_cpu")}
 for _ in range(int(repeats)):
+    # Buffers of a small picture would be kept for the next one, those of a large one are not.
+    networks = runtime.Runtime(preset, runtime=engine or None)
+    networks.reveal(networks.hide(small, small))  # what is read at the first call does not count
     for name in ("hide", "reveal"):
         start, cpu = time.perf_counter(), time.process_time()
         stego = networks.hide(cover, secret) if name == "hide" else networks.reveal(stego) is None or stego
