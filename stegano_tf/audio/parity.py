@@ -10,8 +10,8 @@ symbols in 255 (10.1 % in all) correct 3.6 % of wrong symbols anywhere; one such
 
 Why these libraries: for 10 MB, on one core, zfec makes check symbols at 88 MB/s, galois at 20, reedsolo at 0.5
 (tools/results/audio.json). But zfec repairs erasures only (symbols known to be bad: 40 µs a codeword); of the two that
-find errors, reedsolo takes 1.6 ms a codeword, and galois three times that, after it has compiled itself for 10 seconds. So
-what looks damaged goes to zfec, and what is unexplained after that to reedsolo, which is pure Python.
+find errors, reedsolo takes 1.6 ms a codeword, and galois three times that, after it has compiled itself for 10 seconds.
+So what looks damaged goes to zfec, and what is unexplained after that to reedsolo, which is pure Python.
 """
 
 import dataclasses
