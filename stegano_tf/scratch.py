@@ -64,7 +64,7 @@ def copy(image: np.ndarray) -> np.ndarray:
 
 def _zeros(size: int, in_memory: int) -> np.ndarray:
     if size <= in_memory:
-        return np.full(size, 0, np.uint8)  # is written, and so counts before others ask what memory there is
+        return np.zeros(size, np.uint8)
     try:
         with tempfile.TemporaryFile(prefix="stegano_tf_") as file:
             file.truncate(size)

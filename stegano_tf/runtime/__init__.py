@@ -118,6 +118,8 @@ class Runtime:
         check_side(stego, "the stego image")
         height, width = self.region(stego)
         secret = scratch.picture(height, width)
+        secret.fill(0)  # is written, because the memory is to count before the size of the tiles is chosen
+        scratch.release(secret)
         self._run("reveal", (stego[:height, :width],), secret, memory_limit, progress)
         return images.resize(secret, size or stego.shape[:2])
 
