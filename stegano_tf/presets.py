@@ -5,34 +5,36 @@ Each preset states its parameter count, so that a change of an architecture cann
 
 import dataclasses
 import itertools
+from typing import ClassVar
 
 from stegano_tf.errors import PresetError
 
 
 @dataclasses.dataclass(frozen=True)
 class Invertible:
-    """One network for both directions: affine couplings between Haar subbands (`networks/invertible.py`)."""
+    """A codebook for blocks of the secret, and a lattice that puts them into the cover (`networks/invertible.py`)."""
 
-    haar_levels: int  # subbands are pictures of 1/2**haar_levels the side, with 3 * 4**haar_levels channels
-    couplings: int
-    width: int  # channels between the two convolutions of a subnet
+    BLOCK: ClassVar[int] = 8  # side of the blocks, in pixels
+
+    classes: int  # of blocks
+    deep_classes: int  # how many of them may change the cover more
+    depth: int  # base-2 logarithm of the lattice's scale: 1 changes the cover by 50 dB, 2 by 44, 3 by 38
+    candidates: int  # classes that are tried out on each block
 
     @property
     def multiples(self) -> tuple[int, int]:
         """Sides of pictures must be multiples of these, for hiding and for revealing."""
-        return 2**self.haar_levels, 2**self.haar_levels
+        return self.BLOCK, self.BLOCK
 
     @property
     def halos(self) -> tuple[int, int]:
         """How many pixels beyond a block of `multiples` the hide and the reveal network look, multiples of the same."""
-        # A subnet looks two blocks far. Both of a coupling do, one after the other; only one of the outermost counts.
-        halo = (4 * self.couplings - 2) * 2**self.haar_levels
-        return halo, halo
+        return 0, 0
 
     @property
     def activations(self) -> tuple[int, int]:
         """How many floating-point numbers a pixel the hide and the reveal network hold at once, roughly."""
-        return 18, 18  # both stacks, and scale and offset twice while they are split; each stack has 3 a pixel
+        return 100, 60
 
 
 @dataclasses.dataclass(frozen=True)
@@ -133,10 +135,10 @@ _CROPS = Training(learning_rate=5e-4, adam_beta_1=0.9, batch_size=5, crop=64, cl
 _PRESETS = (
     Preset(
         name="invertible",
-        networks=Invertible(haar_levels=2, couplings=9, width=48),
-        parameters=935_280,
-        training=_CROPS,
-        description="affine couplings between Haar subbands, one network both ways: the default",
+        networks=Invertible(classes=512, deep_classes=32, depth=2, candidates=8),
+        parameters=294_912,
+        training=Training(learning_rate=1e-3, adam_beta_1=0.9, batch_size=4, crop=248, clip=1.5, schedule="cosine"),
+        description="a codebook for blocks of the secret, put into the cover by a lattice: the default",
     ),
     Preset(
         name="unet",
@@ -161,10 +163,10 @@ _PRESETS = (
     ),
     Preset(
         name="tiny",
-        networks=Invertible(haar_levels=1, couplings=2, width=8),
-        parameters=8_744,
+        networks=Invertible(classes=8, deep_classes=2, depth=2, candidates=2),
+        parameters=4_608,
         training=_CROPS,
-        description="two narrow couplings, for tests: runs everywhere, hides badly",
+        description="a codebook of eight classes, for tests: runs everywhere, hides badly",
     ),
 )
 

@@ -42,7 +42,7 @@ def photograph():
 
 @pytest.fixture(scope="session")
 def tiny_weights(tmp_path_factory):
-    """A weights file of the preset `tiny` that changes pictures."""
+    """A weights file of the preset `tiny`, other than fresh ones."""
     import exported_networks
 
     return exported_networks.random_weights(tmp_path_factory.mktemp("weights") / "mine.weights.h5")

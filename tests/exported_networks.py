@@ -1,9 +1,9 @@
-"""Exported networks for tests: the preset `tiny` with weights that do something, written once a session."""
+"""Exported networks for tests: the preset `tiny` with weights of its own, written once a session."""
 
 import contextlib
 import io
 
-import keras
+import numpy as np
 
 from stegano_tf.exporting.run import Options, export
 from stegano_tf.networks import build
@@ -16,11 +16,11 @@ def options(**changes) -> Options:
 
 
 def random_weights(path):
-    """Writes weights of `tiny` that change pictures: fresh couplings are the identity."""
-    keras.utils.set_random_seed(0)
+    """Writes weights of `tiny` that are not those of a fresh one."""
     networks = build.build("tiny")
-    for variable in networks.hide.trainable_variables:
-        variable.assign(keras.random.normal(variable.shape, stddev=0.2))
+    random = np.random.default_rng(0)
+    for variable in networks.pair.trainable_variables:
+        variable.assign(variable + random.normal(0, 0.1, variable.shape))
     build.save_weights(networks, path)
     return path
 

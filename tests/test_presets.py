@@ -10,11 +10,9 @@ def conv(kernel, inputs, outputs, *, bias=True):
     return kernel * kernel * inputs * outputs + (outputs if bias else 0)
 
 
-def coupling(channels, width):
-    """Two subnets of two 3x3 convolutions: C -> width -> C, and C -> width -> 2 C."""
-    shift = conv(3, channels, width) + conv(3, width, channels)
-    affine = conv(3, channels, width) + conv(3, width, 2 * channels)
-    return shift + affine
+def codebook(classes):
+    """Bits, scale and steepness of each coefficient of 8x8 RGB blocks in each class."""
+    return 3 * classes * (8 * 8 * 3)
 
 
 def residual(width):
@@ -57,10 +55,10 @@ def unet():
 
 
 BY_HAND = {
-    "invertible": 9 * coupling(48, 48),
+    "invertible": codebook(512),
     "unet": unet(),
     "paper": paper(),
-    "tiny": 2 * coupling(12, 8),
+    "tiny": codebook(8),
 }
 
 

@@ -75,9 +75,13 @@ def test_weights_of_ones_own(tmp_path, photograph):
     path = tmp_path / "mine.weights.h5"
     build.save_weights(build.build("tiny"), path)
     mine = runtime.Runtime("tiny", path)
-    cover = photograph(17, 20, 0)
-    # Untrained couplings are the identity.
-    np.testing.assert_array_equal(mine.hide(cover, cover), cover)
+    cover, secret = photograph(17, 20, 0), photograph(17, 20, 1)[..., :1].repeat(3, axis=-1)
+    stego = mine.hide(cover, secret)
+    # A codebook without training hides already, in whole blocks of 8 pixels.
+    assert metrics.psnr(cover, stego) > 35
+    assert metrics.psnr(secret[:16, :16], mine.reveal(stego)[:16, :16]) > 25
+    np.testing.assert_array_equal(stego[16:], cover[16:])
+    np.testing.assert_array_equal(stego[:, 16:], cover[:, 16:])
     assert mine.network == runtime.network_id(path)
 
 

@@ -1,11 +1,9 @@
-"""Measures how hiding and revealing grow with the picture: time, peak memory, share of the machine's arithmetic.
+"""Measures how hiding and revealing grow with the picture: time and peak memory.
 
     python tools/benchmark_scale.py --data=../shared/data/linnaeus5_layout/train --json=tools/results/scale.json
 
 Pictures are mosaics of photographs of --data, each scaled to 500 pixels. Each size is hidden and revealed in a process
-of its own, whose peak resident memory counts everything: Python, the engine, the pictures. The share of arithmetic is
-the networks' multiplications and additions per second, those of overlapping tiles included once only, over those of
-NumPy's matrix product on the same cores, measured in between.
+of its own, whose peak resident memory counts everything: Python, the engine, the pictures.
 """
 
 import filecmp
@@ -15,7 +13,6 @@ import platform
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import numpy as np
@@ -122,23 +119,6 @@ def measure_codec(folder: Path) -> dict:
     return figures
 
 
-def matrix_flops(side: int = 2048) -> float:
-    """Returns the floating-point operations a second of NumPy's float32 matrix product: the best of five."""
-    a = np.random.default_rng(0).standard_normal((side, side), np.float32)
-    best = 0.0
-    for _ in range(5):
-        start = time.perf_counter()
-        a @ a
-        best = max(best, 2 * side**3 / (time.perf_counter() - start))
-    return best
-
-
-def flops_per_pixel(preset: presets.Preset) -> float | None:
-    """Returns what one direction of an invertible network computes: a product and a sum for each weight and block."""
-    config = preset.networks
-    return 2 * preset.parameters / 4**config.haar_levels if isinstance(config, presets.Invertible) else None
-
-
 def slope(megapixels: list[float], seconds: list[float]) -> float:
     """Returns the exponent of growth: the slope of the logarithms' regression line."""
     return float(np.polyfit(np.log(megapixels), np.log(seconds), 1)[0])
@@ -153,20 +133,16 @@ def measure() -> dict:
     from stegano_tf.training.pairs import list_pictures  # noqa: PLC0415  (--help need not wait for it)
 
     files = list_pictures(_DATA.value)
-    preset = presets.get(_PRESET.value)
     sizes, rows, sent, encoded = [float(size) for size in _SIZES.value], [], [], []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for size in sizes:
             for seed, picture in enumerate(("cover", "secret")):
                 images.write(folder / f"{picture}.png", mosaic(files, size, seed), force=True)
-            peak_flops = matrix_flops()
-            row = {"megapixels": size, "matrix_gflops": peak_flops / 1e9} | measure_network(folder, _REPEATS.value)
+            row = {"megapixels": size} | measure_network(folder, _REPEATS.value)
             for direction in ("hide", "reveal"):
                 row[f"{direction}_s_per_megapixel"] = row[direction] / size
                 row[f"{direction}_cpu_s_per_megapixel"] = row[f"{direction}_cpu"] / size
-                if flops := flops_per_pixel(preset):
-                    row[f"{direction}_share_of_peak"] = flops * size * 1e6 / row[direction] / peak_flops
             rows.append(row)
             print(json.dumps(row), flush=True)
         for size in map(float, _SENT.value):
@@ -183,7 +159,7 @@ def measure() -> dict:
             encoded.append({"megapixels": size} | measure_codec(folder))
             print(json.dumps(encoded[-1]), flush=True)
     return {
-        "preset": preset.name,
+        "preset": _PRESET.value,
         "runtime": _RUNTIME.value or "default",
         "cores": len(os.sched_getaffinity(0)),
         "machine": platform.machine(),

@@ -50,7 +50,7 @@ _LIMITS = """\
 
 * The stego image has to arrive bit for bit: JPEG, scaling and any other lossy step destroy the secret.
 * Hiding is not encrypting: whoever has these files can reveal the secret, and a detector can be trained to find it.
-* A cover that is black or white in places has no room there, and the secret under it shows it.
+* Hiding adds noise to the cover, and a flat one shows it.
 * Any picture reveals something: one that hides nothing gives nonsense, without an error.
 
 ## Licence

@@ -31,7 +31,7 @@ class Serving(tf.Module):
         super().__init__(name="stegano_tf")
         # The bare variables are tracked, and the networks are out of sight: each Keras layer would come with functions
         # of its own, and each variable a second time.
-        self._weights = [variable.value for network in networks for variable in network.variables]
+        self._weights = [variable.value for variable in networks.pair.variables]
         self._hide = functools.partial(pictures.hide, networks, multiples)
         self._reveal = functools.partial(pictures.reveal, networks, multiples)
 

@@ -12,10 +12,15 @@ from stegano_tf.networks import hide_unet, invertible, reveal_cnn
 
 
 class Networks(NamedTuple):
-    """hide: [cover, secret] -> stego; reveal: stego -> secret; float32[B, H, W, 3] in [0, 1]."""
+    """hide: [cover, secret] -> stego; reveal: stego -> secret; pair: [cover, secret] -> [stego, secret].
+
+    float32[B, H, W, 3] in [0, 1]. `pair` is both, one after the other, in the form in which they are trained, saved and
+    counted: gradients go through it, and weights that both have are in it once.
+    """
 
     hide: keras.Model
     reveal: keras.Model
+    pair: keras.Model
 
 
 def build(preset: presets.Preset | str) -> Networks:
@@ -30,26 +35,26 @@ def build(preset: presets.Preset | str) -> Networks:
         case presets.Invertible() as config:
             return Networks(*invertible.build(config))
         case presets.UNet() as config:
-            return Networks(hide_unet.build(config), reveal_cnn.build(config))
+            return composed(hide_unet.build(config), reveal_cnn.build(config))
         case presets.Paper() as config:
-            return Networks(hide_unet.build_paper(config), reveal_cnn.build_paper(config))
+            return composed(hide_unet.build_paper(config), reveal_cnn.build_paper(config))
 
 
-def _pair(networks: Networks) -> keras.Model:
-    """Both networks as one model: the form in which weights are saved and counted, shared ones once."""
+def composed(hide: keras.Model, reveal: keras.Model) -> Networks:
+    """Returns networks whose gradients go through the stego image."""
     cover, secret = (keras.Input((None, None, 3), name=name) for name in ("cover", "secret"))
-    stego = networks.hide([cover, secret])
-    return keras.Model([cover, secret], [stego, networks.reveal(stego)], name="pair")
+    stego = hide([cover, secret])
+    return Networks(hide, reveal, keras.Model([cover, secret], [stego, reveal(stego)], name="pair"))
 
 
 def count_parameters(networks: Networks) -> int:
     """Returns how many weights the pair has, those of both networks once."""
-    return _pair(networks).count_params()
+    return networks.pair.count_params()
 
 
 def save_weights(networks: Networks, path: str | os.PathLike) -> None:
     """Writes the weights of both networks to `path`, a file called `*.weights.h5`, replacing an existing one."""
-    _pair(networks).save_weights(path)
+    networks.pair.save_weights(path)
 
 
 def load_weights(networks: Networks, path: str | os.PathLike) -> None:
@@ -61,7 +66,7 @@ def load_weights(networks: Networks, path: str | os.PathLike) -> None:
     if not Path(path).is_file():
         raise PresetError(f"{path}: does not exist, expected a weights file")
     try:
-        _pair(networks).load_weights(path)
+        networks.pair.load_weights(path)
     except (OSError, ValueError, KeyError) as error:
         reason = " ".join(str(error).split())[:200]
         raise PresetError(f"{path}: does not hold the weights of these networks: {reason}") from error

@@ -1,29 +1,35 @@
-"""The invertible hide-and-reveal network: run forwards it hides, run backwards it reveals.
+"""The default pair of networks: what it hides is taken out again exactly, bit by bit.
 
-After the idea of HiNet (Jing et al., ICCV 2021) and ISN (Lu et al., CVPR 2021): cover and secret are taken apart into
-Haar subbands, couplings mix the two stacks, the first stack becomes the stego image and the second is thrown away.
-Revealing puts zeros in its place and runs the same couplings backwards. What is new here: a stronger Haar packet
-instead of one level, so that wide convolutions run on few positions; an orthonormal colour transform; and 8-bit
-rounding within the network.
+The secret's 8x8 blocks are transformed and coded in a fixed number of bits by a trained codebook; the bits go into the
+same block of the cover by a lattice, which reads them back without error. So the only error in what is revealed is that
+of coding, none is due to the channel, and neither picture can show through in the other.
 
-Limits: sides must be multiples of 2**haar_levels.
+A stack of affine couplings between Haar subbands of both pictures, the usual invertible network (Jing et al., HiNet,
+ICCV 2021), reached 39 dB in both with six times the weights: it leaves the rounding to 8 bits as noise to the network,
+where this makes it the code.
+
+Limits: sides must be multiples of 8.
 """
 
 import keras
 from keras import layers, ops
 
 from stegano_tf import presets
-from stegano_tf.networks.layers import AffineCoupling, Haar, Round8Bit
+from stegano_tf.networks.codebook import Codebook
+from stegano_tf.networks.layers import Cosine
+
+BLOCK = presets.Invertible.BLOCK
 
 
-def build(config: presets.Invertible) -> tuple[keras.Model, keras.Model]:
-    """Returns (hide, reveal), two functional models that share all their weights.
+def build(config: presets.Invertible) -> tuple[keras.Model, keras.Model, keras.Model]:
+    """Returns (hide, reveal, pair), functional models that share all their weights.
 
-    hide: [cover, secret] -> stego; reveal: stego -> secret; each float32[B, H, W, 3] in [0, 1], stego in multiples of
-    1/255. The revealed secret may lie slightly outside of [0, 1].
+    hide: [cover, secret] -> stego; reveal: stego -> secret; pair: [cover, secret] -> [stego, secret], as one after the
+    other but with gradients. All pictures are float32[B, H, W, 3] in [0, 1], stego in multiples of 1/255. The revealed
+    secret may lie slightly outside of [0, 1].
     """
-    couplings = [AffineCoupling(config.width, name=f"coupling_{i}") for i in range(config.couplings)]
-    analysis, synthesis = Haar(config.haar_levels), Haar(config.haar_levels, inverse=True)
+    codebook = Codebook(config.classes, config.deep_classes, config.depth, config.candidates, name="codebook")
+    analysis, synthesis = Cosine(BLOCK, name="analysis"), Cosine(BLOCK, inverse=True, name="synthesis")
     centre, uncentre = (
         layers.Rescaling(1.0, offset=-0.5, dtype="float32"),
         layers.Rescaling(1.0, offset=0.5, dtype="float32"),
@@ -31,16 +37,13 @@ def build(config: presets.Invertible) -> tuple[keras.Model, keras.Model]:
 
     cover = keras.Input((None, None, 3), name="cover")
     secret = keras.Input((None, None, 3), name="secret")
-    pair = analysis(centre(cover)), analysis(centre(secret))
-    for coupling in couplings:
-        pair = coupling(pair)
-    stego = Round8Bit(name="stego")(uncentre(synthesis(pair[0])))
+    samples = ops.space_to_depth(ops.round(255.0 * ops.clip(cover, 0.0, 1.0)), BLOCK)
+    stego_samples, coefficients = codebook((analysis(centre(secret)), samples))
+    stego = ops.depth_to_space(stego_samples, BLOCK) / 255.0
     hide = keras.Model([cover, secret], stego, name="hide")
+    pair = keras.Model([cover, secret], [stego, uncentre(synthesis(coefficients))], name="pair")
 
     stego = keras.Input((None, None, 3), name="stego")
-    kept = analysis(centre(stego))
-    pair = kept, ops.zeros_like(kept)
-    for coupling in reversed(couplings):
-        pair = coupling(pair, inverse=True)
-    reveal = keras.Model(stego, uncentre(synthesis(pair[1])), name="reveal")
-    return hide, reveal
+    samples = ops.space_to_depth(ops.round(255.0 * stego), BLOCK)
+    reveal = keras.Model(stego, uncentre(synthesis(codebook(samples, inverse=True))), name="reveal")
+    return hide, reveal, pair

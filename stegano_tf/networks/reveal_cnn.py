@@ -38,6 +38,8 @@ def build(config: presets.UNet) -> keras.Model:
             y = layers.BatchNormalization(name=f"block_{block}_norm_{i}")(y)
             y = layers.ReLU(name=f"block_{block}_relu_{i}")(y)
         x = layers.Add(name=f"block_{block}")([x, y])
-    x = layers.Conv2D(12, 3, padding="same", dtype="float32", name="bands")(x)
+    # From zero: a new network says grey. Whatever else it said would be far outside of a picture, and drive the hide
+    # network into black and white, where it has no gradient.
+    x = layers.Conv2D(12, 3, padding="same", kernel_initializer="zeros", dtype="float32", name="bands")(x)
     x = Haar(1, inverse=True, name="synthesis")(x)
     return keras.Model(stego, layers.Rescaling(1.0, offset=0.5, dtype="float32", name="secret")(x), name="reveal")

@@ -134,14 +134,14 @@ class Runtime:
         memory_limit: int | None = None,
         progress: tiles.Progress | None = None,
     ) -> np.ndarray:
-        """Returns a better stego image than `hide` made, by gradients through the reveal network.
+        """Returns a better stego image than `hide` made, by `runtime.refine_blocks` or `runtime.refine`.
 
-        The network runs on Keras and TensorFlow, whatever `hide` ran on.
+        The networks run on Keras, whatever `hide` ran on.
 
         Args:
           cover, secret: as for `hide`.
           stego: what `hide` made of them.
-          steps: gradients to take; see `runtime.refine`.
+          steps: trials or gradients to take.
           balance: dB by which the secret's squared error weighs more (above 0) or less than the cover's.
           memory_limit, progress: as `hide`.
 
@@ -154,10 +154,7 @@ class Runtime:
         """
         self.check_refinable()
         if self._refiner is None:
-            from stegano_tf.networks import build  # noqa: PLC0415  (Keras takes seconds to import)
-            from stegano_tf.runtime.refine import Refiner  # noqa: PLC0415
-
-            self._refiner = Refiner(build.load(self.preset.name, self._weights).reveal)
+            self._refiner = self._make_refiner()
         height, width = self.region(cover)
         secret = images.resize(secret, (height, width))
         weight = 10 ** (balance / 10)
@@ -180,12 +177,19 @@ class Runtime:
         # Tiles see a little less of their surroundings than the reveal network will.
         return refined if objective(refined) < objective(stego) else stego
 
+    def _make_refiner(self):
+        from stegano_tf.networks import build  # noqa: PLC0415  (Keras takes seconds to import)
+        from stegano_tf.runtime import refine, refine_blocks  # noqa: PLC0415
+
+        networks = build.load(self.preset.name, self._weights)
+        if isinstance(self.preset.networks, presets.Invertible):
+            return refine_blocks.BlockRefiner(networks)
+        return refine.Refiner(networks.reveal)
+
     def check_refinable(self) -> None:
-        """Raises BackendError if another runtime than Keras was asked for: none of the others has gradients."""
+        """Raises BackendError if another runtime than Keras was asked for: the others hold but hiding and revealing."""
         if self._asked_for not in (None, "keras"):
-            raise BackendError(
-                f"refinement needs gradients, which the runtime {self._asked_for!r} has not, only 'keras'"
-            )
+            raise BackendError(f"refinement runs on the runtime 'keras' alone, {self._asked_for!r} was asked for")
 
     def region(self, image: np.ndarray) -> tuple[int, int]:
         """Returns the height and width of what holds the secret: whole blocks of the reveal network only.

@@ -22,7 +22,7 @@ def report(preset: presets.Preset, model: SteganoModel, *, pairs: int, side: int
     lines = [
         f"preset {preset.name}: {preset.description}",
         f"parameters: {preset.parameters:,}, {trainable:,} of them trained",
-        *(f"  {part.name}: {part.count_params():,} parameters, {len(part.layers)} layers" for part in model.networks),
+        *(f"  {p.name}: {p.count_params():,} parameters, {len(p.layers)} layers" for p in (model.hide, model.reveal)),
         f"a step on each device: {pairs} pairs of {side}x{side}, about {operations / 1e9:,.1f} GFLOP",
         f"memory on each device: about {(weights + state + peak) / 1e6:,.0f} MB: {weights / 1e6:,.0f} MB weights, "
         f"{state / 1e6:,.0f} MB optimizer, {peak / 1e6:,.0f} MB activations and gradients",

@@ -25,7 +25,7 @@ class SteganoModel(keras.Model):
 
     def __init__(self, networks: Networks, beta: float = 0.75):
         super().__init__(name="stegano")
-        self.hide, self.reveal = networks
+        self.hide, self.reveal, self.pair = networks
         self.beta = beta
         self.h_loss = metrics.Mean("h_loss")
         self.r_loss = metrics.Mean("r_loss")
@@ -35,12 +35,10 @@ class SteganoModel(keras.Model):
 
     @property
     def networks(self) -> Networks:
-        return Networks(self.hide, self.reveal)
+        return Networks(self.hide, self.reveal, self.pair)
 
     def call(self, inputs, training=None):
-        cover, secret = map(to_unit, inputs)
-        stego = self.hide([cover, secret], training=training)
-        return stego, self.reveal(stego, training=training)
+        return tuple(self.pair(list(map(to_unit, inputs)), training=training))
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         cover, secret = map(to_unit, x)

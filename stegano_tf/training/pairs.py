@@ -435,6 +435,15 @@ def validation_pairs(
     return [(covers[i : i + batch_size], secrets[i : i + batch_size]) for i in range(0, len(covers), batch_size)]
 
 
+def some_pictures(source: Any, count: int, *, skip_bad_images: bool = False) -> Iterator[np.ndarray]:
+    """Yields at most `count` pictures of a source, taken evenly: uint8[H, W, 3]; arguments as `PairBatches`."""
+    pictures = _open(source)
+    chosen = [pictures[i * len(pictures) // count] for i in range(count)] if count < len(pictures) else pictures
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        for _, picture in _decode_good(chosen, len(chosen), pool, skip_bad_images):
+            yield picture
+
+
 def _open(source: Any) -> Sequence[Any]:
     """The pictures of a source in a form that gives them by index: what `_decode` takes."""
     if isinstance(source, str | os.PathLike):

@@ -162,7 +162,7 @@ def test_the_card_lists_every_file_with_its_hash(tiny_exported):
     found = Exported.read(tiny_exported)
     for name, digest in found.files.items():
         assert f"| `1/{name}` | {(tiny_exported / name).stat().st_size:,} | `{digest}` |" in text
-    for word in ("## Use", "## Data and training", "## Quality", "## Limits", "## Licence", "blocks of 2x2 pixels"):
+    for word in ("## Use", "## Data and training", "## Quality", "## Limits", "## Licence", "blocks of 8x8 pixels"):
         assert word in text
 
 

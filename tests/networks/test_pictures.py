@@ -1,3 +1,4 @@
+import blocks
 import keras
 import numpy as np
 import pytest
@@ -21,7 +22,7 @@ class Half(keras.Layer):
 
 @pytest.fixture
 def halves():
-    return build.Networks(Half(), Half())
+    return build.Networks(Half(), Half(), None)
 
 
 def test_results_are_rounded_to_even_and_clipped(halves):
@@ -36,10 +37,10 @@ def test_results_are_rounded_to_even_and_clipped(halves):
         def call(self, stego):
             return stego * 4 - 1
 
-    found = pictures.reveal(build.Networks(None, Beyond()), (1, 1), np.full((1, 2, 2, 3), 60, np.uint8))
-    np.testing.assert_array_equal(np.asarray(found), 0)
-    found = pictures.reveal(build.Networks(None, Beyond()), (1, 1), np.full((1, 2, 2, 3), 200, np.uint8))
-    np.testing.assert_array_equal(np.asarray(found), 255)
+    beyond = build.Networks(None, Beyond(), None)
+    for stego, expected in ((60, 0), (200, 255)):
+        found = pictures.reveal(beyond, (1, 1), np.full((1, 2, 2, 3), stego, np.uint8))
+        np.testing.assert_array_equal(np.asarray(found), expected)
 
 
 @pytest.mark.parametrize("size", [(16, 16), (17, 23), (19, 16), (16, 19)])
@@ -68,7 +69,7 @@ def test_a_hide_network_that_needs_more_sees_a_mirrored_border(multiple):
             return inputs[1]
 
     cover, secret = batch(20, 30), batch(20, 30, seed=1)
-    stego = pictures.hide(build.Networks(Spy(), None), (multiple, 2), cover, secret)
+    stego = pictures.hide(build.Networks(Spy(), None, None), (multiple, 2), cover, secret)
     np.testing.assert_array_equal(np.asarray(stego), secret)
     border = ((0, 0), (0, -20 % multiple), (0, -30 % multiple), (0, 0))
     for found, expected in zip(seen, (cover, secret), strict=True):
@@ -79,10 +80,7 @@ def test_a_hide_network_that_needs_more_sees_a_mirrored_border(multiple):
 def test_a_graph_for_any_size_gives_what_arrays_give(size):
     import tensorflow as tf
 
-    keras.utils.set_random_seed(0)
     networks = build.build("tiny")
-    for variable in networks.hide.trainable_variables:
-        variable.assign(keras.random.normal(variable.shape, stddev=0.2))
     multiples = presets.get("tiny").networks.multiples
     free = tf.TensorSpec((None, None, None, 3), tf.uint8)
     hide = tf.function(lambda *pair: pictures.hide(networks, multiples, *pair), input_signature=[free, free])
@@ -90,6 +88,6 @@ def test_a_graph_for_any_size_gives_what_arrays_give(size):
     cover, secret = batch(*size), batch(*size, seed=1)
     stego = np.asarray(pictures.hide(networks, multiples, cover, secret))
     assert np.abs(stego.astype(int) - cover).max() > 2, "expected a network that does something"
-    np.testing.assert_allclose(hide(cover, secret).numpy().astype(int), stego, atol=1)
+    blocks.assert_same_but_for_rare_ones(hide(cover, secret).numpy(), stego)
     expected = np.asarray(pictures.reveal(networks, multiples, stego)).astype(int)
     np.testing.assert_allclose(reveal(stego).numpy().astype(int), expected, atol=1)

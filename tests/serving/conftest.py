@@ -12,7 +12,7 @@ import pytest
 
 @pytest.fixture(scope="session")
 def tree(tmp_path_factory):
-    """A folder of models with version 3 of `tiny`, whose weights are random: what it returns depends on all pixels."""
+    """A folder of models with version 3 of `tiny`, whose weights are its own: what it returns depends on all pixels."""
     from stegano_tf import presets
     from stegano_tf.exporting import signatures, warmup
     from stegano_tf.networks import build
@@ -22,7 +22,7 @@ def tree(tmp_path_factory):
     folder = tree / "tiny" / "3"
     networks = build.build("tiny")
     random = np.random.default_rng(0)
-    for variable in networks.hide.weights:
+    for variable in networks.pair.trainable_variables:
         variable.assign(variable + random.normal(0, 0.1, variable.shape))
     signatures.save(networks, presets.get("tiny").networks.multiples, folder)
     warmup.write(folder, "tiny")

@@ -6,6 +6,7 @@ import sys
 import textwrap
 from pathlib import Path
 
+import blocks
 import numpy as np
 
 from stegano_tf.networks import build
@@ -69,10 +70,8 @@ def test_jax_trains_without_tensorflow_and_tensorflow_runs_its_weights(pictures,
     networks = build.load("tiny", run_dir / "best.weights.h5")
     cover, secret = np.random.default_rng(1).random((2, 1, 64, 64, 3), dtype=np.float32)
     with np.load(run_dir / "outputs.npz") as jax:
-        assert jax["revealed"].std() > 0.01  # it has learnt something
-        stego = np.asarray(networks.hide([cover, secret]))
-        # Rounded to 8 bits: a level apart where a value lies on the border between two.
-        levels = np.abs(np.rint(stego * 255) - np.rint(jax["stego"] * 255))
-        assert levels.max() <= 1
-        assert np.mean(levels > 0) < 1e-3
+        # Noise, in a codebook for smooth pictures.
+        assert np.corrcoef(jax["revealed"].ravel(), secret.ravel())[0, 1] > 0.3
+        stego = np.rint(255 * np.asarray(networks.hide([cover, secret]))).astype(int)
+        blocks.assert_same_but_for_rare_ones(np.rint(255 * jax["stego"]).astype(int), stego)
         np.testing.assert_allclose(np.asarray(networks.reveal(jax["stego"])), jax["revealed"], atol=1e-4)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from stegano_tf.networks.build import Networks
+from stegano_tf.networks.build import Networks, composed
 from stegano_tf.training.model import SteganoModel, psnr
 
 
@@ -20,11 +20,11 @@ class Scale(keras.layers.Layer):
         return x * self.factor
 
 
-def constant_networks(offset=0.1, revealed=0.25):
+def constant_networks(offset=0.1, revealed=0.25) -> Networks:
     """Networks whose losses can be worked out: stego = cover + offset, revealed = a constant."""
     cover, secret, stego = (keras.Input((None, None, 3)) for _ in range(3))
     hide = keras.Model([cover, secret], Scale()(cover) + offset + 0 * secret)
-    return Networks(hide, keras.Model(stego, 0 * stego + revealed))
+    return composed(hide, keras.Model(stego, 0 * stego + revealed))
 
 
 def batch(cover=51, secret=102):

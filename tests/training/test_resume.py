@@ -123,7 +123,7 @@ def test_a_full_disk_costs_checkpoints_and_not_the_run(start, tmp_path):
 
     def small_files():
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (150_000, 150_000))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000))
 
     run_dir = tmp_path / "run"
     process = start(run_dir, "--epochs=2", "--steps_per_epoch=3", preexec_fn=small_files)

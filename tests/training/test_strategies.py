@@ -101,7 +101,7 @@ EQUALITY = """
         weights = [keras.ops.convert_to_numpy(v).ravel() for v in model.trainable_variables]
         return [loss for loss, _ in found], metrics, np.concatenate(weights).tolist()
 
-    invertible = presets.Invertible(haar_levels=1, couplings=2, width=8)
+    invertible = presets.get("tiny").networks
     unet = presets.UNet(hide_widths=(4, 8), reveal_width=4, reveal_blocks=1)
     print(json.dumps({
         "plain": [losses(s, invertible, 12, clip=1.01, ema=0.9) for s in (strategies.make("default"), mirrored)],
