@@ -23,6 +23,7 @@ def tables(variances: np.ndarray, budgets: np.ndarray) -> tuple[np.ndarray, np.n
       variances: float[K, C].
       budgets: int[K], how many bits each class has, at most 8 * C.
     """
+    variances = np.maximum(variances, 1e-10)  # of black pictures: a deviation of 1/400 of a level
     gains = np.append(_ERROR[:-1] - _ERROR[1:], -np.inf)
     bits = np.zeros(variances.shape, int)
     rows = np.arange(len(variances))

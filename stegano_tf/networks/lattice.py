@@ -36,7 +36,8 @@ def embed(samples, bits, depth: int):
       depth: the base-2 logarithm of the lattice's scale, 1 to 5.
 
     Returns:
-      float32[..., 8], whole numbers from 0 to 255; they differ from `samples` by less than 2**(depth + 2).
+      float32[..., 8], whole numbers from 0 to 255; they differ from `samples` by at most 2**depth, or next to 0 and 255
+      by less than twice that.
     """
     scale = float(2**depth)
     leader = ops.concatenate([_number(bits[..., : 4 * depth], depth), _number(bits[..., 4 * depth :], depth + 1)], -1)

@@ -13,6 +13,9 @@ import numpy as np
 
 from stegano_tf import scratch
 
+_TILE_COST = 2**10
+"""What a run takes beside its pixels, in pixels: without a halo, nothing else would be against thousands of strips."""
+
 Progress = Callable[[str, int, int], None]
 """Is told what is going on, how many parts of it are done, and how many there are."""
 
@@ -61,7 +64,7 @@ class Tile:
 
 
 def plan(size: tuple[int, int], halo: int, multiple: int, max_pixels: float) -> list[Tile] | None:
-    """Returns the tiles that cover a picture with the least overlap, row by row.
+    """Returns the tiles that cover a picture at the least cost, which is overlap mostly, row by row.
 
     Args:
       size: (height, width) of the picture.
@@ -79,13 +82,14 @@ def plan(size: tuple[int, int], halo: int, multiple: int, max_pixels: float) -> 
     if columns is None:
         return None
     best = None
-    # More columns overlap more: no use going on once that alone outweighs the best so far.
-    while best is None or (width + 2 * halo * (columns - 1)) * height < best[0]:
+    # More columns cost more: no use going on once that alone outweighs the best so far.
+    while best is None or (width + 2 * halo * (columns - 1)) * height + columns * _TILE_COST < best[0]:
         side = _side(width, columns, halo, multiple)
         rows = _fewest(height, max_pixels // side, halo, multiple)
         if rows is not None:
             other = _side(height, rows, halo, multiple)
-            best = min(best or (math.inf,), (columns * side * rows * other, side, other))
+            cost = columns * rows * (side * other + _TILE_COST)
+            best = min(best or (math.inf,), (cost, side, other))
         columns += 1
     _, side, other = best
     return [

@@ -1,6 +1,6 @@
 """Adam that clips gradients to what they usually are, and may train one network at a rate of its own.
 
-Deep invertible stacks diverge at learning rates that pay off otherwise: one unlucky batch gives a gradient many times
+Deep stacks diverge at learning rates that pay off otherwise: one unlucky batch gives a gradient many times
 the usual, and the next steps never come back. What "usual" is changes by orders of magnitude during a run, so that a
 fixed clipping norm (`global_clipnorm`) either does nothing early or stops everything late.
 """
