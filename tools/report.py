@@ -84,7 +84,7 @@ def plot() -> None:
     axes.plot([], [], "r*", markersize=12, label="stegano_tf")
     axes.set(xlabel="cover and stego image, PSNR in dB", ylabel="secret and revealed secret, PSNR in dB", xlim=(28, 54))
     axes.grid(alpha=0.3)
-    axes.legend(loc="lower left", fontsize=8)
+    axes.legend(loc="lower right", fontsize=8)
     canvas.print_png(PLOT)
 
 
