@@ -285,5 +285,7 @@ def test_wrong_uses_of_size_and_refinement(folder, tmp_path, capsys):
         assert said in capsys.readouterr().err
     assert "memory limit of 20 MB is too low" in fails(capsys, "hide", *pictures, "--memory-limit", "20MB")
     assert "expected at most 5000" in fails(capsys, "hide", *pictures, "--max-pixels", "5000")
-    assert "refinement needs gradients" in fails(capsys, "hide", *pictures, "--refine", "1", "--runtime", "litert")
+    assert "refinement runs on the runtime 'keras' alone" in fails(
+        capsys, "hide", *pictures, "--refine", "1", "--runtime", "litert"
+    )
     assert list(tmp_path.iterdir()) == []

@@ -95,7 +95,12 @@ def test_the_command_writes_what_it_prints(tmp_path):
         subprocess.run(command, check=True, capture_output=True)
     half, better = json.loads(half.read_text()), json.loads(better.read_text())
     assert (half["side"], half["refine"], better["refine"], better["balance"]) == (64, 0, 8, 3)
-    assert better["secret_psnr"] > half["secret_psnr"]
+
+    def error(pair):
+        return 10 ** (-pair["cover_psnr"] / 10) + 10 ** ((3 - pair["secret_psnr"]) / 10)
+
+    for refined, plain in zip(better["pairs"], half["pairs"], strict=True):
+        assert error(refined) < error(plain)
 
     again = subprocess.run(evaluate, capture_output=True, text=True, check=False)
     assert again.returncode == 1

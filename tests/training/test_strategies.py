@@ -105,8 +105,8 @@ EQUALITY = """
     unet = presets.UNet(hide_widths=(4, 8), reveal_width=4, reveal_blocks=1)
     print(json.dumps({
         "plain": [losses(s, invertible, 12, clip=1.01, ema=0.9) for s in (strategies.make("default"), mirrored)],
-        "norm": [losses(s, unet, 1) for s in (strategies.make("default"), mirrored)],
-        "sync": [losses(s, unet, 1, sync_batch_norm=True) for s in (strategies.make("default"), mirrored)],
+        "norm": [losses(s, unet, 3) for s in (strategies.make("default"), mirrored)],
+        "sync": [losses(s, unet, 3, sync_batch_norm=True) for s in (strategies.make("default"), mirrored)],
     }))
 """
 
