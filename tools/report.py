@@ -17,7 +17,7 @@ RESULTS = ROOT / "tools/results"
 PLOT = ROOT / "docs/quality.png"
 BEGIN, END = "<!-- begin: tools/report.py -->\n", "<!-- end: tools/report.py -->\n"
 
-# As their authors state them, of stego images in floating point: (name, cover dB, secret dB).
+# On other pictures, and but for the last of stego images in floating point: (name, cover dB, secret dB).
 PUBLISHED = (
     ("the publication's log", 30.5, 32.1),
     ("arnoweng", 35.9, 36.0),

@@ -86,9 +86,8 @@ class Codebook(layers.Layer):
         for i in range(self.candidates):
             chosen = shortlist[..., i]
             level = self.quantise(y, chosen)
-            error = ops.sum(ops.square(y - self.decode(level, chosen)), axis=-1) + self._extra_cost(
-                chosen, COVER_WEIGHT
-            )
+            of_secret = ops.sum(ops.square(y - self.decode(level, chosen)), axis=-1)
+            error = of_secret + self._extra_cost(chosen, COVER_WEIGHT)
             if best is None:
                 best = error, level, chosen
                 continue

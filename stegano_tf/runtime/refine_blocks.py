@@ -42,9 +42,7 @@ class BlockRefiner:
         Args:
           cover, secret, stego: uint8[H, W, 3], sides multiples of `BLOCK`.
           steps: how many classes to try on each block.
-          weight: of the secret's squared error beside the cover's.
-          memory_limit: as `Runtime.hide`.
-          progress: is told after each step.
+          weight, memory_limit, progress: as `refine.Refiner.refine`.
 
         Raises:
           MemoryLimitError: as `Runtime.hide`.
