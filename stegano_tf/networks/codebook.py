@@ -82,22 +82,13 @@ class Codebook(layers.Layer):
         Of the classes that the estimate likes best, the one that does best: quantisation is luck in part.
         """
         _, shortlist = ops.top_k(-self.estimate(y), self.candidates)
-        best = None
+        best, least = shortlist[..., 0], np.inf
         for i in range(self.candidates):
             chosen = shortlist[..., i]
-            level = self.quantise(y, chosen)
-            of_secret = ops.sum(ops.square(y - self.decode(level, chosen)), axis=-1)
+            of_secret = ops.sum(ops.square(y - self.decode(self.quantise(y, chosen), chosen)), axis=-1)
             error = of_secret + self._extra_cost(chosen, COVER_WEIGHT)
-            if best is None:
-                best = error, level, chosen
-                continue
-            better = error < best[0]
-            best = (
-                ops.minimum(error, best[0]),
-                ops.where(ops.expand_dims(better, -1), level, best[1]),
-                ops.where(better, chosen, best[2]),
-            )
-        return best[1:]
+            best, least = ops.where(error < least, chosen, best), ops.minimum(error, least)
+        return self.quantise(y, best), best
 
     def estimate(self, y, cover_weight: float = COVER_WEIGHT):
         """Returns about what each class costs a block: float32[B, h, w, C] -> float32[B, h, w, classes].

@@ -53,24 +53,30 @@ def embed(samples, bits, depth: int):
 def extract(samples, depth: int):
     """Returns the bits that `embed` put in: float32[..., 8] -> float32[..., capacity(depth)]."""
     scale = float(2**depth)
-    residues = ops.mod(samples, 2.0 * scale)
+    residues = _modulo(samples, 2.0 * scale)
     data = bit(residues[..., :4], scale)
-    parity = ops.mod(ops.matmul(data, ops.convert_to_tensor(_PARITY)), 2.0)
-    leaders = ops.mod(residues[..., 4:] + scale * parity, 2.0 * scale)
+    parity = _modulo(ops.matmul(data, ops.convert_to_tensor(_PARITY)), 2.0)
+    leaders = _modulo(residues[..., 4:] + scale * parity, 2.0 * scale)
     return ops.concatenate([_bits(residues[..., :4] - scale * data, depth), _bits(leaders, depth + 1)], -1)
 
 
 def bit(numbers, places):
     """Returns the bits of whole numbers that have given place values, both float32."""
     # Half a unit more, because graphs are optimised to multiply by reciprocals, which are not exact then.
-    return ops.mod(ops.floor((numbers + 0.5) / places), 2.0)
+    return _modulo(ops.floor((numbers + 0.5) / places), 2.0)
 
 
 def _nearest(samples, residues, modulus: float):
     """The nearest values within 0 to 255 that are congruent to `residues`."""
     half = modulus / 2.0
-    nearest = samples + ops.mod(residues - samples + half, modulus) - half
-    return nearest + modulus * (ops.cast(nearest < 0.0, "float32") - ops.cast(nearest > 255.0, "float32"))
+    nearest = samples + _modulo(residues - samples + half, modulus) - half
+    # Whole numbers: what they are beyond the range by, cut off at 1, says whether they are.
+    return nearest + modulus * (ops.clip(-nearest, 0.0, 1.0) - ops.clip(nearest - 255.0, 0.0, 1.0))
+
+
+def _modulo(numbers, modulus: float):
+    # Exact for powers of two. LiteRT is slow at its own operator for it.
+    return numbers - modulus * ops.floor(numbers / modulus)
 
 
 def _number(bits, count: int):
