@@ -2,7 +2,8 @@ r"""Writes the quality tables and the plot into README.md and docs/QUALITY.md, f
 
     python tools/report.py
 
-No figure stands in those places that is not in a JSON file of tools/results/, which `stegano_tf.evaluate` writes.
+No figure stands in those places that is not in a JSON file of tools/results/, which `stegano_tf.evaluate` and
+`tools/baselines.py` write.
 """
 
 import json
@@ -17,20 +18,24 @@ RESULTS = ROOT / "tools/results"
 PLOT = ROOT / "docs/quality.png"
 BEGIN, END = "<!-- begin: tools/report.py -->\n", "<!-- end: tools/report.py -->\n"
 
-# On other pictures, and but for the last of stego images in floating point: (name, cover dB, secret dB).
+# As their authors state them, on other pictures, of stego images in floating point: (name, cover dB, secret dB).
 PUBLISHED = (
     ("the publication's log", 30.5, 32.1),
     ("arnoweng", 35.9, 36.0),
     ("UDH", 39.1, 35.0),
     ("HiNet", 38.8, 46.9),
-    ("JPEG XL modulo 5 (8 bit)", 45.1, 46.3),
 )
+
+
+def load(name: str) -> dict:
+    """Returns the figures in tools/results/NAME.json."""
+    return json.loads((RESULTS / f"{name}.json").read_text())
 
 
 def scoreboards() -> dict[str, dict]:
     """Returns what was measured of each preset on the test pictures, by what the tables call it."""
     return {
-        file.stem.removesuffix("-test").replace("-", " --"): json.loads(file.read_text())
+        file.stem.removesuffix("-test").replace("-", " --"): load(file.stem)
         for file in sorted(RESULTS.glob("*-test.json"))
     }
 
@@ -52,6 +57,17 @@ def quality_table() -> str:
     return table(heading, [[f"`{name}`", *of(r, "cover"), *of(r, "secret")] for name, r in scoreboards().items()])
 
 
+def baselines_table() -> str:
+    """Returns a row for each strength of each classical method."""
+    keys = ("cover_psnr", "cover_ssim", "secret_psnr", "secret_ssim", "worst_secret_psnr", "secret_identical")
+    formats = ("{:.1f} dB", "{:.3f}", "{:.1f} dB", "{:.3f}", "{:.1f} dB", "{}")
+    rows = [
+        [f"`{name}`", *(text.format(figures[key]) for key, text in zip(keys, formats, strict=True))]
+        for name, figures in load("baselines")["methods"].items()
+    ]
+    return table(["method", "cover PSNR", "SSIM", "secret PSNR", "SSIM", "worst secret", "identical secrets"], rows)
+
+
 def odd_table(preset: str) -> str:
     """Returns a row for each odd picture: cover and secret PSNR where it was the cover, and where the secret."""
     files = sorted(RESULTS.glob(f"{preset}-odd-*.json"), key=lambda file: int(file.stem.rsplit("-", 1)[1]))
@@ -69,22 +85,29 @@ def odd_table(preset: str) -> str:
 
 
 def plot() -> None:
-    """Draws cover dB against secret dB: presets and published figures."""
+    """Draws cover dB against secret dB: presets, classical methods as curves, published figures."""
     figure = Figure(figsize=(8, 5), dpi=110, layout="constrained")
     canvas = FigureCanvasAgg(figure)
     axes = figure.subplots()
+    methods = load("baselines")["methods"]
+    for prefix, label in (("lsb-", "low bits, K = "), ("jxl-", "JPEG XL modulo M = ")):
+        points = {name.removeprefix(prefix): figures for name, figures in methods.items() if name.startswith(prefix)}
+        x, y = ([figures[key] for figures in points.values()] for key in ("cover_psnr", "secret_psnr"))
+        axes.plot(x, y, "o-", markersize=4, linewidth=1, label=f"{label}{', '.join(points)}")
+        for strength, *at in zip(points, x, y, strict=True):
+            axes.annotate(strength, at, (4, 3), textcoords="offset points", fontsize=7)
     for name, *at in PUBLISHED:
         axes.plot(*at, "k^", fillstyle="none")
         axes.annotate(name, at, (6, -3), textcoords="offset points", fontsize=8)
-    axes.plot([], [], "k^", fillstyle="none", label="published, other pictures, not rounded but for the last")
+    axes.plot([], [], "k^", fillstyle="none", label="published, other pictures, not rounded to 8 bits")
     for name, result in scoreboards().items():
         at = result["cover_psnr"], result["secret_psnr"]
         axes.plot(*at, "r*", markersize=12)
-        axes.annotate(name, at, (8, -3), textcoords="offset points", fontsize=9, color="red")
+        axes.annotate(name, at, (-10, -16), textcoords="offset points", fontsize=9, color="red")
     axes.plot([], [], "r*", markersize=12, label="stegano_tf")
     axes.set(xlabel="cover and stego image, PSNR in dB", ylabel="secret and revealed secret, PSNR in dB", xlim=(28, 54))
     axes.grid(alpha=0.3)
-    axes.legend(loc="lower right", fontsize=8)
+    axes.legend(loc="lower left", fontsize=8)
     canvas.print_png(PLOT)
 
 
@@ -106,7 +129,7 @@ def main(argv):
         raise app.UsageError(f"unexpected arguments: {' '.join(argv[1:])}")
     plot()
     fill(ROOT / "README.md", quality_table())
-    fill(ROOT / "docs/QUALITY.md", quality_table(), odd_table("invertible"))
+    fill(ROOT / "docs/QUALITY.md", quality_table(), baselines_table(), odd_table("invertible"))
 
 
 if __name__ == "__main__":
