@@ -101,6 +101,8 @@ def plot() -> None:
         axes.annotate(name, at, (6, -3), textcoords="offset points", fontsize=8)
     axes.plot([], [], "k^", fillstyle="none", label="published, other pictures, not rounded to 8 bits")
     for name, result in scoreboards().items():
+        if "--" in name:  # next to the preset itself
+            continue
         at = result["cover_psnr"], result["secret_psnr"]
         axes.plot(*at, "r*", markersize=12)
         axes.annotate(name, at, (-10, -16), textcoords="offset points", fontsize=9, color="red")
