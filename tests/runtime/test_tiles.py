@@ -146,6 +146,15 @@ def test_tiles_give_what_one_run_gives(name, tmp_path, photograph, monkeypatch):
     assert np.abs(revealed.astype(int) - networks.reveal(whole)).max() <= 1
 
 
+def test_little_memory_is_enough_for_one_tile_of_whole_blocks(photograph, monkeypatch):
+    """The hide network of `unet` needs multiples of 8, its reveal network of 2: 50 rows are 56."""
+    networks = runtime.Runtime("unet")
+    cover, secret = photograph(50, 75, 0), photograph(50, 75, 1)
+    whole = networks.hide(cover, secret)
+    monkeypatch.setattr(memory, "free", lambda limit, needed, held=0.0: needed)
+    np.testing.assert_array_equal(networks.hide(cover, secret), whole)
+
+
 @pytest.mark.parametrize("size", [(301, 400), (16, 2000), (2001, 19)])
 def test_tiles_of_litert_give_every_pixel_of_one_run(size, photograph, monkeypatch):
     pytest.importorskip("ai_edge_litert", reason="the runtime litert is an extra")
