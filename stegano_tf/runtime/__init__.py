@@ -205,7 +205,7 @@ class Runtime:
         networks, direction = self.preset.networks, ("hide", "reveal").index(name)
         halo, multiple = networks.halos[direction], networks.multiples[direction]
         pixel = memory.bytes_per_pixel(networks.activations[direction], self._backend)
-        whole = (side + -side % multiple for side in result.shape[:2])
+        whole = (tiles.round_up(side, multiple) for side in result.shape[:2])
         smallest = math.prod(min(side, 2 * halo + _SMALLEST_CORE) for side in whole)
         free = memory.free(memory_limit, smallest * pixel, held=self._held)
         plan = tiles.plan(result.shape[:2], halo, multiple, max(smallest, free // pixel))

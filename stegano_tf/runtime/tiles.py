@@ -77,7 +77,7 @@ def plan(size: tuple[int, int], halo: int, multiple: int, max_pixels: float) -> 
       The tiles; None if even the smallest ones have more pixels.
     """
     height, width = size
-    lowest = min(_up(height, multiple), 2 * halo + multiple)
+    lowest = min(round_up(height, multiple), 2 * halo + multiple)
     columns = _fewest(width, max_pixels // lowest, halo, multiple)
     if columns is None:
         return None
@@ -101,7 +101,7 @@ def plan(size: tuple[int, int], halo: int, multiple: int, max_pixels: float) -> 
 
 def spans(length: int, side: int, halo: int, multiple: int) -> list[Span]:
     """Returns how tiles of `side`, a multiple of `multiple`, cover `length`; arguments as `plan`."""
-    whole = _up(length, multiple)
+    whole = round_up(length, multiple)
     if side >= whole:
         return [Span(0, length, 0, length)]
     step = side - 2 * halo
@@ -140,18 +140,19 @@ def run(
 
 def _side(length: int, count: int, halo: int, multiple: int) -> int:
     """The side of `count` tiles that cover `length`."""
-    whole = _up(length, multiple)
-    return whole if count == 1 else min(whole, _up(-(-(whole - 2 * halo) // count), multiple) + 2 * halo)
+    whole = round_up(length, multiple)
+    return whole if count == 1 else min(whole, round_up(-(-(whole - 2 * halo) // count), multiple) + 2 * halo)
 
 
 def _fewest(length: int, side: float, halo: int, multiple: int) -> int | None:
     """How many tiles of at most `side` cover `length`; None if such tiles overlap all over."""
-    whole = _up(length, multiple)
+    whole = round_up(length, multiple)
     step = int(side) // multiple * multiple - 2 * halo
     if whole <= side:
         return 1
     return -(-(whole - 2 * halo) // step) if step > 0 else None
 
 
-def _up(length: int, multiple: int) -> int:
+def round_up(length: int, multiple: int) -> int:
+    """Returns the least multiple of `multiple` that is no less than `length`."""
     return length + -length % multiple
