@@ -399,8 +399,8 @@ def _passphrase(args, *, twice: bool = False) -> str | None:
 
 def _sound_options(args) -> dict:
     """The options that `audio.codec.encode` and `encode_payload` share; exits if they exclude each other."""
-    from stegano_tf.audio.armour import Armour
     from stegano_tf.audio.carrier import Carrier
+    from stegano_tf.audio.marked import Marks
 
     if args.parity is None and args.depth != 8:
         args.usage_error("--depth takes --parity (0%: marks alone)")
@@ -411,7 +411,7 @@ def _sound_options(args) -> dict:
     if args.bare and (args.parity is not None or args.carrier):
         args.usage_error("--bare goes neither with --parity nor with --carrier: they would show")
     return {
-        "armour": None if args.parity is None else Armour(parity=args.parity, depth=args.depth),
+        "marks": None if args.parity is None else Marks(parity=args.parity, depth=args.depth),
         "carrier": Carrier(path=args.carrier, bits=args.bits) if args.carrier else None,
         "bare": args.bare,
         "sample_rate": args.sample_rate,
@@ -524,8 +524,8 @@ def _encode(args) -> None:
             raise FormatError(f"{args.payload_in}: {error}") from error
     else:
         lock = _lock(args)
-        if args.raw_bmp and (lock or args.payload != "bmp" or options["armour"] or options["carrier"]):
-            args.usage_error("--raw-bmp is neither sealed, armoured nor carried")
+        if args.raw_bmp and (lock or args.payload != "bmp" or options["marks"] or options["carrier"]):
+            args.usage_error("--raw-bmp is neither sealed, marked nor carried")
         info = pipeline.encode(args.image, args.audio, raw_bmp=args.raw_bmp, payload=args.payload, lock=lock, **options)
     print(_describe(info))
 

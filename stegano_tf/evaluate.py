@@ -1,6 +1,6 @@
 r"""Scores a preset on a folder of pictures, by the protocol of `stegano_tf.scoreboard`.
 
-    python -m stegano_tf.evaluate --data=DIR --preset=invertible --json=FILE
+    python -m stegano_tf.evaluate --data=DIR --preset=codebook --json=FILE
 
 The JSON holds the means at its top level, then what was scored and how, then each pair's figures. Whoever has pictures
 of the same `pictures_sha256` and weights of the same `network` gets the same figures.

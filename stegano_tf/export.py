@@ -1,7 +1,7 @@
 r"""Exports the networks of a preset: a SavedModel that TF Serving takes as it is, and TFLite files for apps.
 
-    python -m stegano_tf.export --preset=invertible --data=PICTURES
-    python -m stegano_tf.export --preset=invertible --weights=runs/mine/best.weights.h5 --out=models
+    python -m stegano_tf.export --preset=codebook --data=PICTURES
+    python -m stegano_tf.export --preset=codebook --weights=runs/mine/best.weights.h5 --out=models
 
 Writes OUT/PRESET/VERSION, whole or not at all, and the model card OUT/PRESET/README.md. Pictures in --data, best those
 of the scoreboard, are for measuring what int8 weights lose: without them, or from 0.5 dB on, no int8 file is written.

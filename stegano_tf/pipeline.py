@@ -167,7 +167,7 @@ def send(
       cover, secret, preset, weights, runtime, refine, balance, memory_limit, max_pixels, progress: as `hide`.
       audio: the file to write; its suffix chooses the container.
       force: whether an existing file is replaced.
-      options: the further ones of `audio.codec.encode`: sample_rate, lock, armour, carrier and so on.
+      options: the further ones of `audio.codec.encode`: sample_rate, lock, marks, carrier and so on.
     """
     _check_audio(audio, force=force)
     cover, secret = (_picture(picture, max_pixels) for picture in (cover, secret))

@@ -11,7 +11,7 @@ from stegano_tf.errors import PresetError
 
 
 @dataclasses.dataclass(frozen=True)
-class Invertible:
+class Codebook:
     """A codebook for blocks of the secret, and a lattice that puts them into the cover (`networks/invertible.py`)."""
 
     BLOCK: ClassVar[int] = 8  # side of the blocks, in pixels
@@ -47,12 +47,12 @@ class UNet:
 
     @property
     def multiples(self) -> tuple[int, int]:
-        """As `Invertible.multiples`."""
+        """As `Codebook.multiples`."""
         return 2 ** len(self.hide_widths), 2
 
     @property
     def halos(self) -> tuple[int, int]:
-        """As `Invertible.halos`."""
+        """As `Codebook.halos`."""
         *cells, last = (2 ** (level + 1) for level in range(len(self.hide_widths)))
         # From the last convolution back to the first: three at each level on the way up and on the way down, of which
         # one of the way down is that between two levels; two at the lowest level.
@@ -64,7 +64,7 @@ class UNet:
 
     @property
     def activations(self) -> tuple[int, int]:
-        """As `Invertible.activations`."""
+        """As `Codebook.activations`."""
         return self.hide_widths[0] + 6, self.reveal_width
 
 
@@ -78,19 +78,19 @@ class Paper:
 
     @property
     def multiples(self) -> tuple[int, int]:
-        """As `Invertible.multiples`."""
+        """As `Codebook.multiples`."""
         return 2**self.downsamplings, 1
 
     @property
     def halos(self) -> tuple[int, int]:
-        """As `Invertible.halos`."""
+        """As `Codebook.halos`."""
         # The whole way up looks one cell of the lowest level further, each 4x4 convolution on the way down one cell of
         # its input: 128 + 64 + ... + 1.
         return 2 ** (self.downsamplings + 1), len(self.reveal_filters) + 1
 
     @property
     def activations(self) -> tuple[int, int]:
-        """As `Invertible.activations`."""
+        """As `Codebook.activations`."""
         filters = (3, *self.reveal_filters, 3)
         return self.base_filters, max(sum(pair) for pair in itertools.pairwise(filters))
 
@@ -119,13 +119,13 @@ class Preset:
     """
 
     name: str
-    networks: Invertible | UNet | Paper
+    networks: Codebook | UNet | Paper
     parameters: int
     training: Training
     description: str
 
 
-DEFAULT = "invertible"
+DEFAULT = "codebook"
 
 RUNTIMES = ("litert", "savedmodel", "keras")
 """What networks run on, by name, lightest first (`stegano_tf.runtime.backends`)."""
@@ -134,8 +134,8 @@ _CROPS = Training(learning_rate=5e-4, adam_beta_1=0.9, batch_size=5, crop=64, cl
 
 _PRESETS = (
     Preset(
-        name="invertible",
-        networks=Invertible(classes=512, deep_classes=32, depth=2, candidates=8),
+        name="codebook",
+        networks=Codebook(classes=512, deep_classes=32, depth=2, candidates=8),
         parameters=294_912,
         training=Training(learning_rate=1e-3, adam_beta_1=0.9, batch_size=4, crop=248, clip=1.5, schedule="cosine"),
         description="a codebook for blocks of the secret, put into the cover by a lattice: the default",
@@ -163,7 +163,7 @@ _PRESETS = (
     ),
     Preset(
         name="tiny",
-        networks=Invertible(classes=8, deep_classes=2, depth=2, candidates=2),
+        networks=Codebook(classes=8, deep_classes=2, depth=2, candidates=2),
         parameters=4_608,
         training=_CROPS,
         description="a codebook of eight classes, for tests: runs everywhere, hides badly",

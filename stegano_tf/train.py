@@ -1,7 +1,7 @@
 r"""Trains the networks of a preset on a folder of pictures.
 
-    python -m stegano_tf.train --data=DIR --preset=invertible --epochs=100
-    python -m stegano_tf.train --data=DIR --preset=invertible --minutes=30 --run_dir=runs/mine
+    python -m stegano_tf.train --data=DIR --preset=codebook --epochs=100
+    python -m stegano_tf.train --data=DIR --preset=codebook --minutes=30 --run_dir=runs/mine
     python -m stegano_tf.train --dataset=linnaeus5 --manual_dir=DIR --preset=paper --protocol=paper --strategy=mirrored
     KERAS_BACKEND=jax python -m stegano_tf.train --data=DIR --preset=unet --epochs=100
 

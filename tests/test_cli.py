@@ -85,7 +85,7 @@ def test_inspect_tells_and_draws(folder, tmp_path):
 def test_presets_lists_all(capsys):
     cli.main(cli.parse(["stegano-tf", "presets"]))
     table = capsys.readouterr().out
-    assert all(word in table for word in ("invertible", "unet", "paper", "tiny", "42,583,814", "installed", "dB"))
+    assert all(word in table for word in ("codebook", "unet", "paper", "tiny", "42,583,814", "installed", "dB"))
 
 
 def test_demo_in_an_empty_folder(tmp_path):

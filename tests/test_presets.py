@@ -55,7 +55,7 @@ def unet():
 
 
 BY_HAND = {
-    "invertible": codebook(512),
+    "codebook": codebook(512),
     "unet": unet(),
     "paper": paper(),
     "tiny": codebook(8),
@@ -83,5 +83,5 @@ def test_the_default_weights_stay_below_4_mb():
 
 
 def test_unknown_presets_are_named_with_those_that_exist():
-    with pytest.raises(PresetError, match="no preset 'best', expected one of invertible, unet, paper, tiny"):
+    with pytest.raises(PresetError, match="no preset 'best', expected one of codebook, unet, paper, tiny"):
         presets.get("best")

@@ -67,7 +67,7 @@ def test_networks_are_named_by_their_weights(networks, tmp_path):
     installed = savedmodels.weights_file(presets.DEFAULT)
     assert networks.network == hashlib.sha256(installed.read_bytes()).digest()[:8]
     assert runtime.preset_of(networks.network) == presets.DEFAULT
-    with pytest.raises(PresetError, match=f"network 0102030405060708, .*invertible {networks.network.hex()}"):
+    with pytest.raises(PresetError, match=f"network 0102030405060708, .*codebook {networks.network.hex()}"):
         runtime.preset_of(bytes(range(1, 9)))
 
 

@@ -22,7 +22,7 @@ import soundfile
 from absl import app, flags
 from publishing import publish
 
-from stegano_tf.audio import armour, carrier, codec, files, parity, sealing
+from stegano_tf.audio import carrier, codec, files, marked, parity, sealing
 
 _MEGABYTES = flags.DEFINE_float("megabytes", 10.0, "Size of what is timed.", lower_bound=0.1)
 _REPEATS = flags.DEFINE_integer("repeats", 5, "How often everything is timed.", lower_bound=1)
@@ -60,7 +60,7 @@ def measure_parity(megabytes: float, repeats: int) -> dict:
     image = np.random.default_rng(0).integers(0, 256, (side, side, 3), dtype=np.uint8)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "a.wav")
-        encoding = _median(lambda: codec.encode(image, path, armour=armour.Armour(), force=True), repeats)
+        encoding = _median(lambda: codec.encode(image, path, marks=marked.Marks(), force=True), repeats)
         decoding = _median(lambda: codec.decode(path), repeats)
         info = codec.inspect(path)
     return {
@@ -136,7 +136,7 @@ def measure_repairs(trials: int, side: int) -> dict:
         def trial(damage, seed):
             random = np.random.default_rng(seed)
             image = random.integers(0, 256, (side, side, 3), dtype=np.uint8)
-            codec.encode(image, path, armour=armour.Armour(), force=True)
+            codec.encode(image, path, marks=marked.Marks(), force=True)
             samples = files.read_channel(path, 0)
             damage(samples, random)
             files.write(path, [samples], len(samples), force=True)
@@ -159,7 +159,7 @@ def measure_noise(trials: int, side: int) -> dict:
         def trial(depth, seed):
             random = np.random.default_rng(seed)
             image = random.integers(0, 256, (side, side, 3), dtype=np.uint8)
-            codec.encode(image, path, armour=armour.Armour(depth=depth, parity=0.1 if depth == 8 else 0), force=True)
+            codec.encode(image, path, marks=marked.Marks(depth=depth, parity=0.1 if depth == 8 else 0), force=True)
             samples = files.read_channel(path, 0).astype(np.float64)
             noise = random.integers(-127, 128, len(samples))
             gain, offset = random.choice([-1, 1]) * random.uniform(0.5, 2), random.uniform(-1000, 1000)

@@ -34,7 +34,7 @@ from publishing import publish
 from stegano_tf import presets, provenance
 from stegano_tf.training import callbacks, loop, pairs, run, strategies
 
-_PRESETS = flags.DEFINE_multi_string("preset", ["invertible", "unet", "paper", "tiny"], "Networks to train.")
+_PRESETS = flags.DEFINE_multi_string("preset", ["codebook", "unet", "paper", "tiny"], "Networks to train.")
 _SIDES = flags.DEFINE_multi_integer("side", [128, 256], "Sides of the pictures.", lower_bound=16)
 _POLICIES = flags.DEFINE_multi_string("policy", ["float32", "mixed_bfloat16"], "What convolutions compute in.")
 _REPEATS = flags.DEFINE_integer("repeats", 5, "Turns of what is timed; ten times as many of steps.", lower_bound=1)
@@ -139,7 +139,7 @@ def measure_steps(preset: str, side: int, policy: str) -> dict:
 
 
 def measure_mirrored(side: int) -> dict:
-    chosen = plan("invertible", side)
+    chosen = plan("codebook", side)
     mirrored = tf.distribute.MirroredStrategy([device.name for device in tf.config.list_logical_devices("CPU")])
     runs = {"mirrored": Trainer(chosen, mirrored), "default": Trainer(chosen, tf.distribute.get_strategy())}
     return compared(in_turns(runs, _REPEATS.value * 3), "mirrored", "default", _BATCH_SIZE.value)
@@ -147,7 +147,7 @@ def measure_mirrored(side: int) -> dict:
 
 def measure_sheets(side: int) -> dict:
     """What contact sheet and TensorBoard cost, as a share of an epoch of steps."""
-    chosen = plan("invertible", side)
+    chosen = plan("codebook", side)
     trainer = Trainer(chosen, tf.distribute.get_strategy())
     cover, secret = (np.stack(noise(4, 256)) for _ in range(2))
     with tempfile.TemporaryDirectory() as folder:
@@ -203,7 +203,7 @@ def measure_workers(side: int) -> dict:
 def work(side: int, steps: int) -> float:
     """Median seconds of a step in a process that `measure_workers` started."""
     strategy = strategies.make("multi_worker" if "TF_CONFIG" in os.environ else "default")
-    trainer = Trainer(plan("invertible", side), strategy)
+    trainer = Trainer(plan("codebook", side), strategy)
     return statistics.median(in_turns({"trainer": trainer}, steps)["trainer"])
 
 

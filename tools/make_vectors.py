@@ -19,7 +19,7 @@ import numpy as np
 import pyrage
 from absl import app, flags
 
-from stegano_tf.audio import armour, carrier, codec, framing, pcm, sealing
+from stegano_tf.audio import carrier, codec, framing, marked, pcm, sealing
 
 _FOLDER = flags.DEFINE_string("folder", "tests/vectors", "Where to write.")
 PASSPHRASE = "vectors are no secret"
@@ -107,11 +107,11 @@ def valid(maker: Maker) -> None:
     maker.encoded("sealed_recipient.wav", lock=lock, payload="png")
     maker.encoded("sealed_passphrase.wav", lock=secret, payload="png")
     maker.encoded("bare.wav", lock=secret, bare=True, more={"bare": True})
-    maker.encoded("parity.wav", armour=armour.Armour())
-    maker.encoded("parity_depth_4.wav", armour=armour.Armour(depth=4))
-    maker.encoded("parity_0.wav", armour=armour.Armour(parity=0))
+    maker.encoded("parity.wav", marks=marked.Marks())
+    maker.encoded("parity_depth_4.wav", marks=marked.Marks(depth=4))
+    maker.encoded("parity_0.wav", marks=marked.Marks(parity=0))
     maker.encoded("carried.wav", carrier=carrier.Carrier(path=folder / "recording.wav"))
-    maker.encoded("carried_parity.wav", carrier=carrier.Carrier(path=folder / "recording.wav"), armour=armour.Armour())
+    maker.encoded("carried_parity.wav", carrier=carrier.Carrier(path=folder / "recording.wav"), marks=marked.Marks())
     maker.encoded("carried_8_bits.wav", carrier=carrier.Carrier(path=folder / "recording.wav", bits=8))
     deep = codec.files.Recording((song.astype(np.int32) << 8)[:, None], 24, 48_000, {})
     codec.files.write_recording(folder / "recording_24.wav", deep, force=True)
@@ -120,7 +120,7 @@ def valid(maker: Maker) -> None:
     # An age file of the age command's kind: the picture file itself, no frame. Small enough for a small recording.
     age = pyrage.passphrase.encrypt(codec.payloads.encode(PICTURE, "png"), PASSPHRASE)
     path = folder / "carried_passphrase.wav"
-    options = {"carrier": carrier.Carrier(path=folder / "recording.wav"), "armour": armour.Armour()}
+    options = {"carrier": carrier.Carrier(path=folder / "recording.wav"), "marks": marked.Marks()}
     codec.encode_payload(age, path, passphrase=PASSPHRASE, force=True, **options)
     maker.picture(path.name, facts={})
     with codec.files.Reader(folder / "plain.wav") as reader:
@@ -136,7 +136,7 @@ def damaged(maker: Maker) -> None:
     """Sounds that parity and marks save."""
     random = np.random.default_rng(1)
     message = _frame(b"".join(map(bytes, codec.bmp.encode(PICTURE)[1])), **FACTS) + bytes(4000)
-    samples = np.concatenate(list(armour.encode(message, armour.Armour())[1]))
+    samples = np.concatenate(list(marked.encode(message, marked.Marks())[1]))
     length = len(samples)
 
     def save(name, values):
@@ -154,7 +154,7 @@ def damaged(maker: Maker) -> None:
     save("parity_samples_lost.wav", np.delete(samples, np.arange(4091, 4096)))
     save("parity_samples_inserted.wav", np.insert(samples, 4096, [9] * 6))
     save("parity_silence_around.wav", np.concatenate([np.zeros(3000), samples, np.zeros(2000)]))
-    deep = np.concatenate(list(armour.encode(message, armour.Armour(depth=4))[1]))
+    deep = np.concatenate(list(marked.encode(message, marked.Marks(depth=4))[1]))
     save("parity_depth_4_noise_gain_offset.wav", np.rint(2 * deep - 1000 + random.integers(-127, 128, len(deep))))
     ruined = samples.copy()
     ruined[1000:5000] = random.integers(-32768, 32768, 4000)

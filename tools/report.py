@@ -131,7 +131,7 @@ def main(argv):
         raise app.UsageError(f"unexpected arguments: {' '.join(argv[1:])}")
     plot()
     fill(ROOT / "README.md", quality_table())
-    fill(ROOT / "docs/QUALITY.md", quality_table(), baselines_table(), odd_table("invertible"))
+    fill(ROOT / "docs/QUALITY.md", quality_table(), baselines_table(), odd_table("codebook"))
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from absl import app, flags
 
 _REST = flags.DEFINE_string("rest", "http://localhost:8501", "Where the REST interface is.")
 _GRPC = flags.DEFINE_string("grpc", None, "Where the gRPC interface is (host:port), to use it instead of REST.")
-_MODEL = flags.DEFINE_string("model", "invertible", "Which of the server's models.")
+_MODEL = flags.DEFINE_string("model", "codebook", "Which of the server's models.")
 _VERSION = flags.DEFINE_integer("version", None, "Which version of it; else the latest.", lower_bound=0)
 _TIMEOUT = flags.DEFINE_float("timeout", 60.0, "Seconds to wait for an answer.", lower_bound=0.0)
 _FORCE = flags.DEFINE_bool("force", False, "Overwrite an existing output.")

@@ -18,14 +18,13 @@ from typing import BinaryIO
 import numpy as np
 
 from stegano_tf import outputs, scratch
-from stegano_tf.audio import armour as armour_
-from stegano_tf.audio import bmp, files, framing, payloads, pcm, sealing
+from stegano_tf.audio import bmp, files, framing, marked, payloads, pcm, sealing
 from stegano_tf.audio import carrier as carrier_
 from stegano_tf.errors import AudioError, FormatError
 
 FRAMED = f"frame v{framing.VERSION}"
 RAW_BMP = "raw bmp"
-ARMOURED = f"{FRAMED} with marks and parity"
+MARKED = f"{FRAMED} with marks and parity"
 CARRIED = f"{FRAMED} in the low bits of a recording"
 BARE = "bare age file"
 # A sample in the middle of its level is half-way between two of 8 bits; a converter that rounds takes the upper one.
@@ -49,7 +48,7 @@ class AudioInfo:
       channels: how many there are.
       channel: the one that holds the message, counted from 0.
       frames: samples of each channel.
-      form: `FRAMED`, `RAW_BMP`, `ARMOURED`, `CARRIED` or `BARE`.
+      form: `FRAMED`, `RAW_BMP`, `MARKED`, `CARRIED` or `BARE`.
       payload_bytes: length of the payload: of the picture file, or of the age file that seals it.
       payload: "bmp", "png" or "webp": what kind of picture file; None while it is sealed.
       image_size: (height, width) of the picture; None while it is sealed.
@@ -80,7 +79,7 @@ class AudioInfo:
     sealed: bool = False
     parity: int | None = None
     bits: int = 8
-    damage: armour_.Damage | None = None
+    damage: marked.Damage | None = None
     snr: float | None = None
 
     @property
@@ -118,7 +117,7 @@ def encode(
     payload: str = "bmp",
     lock: sealing.Lock | None = None,
     bare: bool = False,
-    armour: armour_.Armour | None = None,
+    marks: marked.Marks | None = None,
     carrier: carrier_.Carrier | None = None,
     force: bool = False,
 ) -> AudioInfo:
@@ -134,7 +133,7 @@ def encode(
       payload: "bmp", "png" or "webp", all lossless; the latter two take an array.
       lock: who can open it; anybody if None.
       bare: writes a sound that cannot be told from noise, without even the frame's magic; needs a passphrase.
-      armour: adds marks, known levels and parity.
+      marks: adds marks, known levels and parity.
       carrier: hides the message in this recording.
       force: whether an existing file is replaced.
 
@@ -152,8 +151,8 @@ def encode(
     if raw_bmp:
         if secret_size is not None or network is not None:
             raise ValueError("the bare BMP form has no place for secret_size and network, expected None")
-        if payload != "bmp" or lock or bare or armour or carrier:
-            raise ValueError("the bare BMP form is neither sealed, armoured nor carried")
+        if payload != "bmp" or lock or bare or marks or carrier:
+            raise ValueError("the bare BMP form is neither sealed, marked nor carried")
         samples, blocks = _bmp(image)
         files.write(path, map(pcm.encode, blocks), samples, sample_rate=sample_rate, force=force)
         return inspect(path)
@@ -164,13 +163,13 @@ def encode(
         data = payloads.encode(image, payload)
         size, blocks = len(data), iter([data])
     header = framing.Header(size, secret_size, network)
-    if not (lock or bare or armour or carrier):
+    if not (lock or bare or marks or carrier):
         samples = size + framing.HEADER_BYTES + framing.DIGEST_BYTES
         frame = framing.frame(header, blocks)
         files.write(path, map(pcm.encode, frame), samples, sample_rate=sample_rate, force=force)
         return inspect(path)
     message = framing.frame(header, blocks)
-    options = {"armour": armour, "carrier": carrier, "sample_rate": sample_rate, "force": force}
+    options = {"marks": marks, "carrier": carrier, "sample_rate": sample_rate, "force": force}
     if lock:
         with scratch.file() as plaintext, scratch.file() as sealed:
             _fill(plaintext, message)
@@ -200,7 +199,7 @@ def encode_payload(
     passphrase: str | None = None,
     sample_rate: int = 44100,
     bare: bool = False,
-    armour: armour_.Armour | None = None,
+    marks: marked.Marks | None = None,
     carrier: carrier_.Carrier | None = None,
     force: bool = False,
 ) -> AudioInfo:
@@ -208,7 +207,7 @@ def encode_payload(
 
     Args:
       data: the age file, binary or armored; what is in it cannot be checked.
-      path, sample_rate, bare, armour, carrier, force: as `encode`.
+      path, sample_rate, bare, marks, carrier, force: as `encode`.
       passphrase: decides the order of a carrier's samples; it opens nothing here.
 
     Raises:
@@ -222,7 +221,7 @@ def encode_payload(
         path,
         passphrase=passphrase,
         bare=bare,
-        armour=armour,
+        marks=marks,
         carrier=carrier,
         sample_rate=sample_rate,
         force=force,
@@ -233,7 +232,7 @@ def _write_sealed(
     sealed: BinaryIO, path: str | os.PathLike, *, bare: bool, passphrase: str | None, **options
 ) -> AudioInfo:
     if bare:
-        if options["armour"] or options["carrier"]:
+        if options["marks"] or options["carrier"]:
             raise ValueError("a bare sound has neither marks nor a carrier: they would show")
         data = sealed.read()
         samples = pcm.encode(sealing.to_noise(data))
@@ -252,18 +251,18 @@ def _write(
     path: str | os.PathLike,
     *,
     passphrase: str | None,
-    armour: armour_.Armour | None,
+    marks: marked.Marks | None,
     carrier: carrier_.Carrier | None,
     sample_rate: int,
     force: bool,
 ) -> AudioInfo:
     """Writes a message of `size` bytes, which comes in blocks."""
     if carrier:
-        return _write_carried(b"".join(message), path, carrier, armour, passphrase=passphrase, force=force)
-    if armour:
-        samples, blocks = armour_.encode(_gathered(size, message), armour)
+        return _write_carried(b"".join(message), path, carrier, marks, passphrase=passphrase, force=force)
+    if marks:
+        samples, blocks = marked.encode(_gathered(size, message), marks)
         files.write(path, blocks, samples, sample_rate=sample_rate, force=force)
-        return _info(path, form=ARMOURED, parity=armour.checks, bits=armour.depth)
+        return _info(path, form=MARKED, parity=marks.checks, bits=marks.depth)
     files.write(path, map(pcm.encode, message), size, sample_rate=sample_rate, force=force)
     return _info(path, form=FRAMED)
 
@@ -294,15 +293,15 @@ def _write_carried(
     message: bytes,
     path: str | os.PathLike,
     carrier: carrier_.Carrier,
-    armour: armour_.Armour | None,
+    marks: marked.Marks | None,
     *,
     passphrase: str | None,
     force: bool,
 ) -> AudioInfo:
-    if armour:
-        if armour.depth != 8:
-            raise ValueError("a carrier's low bits know no levels, expected an armour of depth 8")
-        message = armour_.encode_bytes(message, armour.checks)
+    if marks:
+        if marks.depth != 8:
+            raise ValueError("a carrier's low bits know no levels, expected marks of depth 8")
+        message = marked.encode_bytes(message, marks.checks)
     recording = files.read_recording(carrier.path)
     try:
         carrier_.check_clipping(recording.samples, recording.depth)
@@ -318,18 +317,18 @@ def _write_carried(
         path, dataclasses.replace(recording, samples=changed.reshape(recording.samples.shape)), force=force
     )
     snr = carrier_.snr(flat, changed, recording.depth)
-    return _info(path, form=CARRIED, bits=bits, snr=snr, parity=armour.checks if armour else None)
+    return _info(path, form=CARRIED, bits=bits, snr=snr, parity=marks.checks if marks else None)
 
 
 def message_bytes(
-    image: np.ndarray, *, payload: str = "bmp", sealed: bool = False, armour: armour_.Armour | None = None
+    image: np.ndarray, *, payload: str = "bmp", sealed: bool = False, marks: marked.Marks | None = None
 ) -> int:
     """Returns how many bytes a picture takes in a carrier, `sealed` with a passphrase (recipients: some 100 more)."""
     size = bmp.encode(image)[0] if payload == "bmp" else len(payloads.encode(image, payload))
     size += framing.HEADER_BYTES + framing.DIGEST_BYTES
     if sealed:
         size = sealing.sealed_bytes(size) + framing.HEADER_BYTES + framing.DIGEST_BYTES
-    return armour_.encoded_bytes(size, armour.checks) if armour else size
+    return marked.encoded_bytes(size, marks.checks) if marks else size
 
 
 def decode(path: str | os.PathLike, *, key: sealing.Key | None = None) -> Decoded:
@@ -490,23 +489,23 @@ def _find(reader: files.Reader, key: sealing.Key | None) -> _Source:
     Raises:
       FormatError: there is none.
     """
-    blocks = list(reader.blocks(min(reader.frames, armour_.MARK)))
+    blocks = list(reader.blocks(min(reader.frames, marked.MARK)))
     channels = list(np.concatenate(blocks).T) if blocks else []
     heads = [pcm.decode(np.ascontiguousarray(channel)).tobytes() for channel in channels]
     for channel, head in enumerate(heads):
         if head.startswith(framing.MAGIC):
             return _streamed(reader, channel, FRAMED)
     for channel, samples in enumerate(channels):
-        label = armour_.recognise(samples)
+        label = marked.recognise(samples)
         # Not for a few bytes of FLAC that claim to be hours of it.
         if label is not None and label.samples <= min(reader.frames, payloads.LARGEST + 8 * reader.size):
             reader.seek(0)
-            blocks = reader.channel_blocks(channel, label.samples - armour_.MARK)
-            message = armour_.decode_clean(label, blocks)
+            blocks = reader.channel_blocks(channel, label.samples - marked.MARK)
+            message = marked.decode_clean(label, blocks)
             if message is not None:
                 after = reader.frames - label.samples
                 facts = {"parity": label.checks, "bits": label.depth, "channel": channel, "samples_after": after}
-                return _memory(message, ARMOURED, **facts)
+                return _memory(message, MARKED, **facts)
     # Two letters are also found by chance, so a bare BMP in any channel comes after a frame in any.
     for channel, head in enumerate(heads):
         if head.startswith(bmp.MAGIC):
@@ -557,15 +556,15 @@ def _carried(reader: files.Reader, key: sealing.Key | None) -> _Source | None:
             order = carrier_.order(flat.size, bits, secret)
             fits = carrier_.capacity(flat.size, bits)
             for segment in _LOOKED_AT:
-                start = segment * armour_.BYTES_SEGMENT
+                start = segment * marked.BYTES_SEGMENT
                 if start >= fits:
                     break
-                part = carrier_.extract(flat, min(fits - start, 4 * armour_.BYTES_SEGMENT), bits, order, start)
+                part = carrier_.extract(flat, min(fits - start, 4 * marked.BYTES_SEGMENT), bits, order, start)
                 if segment == 0 and part[: len(framing.MAGIC)].tobytes() == framing.MAGIC:
                     return _memory(carrier_.extract(flat, fits, bits, order), CARRIED, bits=bits)
-                label = armour_.find_label(part, segment)
+                label = marked.find_label(part, segment)
                 if label is not None:
-                    message, damage = armour_.decode_bytes(carrier_.extract(flat, fits, bits, order), label)
+                    message, damage = marked.decode_bytes(carrier_.extract(flat, fits, bits, order), label)
                     return _memory(message, CARRIED, bits=bits, parity=label.checks, damage=damage)
     return None
 
@@ -574,11 +573,11 @@ def _damaged(reader: files.Reader) -> _Source | None:
     for channel in range(reader.channels):
         reader.seek(0)
         samples = reader.floats(channel)
-        marks = armour_.search(samples)
-        if marks:
-            label = next(iter(marks.values()))
-            message, damage = armour_.decode(samples, marks)
-            return _memory(message, ARMOURED, parity=label.checks, bits=label.depth, channel=channel, damage=damage)
+        places = marked.search(samples)
+        if places:
+            label = next(iter(places.values()))
+            message, damage = marked.decode(samples, places)
+            return _memory(message, MARKED, parity=label.checks, bits=label.depth, channel=channel, damage=damage)
     return None
 
 

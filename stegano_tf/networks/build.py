@@ -32,7 +32,7 @@ def build(preset: presets.Preset | str) -> Networks:
     if isinstance(preset, str):
         preset = presets.get(preset)
     match preset.networks:
-        case presets.Invertible() as config:
+        case presets.Codebook() as config:
             return Networks(*invertible.build(config))
         case presets.UNet() as config:
             return composed(hide_unet.build(config), reveal_cnn.build(config))

@@ -18,10 +18,10 @@ from stegano_tf import presets
 from stegano_tf.networks.codebook import Codebook
 from stegano_tf.networks.layers import Cosine
 
-BLOCK = presets.Invertible.BLOCK
+BLOCK = presets.Codebook.BLOCK
 
 
-def build(config: presets.Invertible) -> tuple[keras.Model, keras.Model, keras.Model]:
+def build(config: presets.Codebook) -> tuple[keras.Model, keras.Model, keras.Model]:
     """Returns (hide, reveal, pair), functional models that share all their weights.
 
     hide: [cover, secret] -> stego; reveal: stego -> secret; pair: [cover, secret] -> [stego, secret], as one after the

@@ -182,7 +182,7 @@ class Runtime:
         from stegano_tf.runtime import refine, refine_blocks  # noqa: PLC0415
 
         networks = build.load(self.preset.name, self._weights)
-        if isinstance(self.preset.networks, presets.Invertible):
+        if isinstance(self.preset.networks, presets.Codebook):
             return refine_blocks.BlockRefiner(networks)
         return refine.Refiner(networks.reveal)
 

@@ -13,7 +13,7 @@ from stegano_tf import presets, scratch
 from stegano_tf.networks.build import Networks
 from stegano_tf.runtime import memory, tiles
 
-BLOCK = presets.Invertible.BLOCK
+BLOCK = presets.Codebook.BLOCK
 
 _TILE = 2**18  # pixels of a tile at most: larger ones are no faster
 _SMALLEST = 2**16  # where memory is short

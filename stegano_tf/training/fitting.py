@@ -37,7 +37,7 @@ def sample(pictures: Iterable[np.ndarray], count: int, classes: int, seed: int =
     Returns:
       float32[N, 192].
     """
-    side = presets.Invertible.BLOCK
+    side = presets.Codebook.BLOCK
     wanted = max(1, _BLOCKS_PER_CLASS * classes // (2 * count))
     random = np.random.default_rng(seed)
     found = []

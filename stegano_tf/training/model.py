@@ -11,7 +11,7 @@ class SteganoModel(keras.Model):
 
     The loss is that of A. Chennupati et al. (ICCCNT 2024), taken on the rounded stego image: the hide network ends in
     `Round8Bit`. One pair in ten, such as any secret under a black cover, costs ten times the usual and more. The mean
-    of the loss's logarithm over pairs, which takes that weight off them, was tried for `invertible`: the hard pairs
+    of the loss's logarithm over pairs, which takes that weight off them, was tried for `codebook`: the hard pairs
     came apart and dragged the others along.
 
     Input are (cover, secret) as uint8[B, H, W, 3] each; output are stego and revealed secret as float32.

@@ -224,7 +224,7 @@ def _train(given: Options, plan: _Plan, run_dir: Path, strategy) -> Path:
     if checkpoint:
         checkpointer.set_model(model)
         checkpointer.restore(checkpoint)
-    elif not options.weights and isinstance(plan.preset.networks, presets.Invertible):
+    elif not options.weights and isinstance(plan.preset.networks, presets.Codebook):
         _fit_codebook(model, pictures, options)
     _check_agreement(steps, budget.step, run_dir)
     if worker == 0:

@@ -17,7 +17,7 @@ import pyrage
 import pytest
 from PIL import Image
 
-from stegano_tf.audio import armour, carrier, codec, pcm, sealing
+from stegano_tf.audio import carrier, codec, marked, pcm, sealing
 from stegano_tf.errors import FormatError, OutputError
 
 PASSPHRASE = "correct horse battery staple"
@@ -235,10 +235,10 @@ def test_the_frame_outside_tells_nothing(tmp_path, identity):
 
 
 @pytest.mark.parametrize("payload", codec.PAYLOADS)
-@pytest.mark.parametrize("armoured", [False, True])
+@pytest.mark.parametrize("with_marks", [False, True])
 @pytest.mark.parametrize("carried", [False, True])
 @pytest.mark.parametrize("locked", [False, True])
-def test_everything_goes_with_everything(tmp_path, image, identity, payload, armoured, carried, locked):  # noqa: PLR0917
+def test_everything_goes_with_everything(tmp_path, image, identity, payload, with_marks, carried, locked):  # noqa: PLR0917
     path = tmp_path / "a.wav"
     song = 9000 * np.sin(np.arange(400_000) / 37)
     codec.files.write(tmp_path / "song.wav", [song.astype(np.int16)], len(song))
@@ -249,7 +249,7 @@ def test_everything_goes_with_everything(tmp_path, image, identity, payload, arm
         network=b"network!",
         payload=payload,
         lock=sealing.Lock(recipients=[identity[1]]) if locked else None,
-        armour=armour.Armour() if armoured else None,
+        marks=marked.Marks() if with_marks else None,
         carrier=carrier.Carrier(path=tmp_path / "song.wav") if carried else None,
     )
     decoded = codec.decode(path, key=sealing.Key(identities=[identity[0]]))
@@ -259,7 +259,7 @@ def test_everything_goes_with_everything(tmp_path, image, identity, payload, arm
     assert (decoded.info.payload, decoded.info.sealed, decoded.info.parity) == (
         payload,
         locked,
-        12 if armoured else None,
+        12 if with_marks else None,
     )
     if locked:
         with pytest.raises(sealing.SealingError, match=r"a\.wav: cannot be opened: it is sealed for recipients"):
@@ -289,28 +289,28 @@ def test_a_carried_message_is_found_although_its_first_labels_are_lost(tmp_path,
     random = np.random.default_rng(bits)
     image = random.integers(0, 256, (180, 180, 3), dtype=np.uint8)
     codec.files.write(tmp_path / "song.wav", [random.normal(0, 3000, 310_000).astype(np.int16)], 310_000)
-    options = {"armour": armour.Armour(), "carrier": carrier.Carrier(path=tmp_path / "song.wav", bits=bits)}
+    options = {"marks": marked.Marks(), "carrier": carrier.Carrier(path=tmp_path / "song.wav", bits=bits)}
     codec.encode(image, tmp_path / "a.wav", **options)
     recording = codec.files.read_recording(tmp_path / "a.wav")
     for segment in range(20):
-        start = segment * armour.BYTES_SEGMENT * 8 // bits
+        start = segment * marked.BYTES_SEGMENT * 8 // bits
         recording.samples[start : start + 24 * 8 // bits] = 0
     codec.files.write_recording(tmp_path / "b.wav", recording)
     np.testing.assert_array_equal(codec.decode(tmp_path / "b.wav").image, image)
 
 
 def test_options_that_exclude_each_other(tmp_path, image, sealed):
-    lock, marks = sealing.Lock(passphrase=PASSPHRASE), armour.Armour()
+    lock, marks = sealing.Lock(passphrase=PASSPHRASE), marked.Marks()
     for options, message in (
-        ({"raw_bmp": True, "payload": "png"}, "neither sealed, armoured nor carried"),
-        ({"raw_bmp": True, "armour": marks}, "neither sealed, armoured nor carried"),
+        ({"raw_bmp": True, "payload": "png"}, "neither sealed, marked nor carried"),
+        ({"raw_bmp": True, "marks": marks}, "neither sealed, marked nor carried"),
         ({"payload": "gif"}, "expected one of bmp, png, webp"),
-        ({"bare": True, "armour": marks}, "must be sealed"),
+        ({"bare": True, "marks": marks}, "must be sealed"),
     ):
         with pytest.raises(ValueError, match=message):
             codec.encode(image, tmp_path / "a.wav", **options)
     with pytest.raises(ValueError, match="neither marks nor a carrier"):
-        codec.encode_payload(sealed, tmp_path / "a.wav", bare=True, armour=marks)
+        codec.encode_payload(sealed, tmp_path / "a.wav", bare=True, marks=marks)
     with pytest.raises(FormatError, match="starts with b'GIF89a', expected an age file"):
         codec.encode_payload(b"GIF89a", tmp_path / "a.wav")
     assert lock.passphrase
@@ -347,7 +347,7 @@ def type_passphrase(command, times):
 
 @needs_age
 def test_age_opens_what_is_sealed_for_a_recipient(tmp_path, image, identity):
-    codec.encode(image, tmp_path / "a.wav", lock=sealing.Lock(recipients=[identity[1]]), armour=armour.Armour())
+    codec.encode(image, tmp_path / "a.wav", lock=sealing.Lock(recipients=[identity[1]]), marks=marked.Marks())
     (tmp_path / "message.age").write_bytes(codec.read_payload(tmp_path / "a.wav"))
     opened = subprocess.run(
         ["age", "-d", "-i", identity[0], tmp_path / "message.age"], capture_output=True, check=True
@@ -374,7 +374,7 @@ def test_a_picture_that_age_sealed_goes_in(tmp_path, image, identity, options, s
     age = subprocess.run(
         ["age", *options, "-r", identity[1]], input=picture.getvalue(), capture_output=True, check=True
     ).stdout
-    info = codec.encode_payload(age, tmp_path / "a.wav", armour=armour.Armour())
+    info = codec.encode_payload(age, tmp_path / "a.wav", marks=marked.Marks())
     assert (info.sealed, info.image_size) == (True, None)
     decoded = codec.decode(tmp_path / "a.wav", key=sealing.Key(identities=[identity[0]]))
     np.testing.assert_array_equal(decoded.image, image)

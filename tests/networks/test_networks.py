@@ -9,7 +9,7 @@ from stegano_tf.errors import PresetError
 from stegano_tf.networks import build
 
 SMALL = {
-    "invertible": presets.Invertible(classes=6, deep_classes=1, depth=1, candidates=3),
+    "codebook": presets.Codebook(classes=6, deep_classes=1, depth=1, candidates=3),
     "unet": presets.UNet(hide_widths=(4, 6, 8), reveal_width=6, reveal_blocks=1),
     "paper": presets.Paper(downsamplings=3, base_filters=4, reveal_filters=(4, 6, 4)),
 }
@@ -65,19 +65,19 @@ def test_the_pair_is_both_networks_one_after_the_other(networks):
     np.testing.assert_allclose(np.asarray(revealed), np.asarray(networks.reveal(stego)), atol=1e-6)
 
 
-class TestInvertible:
+class TestCodebook:
     """The code in the lattice: what is true whatever the weights are."""
 
     def test_fresh_weights_hide_and_reveal_already(self, photograph):
         cover, colours = (photograph(64, 64, seed)[None] / np.float32(255) for seed in range(2))
         secret = colours[..., :1].repeat(3, axis=-1)  # gaudy ones need classes of their own
-        stego, revealed = small("invertible").pair([cover, secret])
+        stego, revealed = small("codebook").pair([cover, secret])
         # 50 dB is what a lattice of scale 2 does to the cover; one of twice the scale, for hard blocks, takes 6 more.
         assert 44 < -10 * np.log10(np.square(stego - cover).mean()) < 51
         assert -10 * np.log10(np.square(revealed - secret).mean()) > 30
 
     def test_what_is_revealed_does_not_depend_on_the_cover(self):
-        networks = small("invertible")
+        networks = small("codebook")
         secret, noise = pictures(1, 16, 24)
         covers = [noise, np.zeros_like(noise), np.ones_like(noise), 2 * noise - 0.5]
         stegos = [np.asarray(networks.hide([cover, secret])) for cover in covers]
@@ -89,7 +89,7 @@ class TestInvertible:
             assert np.abs(np.rint(255 * stego) - np.rint(255 * np.clip(cover, 0, 1))).max() < 8
 
     def test_a_stego_image_that_is_hidden_in_again_holds_the_new_secret(self):
-        networks = small("invertible")
+        networks = small("codebook")
         cover, first = pictures(2, 16, 16)
         second = pictures(2, 16, 16, seed=1)[0]
         stego = np.asarray(networks.hide([np.asarray(networks.hide([cover, first])), second]))
@@ -97,7 +97,7 @@ class TestInvertible:
         np.testing.assert_allclose(np.asarray(networks.reveal(stego)), np.asarray(expected), atol=1e-6)
 
     def test_blocks_do_not_see_each_other(self):
-        networks = small("invertible")
+        networks = small("codebook")
         cover, secret = pictures(1, 24, 24)
         stego = np.asarray(networks.hide([cover, secret]))
         changed = secret.copy()
@@ -110,7 +110,7 @@ class TestInvertible:
     def test_neither_the_cover_nor_the_stego_image_has_a_gradient(self):
         import tensorflow as tf
 
-        networks = small("invertible")
+        networks = small("codebook")
         cover, secret = map(tf.constant, pictures(1, 16, 16))
         with tf.GradientTape(persistent=True) as tape:
             tape.watch([cover, secret])
@@ -123,10 +123,10 @@ class TestInvertible:
 
     def test_the_dtype_policy_changes_nothing(self):
         cover, secret = pictures(1, 16, 16)
-        expected = small("invertible").pair([cover, secret])
+        expected = small("codebook").pair([cover, secret])
         keras.config.set_dtype_policy("mixed_bfloat16")
         try:
-            found = small("invertible").pair([cover, secret])
+            found = small("codebook").pair([cover, secret])
         finally:
             keras.config.set_dtype_policy("float32")
         for one, other in zip(found, expected, strict=True):
@@ -161,7 +161,7 @@ def test_functional_models_serialise(networks):
 def test_weights_of_other_networks_are_refused(tmp_path):
     build.save_weights(small("unet"), tmp_path / "unet.weights.h5")
     with pytest.raises(PresetError, match=r"unet\.weights\.h5: does not hold the weights of these networks"):
-        build.load_weights(small("invertible"), tmp_path / "unet.weights.h5")
+        build.load_weights(small("codebook"), tmp_path / "unet.weights.h5")
 
 
 @pytest.mark.parametrize(

@@ -176,7 +176,7 @@ def test_too_few_pictures_are_refused(tmp_path):
         (["--data=.", "--dataset=linnaeus5", "--epochs=1"], 1, "expected exactly one of --data and --dataset"),
         (["--data=.", "--epochs=1", "--minutes=1"], 1, "exactly one of --epochs and --minutes"),
         (["--data=.", "--strategy=horovod", "--epochs=1"], 1, "default|one_device|mirrored|multi_worker|"),
-        (["--data=.", "--preset=huge", "--epochs=1"], 1, "invertible|unet|paper|tiny"),
+        (["--data=.", "--preset=huge", "--epochs=1"], 1, "codebook|unet|paper|tiny"),
         (["--data=.", "--preset=tiny"], 1, "exactly one of --epochs and --minutes"),
         (["--data=/nonexistent", "--preset=tiny", "--epochs=1"], 1, "stegano_tf.train: /nonexistent: does not exist"),
     ],

@@ -101,10 +101,10 @@ EQUALITY = """
         weights = [keras.ops.convert_to_numpy(v).ravel() for v in model.trainable_variables]
         return [loss for loss, _ in found], metrics, np.concatenate(weights).tolist()
 
-    invertible = presets.get("tiny").networks
+    codebook = presets.get("tiny").networks
     unet = presets.UNet(hide_widths=(4, 8), reveal_width=4, reveal_blocks=1)
     print(json.dumps({
-        "plain": [losses(s, invertible, 12, clip=1.01, ema=0.9) for s in (strategies.make("default"), mirrored)],
+        "plain": [losses(s, codebook, 12, clip=1.01, ema=0.9) for s in (strategies.make("default"), mirrored)],
         "norm": [losses(s, unet, 3) for s in (strategies.make("default"), mirrored)],
         "sync": [losses(s, unet, 3, sync_batch_norm=True) for s in (strategies.make("default"), mirrored)],
     }))

@@ -3,13 +3,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stegano_tf.audio import armour, parity
+from stegano_tf.audio import marked, parity
 from stegano_tf.errors import FormatError
 
 
 def made(size, depth=8, share=0.1, seed=0):
     message = np.random.default_rng(seed).bytes(size)
-    count, blocks = armour.encode(message, armour.Armour(parity=share, depth=depth))
+    count, blocks = marked.encode(message, marked.Marks(parity=share, depth=depth))
     samples = np.concatenate(list(blocks))
     assert len(samples) == count
     return message, samples
@@ -18,7 +18,7 @@ def made(size, depth=8, share=0.1, seed=0):
 def read(samples):
     """What a reader makes of samples that are not as they were written."""
     samples = np.asarray(samples, np.float32)
-    return armour.decode(samples, armour.search(samples))
+    return marked.decode(samples, marked.search(samples))
 
 
 def test_a_mark_sample_by_sample():
@@ -35,26 +35,26 @@ def test_a_mark_sample_by_sample():
 
 def test_sizes_by_hand():
     # 59,049 bytes: 255 * 255 symbols, 4,016 a segment: 17 segments and a closing mark.
-    assert armour.Label(0, 59_049, 0, 12, 8).samples == 65_025 + 18 * 80
-    assert armour.Label(0, 59_049, 0, 12, 4).samples == 130_050 + 34 * 80
-    assert armour.encoded_bytes(59_049, 12) == 65_025 + 18 * 24
+    assert marked.Label(0, 59_049, 0, 12, 8).samples == 65_025 + 18 * 80
+    assert marked.Label(0, 59_049, 0, 12, 4).samples == 130_050 + 34 * 80
+    assert marked.encoded_bytes(59_049, 12) == 65_025 + 18 * 24
 
 
 def test_impossible_options():
     with pytest.raises(ValueError, match="depth of 7"):
-        armour.Armour(depth=7)
+        marked.Marks(depth=7)
     with pytest.raises(ValueError, match="parity of 90%"):
-        armour.Armour(parity=0.9)
+        marked.Marks(parity=0.9)
     with pytest.raises(FormatError, match="message of 0 bytes"):
-        armour.encode(b"", armour.Armour())
+        marked.encode(b"", marked.Marks())
 
 
 @given(st.integers(1, 9000), st.sampled_from([8, 4]), st.sampled_from([0, 0.1, 0.5]))
 @settings(max_examples=30)
 def test_clean_samples_are_read_without_repair(size, depth, share):
     message, samples = made(size, depth, share)
-    label = armour.recognise(samples)
-    assert armour.decode_clean(label, np.split(samples[: -armour.MARK], [100, 5000])).tobytes() == message
+    label = marked.recognise(samples)
+    assert marked.decode_clean(label, np.split(samples[: -marked.MARK], [100, 5000])).tobytes() == message
     assert read(samples) == (message, None)
 
 
@@ -153,7 +153,7 @@ def test_depth_8_takes_noise_and_then_gain_with_parity(gain):
 @pytest.mark.parametrize("segment", [1, 9])
 def test_samples_lost_or_inserted_at_a_border(count, segment):
     message, samples = made(40_000)
-    border = segment * armour.SEGMENT
+    border = segment * marked.SEGMENT
     lost = np.concatenate([samples[: border - count], samples[border:]])
     found, report = read(lost)
     assert (found, report.slipped) == (message, -count)
@@ -196,25 +196,25 @@ def test_without_parity_damage_is_noticed():
 @settings(max_examples=60)
 def test_nothing_is_found_in_anything(data, channel):
     samples = np.frombuffer(data + bytes(len(data) % 2), "<i2").astype(np.float32)
-    assert armour.search(samples) == {}
+    assert marked.search(samples) == {}
 
 
 @given(st.integers(1, 20_000), st.sampled_from([0, 12, 40]))
 @settings(max_examples=20)
 def test_the_form_in_bytes(size, checks):
     message = np.random.default_rng(size).bytes(size)
-    data = np.frombuffer(armour.encode_bytes(message, checks), np.uint8)
-    assert len(data) == armour.encoded_bytes(size, checks)
-    label = armour.find_label(data)
-    assert armour.decode_bytes(data, label) == (message, None)
+    data = np.frombuffer(marked.encode_bytes(message, checks), np.uint8)
+    assert len(data) == marked.encoded_bytes(size, checks)
+    label = marked.find_label(data)
+    assert marked.decode_bytes(data, label) == (message, None)
 
 
 def test_the_form_in_bytes_repairs():
     message = np.random.default_rng(1).bytes(20_000)
-    data = np.frombuffer(armour.encode_bytes(message, 12), np.uint8).copy()
+    data = np.frombuffer(marked.encode_bytes(message, 12), np.uint8).copy()
     data[:600] = 0  # the first label with it
-    found, report = armour.decode_bytes(data, armour.find_label(data))
+    found, report = marked.decode_bytes(data, marked.find_label(data))
     assert found == message
     assert 0 < report.symbols <= 600
     # Cut off at the end, as a file is that was not copied whole.
-    assert armour.decode_bytes(data[:-100], armour.find_label(data))[0] == message
+    assert marked.decode_bytes(data[:-100], marked.find_label(data))[0] == message

@@ -42,7 +42,7 @@ _MAX_MESSAGE = (1 << 32) - 1
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Armour:
+class Marks:
     """How a message is protected.
 
     Attributes:
@@ -157,7 +157,7 @@ class Label:
         return self.body_samples + (self.segments + 1) * MARK
 
 
-def encode(message, options: Armour) -> tuple[int, Iterator[np.ndarray]]:
+def encode(message, options: Marks) -> tuple[int, Iterator[np.ndarray]]:
     """Returns the samples of a message of at least one byte: how many, and int16 blocks."""
     label, symbols = _encode(message, options.checks, options.depth)
     return label.samples, _segments(label, symbols)
