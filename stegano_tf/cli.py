@@ -5,7 +5,6 @@ Exit status 0: done; 1: bad input, said in one line on stderr; 2: bad usage; 130
 
 import argparse
 import contextlib
-import dataclasses
 import os
 import signal
 import sys
@@ -17,7 +16,7 @@ from pathlib import Path
 from absl import app
 from absl.flags import argparse_flags
 
-from stegano_tf import __version__, presets
+from stegano_tf import __version__, presets, settings
 from stegano_tf.errors import SteganoError
 
 
@@ -47,7 +46,7 @@ def main(args: argparse.Namespace) -> None:
 
 def parse(argv: list[str]) -> argparse.Namespace:
     """Parses the command line; exits with status 2 if it is wrong."""
-    return _parser().parse_args(argv[1:])
+    return _parser().parse_args(settings.spelled(argv[1:], "-"))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -244,14 +243,7 @@ def _server_flags(parser: argparse.ArgumentParser) -> None:
         "--savedmodels", metavar="DIR", type=_name, help="models to serve (default: the installed ones)"
     )
     parser.add_argument("--preset", metavar="NAME", action="append", default=[], help="only this model of them")
-    for field in dataclasses.fields(Settings):
-        parser.add_argument(
-            f"--{field.name}",
-            metavar="ADDRESS" if field.type is str else "N",
-            type=_name if field.type is str else _integer(*field.metadata["range"]),
-            default=field.default,
-            help=f"{field.metadata['help']} (default: %(default)s)",
-        )
+    settings.add_arguments(parser, Settings)
 
 
 def _force_flag(parser: argparse.ArgumentParser) -> None:
@@ -649,14 +641,13 @@ def _serve(args) -> None:
     from stegano_tf import savedmodels
     from stegano_tf.serving.settings import Settings
 
-    settings = Settings(**{field.name: getattr(args, field.name) for field in dataclasses.fields(Settings)})
     with _quiet(args):
         try:
             from stegano_tf.serving import server
         except ModuleNotFoundError as error:
             raise SteganoError(f"serve needs the package {error.name}, which is not installed") from error
         models = server.load(Path(args.savedmodels or savedmodels.FOLDER), args.preset)
-    server.run(models, settings)
+    server.run(models, Settings(**settings.given(args, Settings)))
 
 
 def _demo(args) -> None:

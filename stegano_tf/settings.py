@@ -1,0 +1,148 @@
+"""Settings as data: a dataclass states each one once, and both kinds of command line are made from it.
+
+`add_arguments` is for the subcommands of `stegano-tf` (argparse), `define_flags` for the absl scripts. Names are
+written with dashes in the first and with underscores in the second, as is usual there; `spelled` makes either accept
+both.
+"""
+
+import argparse
+import dataclasses
+import types
+import typing
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from absl import flags
+
+
+def setting(
+    default: Any,
+    text: str,
+    *,
+    low: float | None = None,
+    high: float | None = None,
+    choices: Sequence | None = None,
+    metavar: str | None = None,
+    parse: Callable[[str], Any] | None = None,
+) -> Any:
+    """Returns a dataclass field.
+
+    Args:
+      default: its value where nothing is said.
+      text: what it means, for `--help`.
+      low, high: the smallest and the largest number.
+      choices: all values that there are.
+      metavar: what stands for the value in `--help`; by default N, or TEXT.
+      parse: makes the value of a text and raises ValueError, whose message says what was expected; by default the
+        field's type does. argparse only.
+
+    Example:
+      port: int = setting(8501, "for REST; 0 takes a free one", low=0, high=65535)
+    """
+    details = {"low": low, "high": high, "choices": choices, "metavar": metavar, "parse": parse}
+    return dataclasses.field(default=default, metadata={"help": text, **details})
+
+
+def add_arguments(parser: argparse.ArgumentParser, *classes: type) -> None:
+    """Adds a flag for each setting of dataclasses to an argparse parser; one that several of them have, once.
+
+    A flag that is not given has the value None, so that whoever reads it can tell: `given` leaves these out.
+    """
+    fields = {field.name: field for cls in classes for field in dataclasses.fields(cls) if field.metadata}
+    for field in fields.values():
+        kind, details = _kind(field), field.metadata
+        name, text = f"--{field.name.replace('_', '-')}", details["help"]
+        if kind is bool:
+            parser.add_argument(name, action="store_true", default=None, help=text)
+            continue
+        if field.default is not None and field.default is not dataclasses.MISSING:
+            text += f" (default: {field.default})"
+        metavar = details["metavar"] or ("TEXT" if kind is str else "N")
+        parse = _argument(details["parse"] or _parser(kind, details["low"], details["high"]))
+        parser.add_argument(
+            name,
+            type=parse,
+            choices=details["choices"],
+            metavar=None if details["choices"] else metavar,
+            help=text.replace("%", "%%"),
+        )
+
+
+def given(args: argparse.Namespace, *classes: type) -> dict[str, Any]:
+    """Returns the settings of dataclasses that were given on the command line, by name."""
+    names = {field.name for cls in classes for field in dataclasses.fields(cls) if field.metadata}
+    return {name: value for name, value in vars(args).items() if name in names and value is not None}
+
+
+def define_flags(cls: type) -> None:
+    """Defines an absl flag for each setting of a dataclass, as a key flag of the module that calls."""
+    for field in dataclasses.fields(cls):
+        if not field.metadata:
+            continue
+        kind, details = _kind(field), field.metadata
+        bounds = {"lower_bound": details["low"], "upper_bound": details["high"]}
+        if kind is bool:
+            flags.DEFINE_boolean(field.name, field.default, details["help"])
+        elif details["choices"]:
+            flags.DEFINE_enum(field.name, field.default, list(details["choices"]), details["help"])
+        elif kind is int:
+            flags.DEFINE_integer(field.name, field.default, details["help"], **bounds)
+        elif kind is float:
+            flags.DEFINE_float(field.name, field.default, details["help"], **bounds)
+        else:
+            flags.DEFINE_string(field.name, field.default, details["help"])
+        flags.declare_key_flag(field.name)
+
+
+def from_flags(cls: type) -> Any:
+    """Returns the dataclass with the values of the flags that `define_flags` defined."""
+    return cls(**{field.name: flags.FLAGS[field.name].value for field in dataclasses.fields(cls) if field.metadata})
+
+
+def spelled(argv: Sequence[str], separator: str) -> list[str]:
+    """Returns a command line whose flags' words are joined by `separator`, "-" or "_"; what follows "--" stays.
+
+    Example:
+      >>> spelled(["send", "--max_pixels=9", "a_b.png"], "-")
+      ['send', '--max-pixels=9', 'a_b.png']
+    """
+    other = {"-": "_", "_": "-"}[separator]
+    end = list(argv).index("--") if "--" in argv else len(argv)
+    words = []
+    for word in argv[:end]:
+        name, equals, value = word.partition("=")
+        if name.startswith("--"):
+            name = "--" + name[2:].replace(other, separator)
+        words.append(name + equals + value)
+    return [*words, *argv[end:]]
+
+
+def _kind(field: dataclasses.Field) -> type:
+    """The type of a setting, without the None that says that nothing was given."""
+    if isinstance(field.type, types.UnionType):
+        return next(kind for kind in typing.get_args(field.type) if kind is not type(None))
+    return field.type
+
+
+def _parser(kind: type, low: float | None, high: float | None) -> Callable[[str], Any]:
+    def parse(text: str):
+        if kind is str:
+            return text
+        value = kind(text)
+        if not (low is None or value >= low) or not (high is None or value <= high):
+            raise ValueError(f"expected {kind.__name__} from {low} to {high}")
+        return value
+
+    return parse
+
+
+def _argument(parse: Callable[[str], Any]) -> Callable[[str], Any]:
+    """argparse takes a message from its own exception only."""
+
+    def parsed(text: str):
+        try:
+            return parse(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(f"{text!r}: {error}") from error
+
+    return parsed
