@@ -14,6 +14,9 @@ from typing import Any
 
 from absl import flags
 
+# What `define_flags` defines then belongs to the module that calls it: --help shows it.
+flags.disclaim_key_flags()
+
 
 def setting(
     default: Any,
@@ -91,7 +94,6 @@ def define_flags(cls: type) -> None:
             flags.DEFINE_float(field.name, field.default, details["help"], **bounds)
         else:
             flags.DEFINE_string(field.name, field.default, details["help"])
-        flags.declare_key_flag(field.name)
 
 
 def from_flags(cls: type) -> Any:

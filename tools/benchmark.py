@@ -19,8 +19,8 @@ from publishing import publish
 
 from stegano_tf import __version__, outputs, presets, savedmodels, scoreboard
 from stegano_tf.demo_pictures import pairs as demo_pairs
+from stegano_tf.pairing import list_pictures
 from stegano_tf.runtime import Runtime
-from stegano_tf.training.pairs import list_pictures
 
 _DATA = flags.DEFINE_string("data", None, "Folder of pictures for the scoreboard.", required=True)
 _LIMIT = flags.DEFINE_integer("limit", None, "Use the first so many pictures only.", lower_bound=2)

@@ -16,7 +16,6 @@ stands the processor time that a picture takes, in all threads together, which a
 
 import concurrent.futures
 import os
-import platform
 import statistics
 import tempfile
 import time
@@ -30,9 +29,10 @@ import tensorflow_datasets as tfds
 from absl import app, flags, logging
 from publishing import publish
 
-from stegano_tf import datasets
+from stegano_tf import datasets, pairing
 from stegano_tf.errors import DataError
-from stegano_tf.training import pairs
+from stegano_tf.training.data import tf_data
+from stegano_tf.training.data.batches import PairBatches
 
 _DATA = flags.DEFINE_string("data", None, "Folder of JPEG files, with its subfolders.", required=True)
 _MANUAL_DIR = flags.DEFINE_string("manual_dir", None, "Linnaeus 5 archive or layout for `records`; else left out.")
@@ -82,9 +82,9 @@ def measure(data: str, manual_dir: str | None, crops: list[int], batch_size: int
     """Returns the median rates and processor times, and the ratios of the rates by crop.
 
     Raises:
-      DataError: as `pairs.list_pictures` and `stegano_tf.datasets.load`.
+      DataError: as `pairing.list_pictures` and `stegano_tf.datasets.load`.
     """
-    files = [str(file) for file in pairs.list_pictures(data) if file.suffix.lower() in (".jpg", ".jpeg")]
+    files = [str(file) for file in pairing.list_pictures(data) if file.suffix.lower() in (".jpg", ".jpeg")]
     runs = {
         "bare_decode_tensorflow": (tensorflow_decode(files), lambda _: 1),
         "bare_decode_tensorflow_exact": (tensorflow_decode(files, dct_method="INTEGER_ACCURATE"), lambda _: 1),
@@ -94,12 +94,12 @@ def measure(data: str, manual_dir: str | None, crops: list[int], batch_size: int
     with tempfile.TemporaryDirectory() as data_dir:
         records = manual_dir and datasets.load("linnaeus5", data_dir=data_dir, manual_dir=manual_dir)
         for crop in crops:
-            options = {"batch_size": batch_size, "crop": crop}
             sources = {"cold": (files, False, 1), "cached": (files, True, 10)}
             if records:
                 sources["records"] = (records, False, 1)
             for name, (source, cache, epochs) in sources.items():
-                dataset = pairs.training_pairs(source, epochs=epochs, cache=cache, **options)
+                batches = PairBatches(source, batch_size=batch_size, crop=crop, cache=cache)
+                dataset = tf_data.dataset(batches, count=epochs * batches.plan.steps)
                 runs[f"{name}_{crop}"] = dataset, lambda batch: 2 * len(batch[0])
             runs[f"image_dataset_from_directory_{crop}"] = from_directory(data, crop, batch_size), len
     found = {name: [] for name in runs}
@@ -116,7 +116,6 @@ def measure(data: str, manual_dir: str | None, crops: list[int], batch_size: int
         "batch_size": batch_size,
         "repeats": repeats,
         "cores": os.cpu_count(),
-        "machine": platform.platform(),
         "tensorflow": tf.__version__,
         "tensorflow_datasets": tfds.__version__,
         "simplejpeg": simplejpeg.__version__,

@@ -23,6 +23,7 @@ from publishing import publish
 from stegano_tf import images, outputs, presets, provenance
 from stegano_tf.audio import bmp, sealing
 from stegano_tf.errors import SteganoError
+from stegano_tf.pairing import list_pictures
 
 _DATA = flags.DEFINE_string("data", None, "Folder of photographs, read with its subfolders.", required=True)
 _SIZES = flags.DEFINE_list("megapixels", ["0.25", "1", "4", "12", "48"], "Sizes to measure.")
@@ -130,8 +131,6 @@ def measure() -> dict:
     Raises:
       DataError, ImageError: the folder holds no pictures, or broken ones.
     """
-    from stegano_tf.training.pairs import list_pictures  # noqa: PLC0415  (--help need not wait for it)
-
     files = list_pictures(_DATA.value)
     sizes, rows, sent, encoded = [float(size) for size in _SIZES.value], [], [], []
     with tempfile.TemporaryDirectory() as name:

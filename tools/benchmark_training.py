@@ -3,19 +3,19 @@
     python tools/benchmark_training.py --json=tools/results/benchmark_training.json
 
 * `trainer`: the steps, callbacks and input pipeline of `stegano_tf.train`, on pictures in memory.
-* `bare`: the same networks, loss and Adam in one `tf.function` with a fixed batch: what the trainer adds is the rest.
+* `bare`: the same networks in the same form (`pair`), the same loss and Keras' Adam, in one `tf.function` with a fixed
+  batch in memory. The trainer's metrics, clipping, rescue, progress and input pipeline are the difference.
 * `mirrored`: `trainer` over two logical CPU devices at the global batch of one, which `default` then has, too.
 * `workers`: two processes on loopback with half of the batch each, beside one with all of it. On one machine they share
   its cores, so this shows what the exchange costs; it cannot get faster.
-* `sheets`: training with contact sheet and TensorBoard beside without, for an epoch of --epoch_steps steps.
+* `sheets`: what contact sheet and TensorBoard add to an epoch of --epoch_steps steps.
 
-Variants of one case take turns, step by step or repeat by repeat, so that a busy machine slows all of them alike;
-medians, and medians of the ratios within one turn, are reported.
+Variants of one case take turns, step by step or repeat by repeat, so that a busy machine slows all of them alike.
+Medians, and medians of the ratios within one turn, are reported. All weights are fresh.
 """
 
 import json
 import os
-import platform
 import socket
 import statistics
 import subprocess
@@ -31,8 +31,12 @@ import tensorflow as tf
 from absl import app, flags, logging
 from publishing import publish
 
-from stegano_tf import presets, provenance
-from stegano_tf.training import callbacks, loop, pairs, run, strategies
+from stegano_tf import presets
+from stegano_tf.training import assembly, loop, strategies
+from stegano_tf.training.callbacks import contact_sheet, divergence, ending, log, progress
+from stegano_tf.training.data.batches import PairBatches
+from stegano_tf.training.model import to_unit
+from stegano_tf.training.options import Options, complete
 
 _PRESETS = flags.DEFINE_multi_string("preset", ["codebook", "unet", "paper", "tiny"], "Networks to train.")
 _SIDES = flags.DEFINE_multi_integer("side", [128, 256], "Sides of the pictures.", lower_bound=16)
@@ -47,11 +51,8 @@ _JSON = flags.DEFINE_string("json", None, "File that the figures are also writte
 _WORKER = flags.DEFINE_string("worker", None, "Used by `workers` itself.")
 
 
-def plan(preset: str, side: int, policy: str = "float32") -> run._Plan:
-    options = run.Options(
-        data=".", preset=preset, epochs=1, crop=side, batch_size=_BATCH_SIZE.value, dtype_policy=policy
-    )
-    return run._plan(options)
+def options(preset: str, side: int, policy: str = "float32") -> Options:
+    return complete(Options(preset=preset, crop=side, batch_size=_BATCH_SIZE.value, dtype_policy=policy), dry=True)
 
 
 def noise(count: int, side: int) -> list[np.ndarray]:
@@ -61,20 +62,18 @@ def noise(count: int, side: int) -> list[np.ndarray]:
 class Trainer:
     """`loop.fit` with what a run has by default, one step at a time."""
 
-    def __init__(self, chosen: run._Plan, strategy):
-        self.model, self.steps = run._model(chosen, strategy)
-        side, size = chosen.training.crop, chosen.training.batch_size
+    def __init__(self, chosen: Options, strategy):
+        self.model, self.steps = assembly.model_and_steps(chosen, strategy)
+        side, size = chosen.crop, chosen.batch_size
         worker, workers = strategies.workers(strategy)
-        batches = pairs.PairBatches(
-            noise(8 * size, side), batch_size=size // workers, crop=side, shard=(worker, workers)
-        )
+        batches = PairBatches(noise(8 * size, side), batch_size=size // workers, crop=side, shard=(worker, workers))
         self.batches = self.steps.batches(batches, 0)
-        self.budget = callbacks.Budget(steps=10**9)
-        schedules = run._schedules(chosen, self.budget, self.model)
-        guard = callbacks.DivergenceGuard(lambda: None)
-        progress = callbacks.Progress(self.budget, batch_size=size)
+        self.budget = ending.Budget(steps=10**9)
+        schedules = assembly.schedules(chosen, self.budget, self.model)
+        guard = divergence.DivergenceGuard(lambda: None)
+        bar = progress.Progress(self.budget, batch_size=size)
         self.callbacks = keras.callbacks.CallbackList(
-            [self.budget, *schedules, guard, progress], model=self.model, steps=10**6
+            [self.budget, *schedules, guard, bar], model=self.model, steps=10**6
         )
         self.callbacks.on_train_begin()
         self.callbacks.on_epoch_begin(0)
@@ -85,21 +84,22 @@ class Trainer:
         self.callbacks.on_train_batch_end(0, {"step_loss": loss})
 
 
-def bare(chosen: run._Plan) -> Callable:
+def bare(chosen: Options) -> Callable:
     """The same networks in a loop of their own: forward, backward, Adam; nothing else."""
-    model, _ = run._model(chosen, tf.distribute.get_strategy())
+    model = assembly.compiled(chosen)
     variables = model.trainable_variables
     optimizer = keras.optimizers.Adam(1e-4)
     optimizer.build(variables)
-    side, size = chosen.training.crop, chosen.training.batch_size
-    cover, secret = (tf.constant(np.stack(noise(size, side)), tf.float32) / 255.0 for _ in range(2))
+    pictures = noise(2 * chosen.batch_size, chosen.crop)
+    batch = [tf.constant(np.stack(part)) for part in (pictures[::2], pictures[1::2])]
 
     @tf.function
     def step():
+        cover, secret = map(to_unit, batch)
         with tf.GradientTape() as tape:
-            stego = model.hide([cover, secret], training=True)
-            revealed = model.reveal(stego, training=True)
-            loss = tf.reduce_mean(tf.square(stego - cover)) + 0.75 * tf.reduce_mean(tf.square(revealed - secret))
+            stego, revealed = model.pair([cover, secret], training=True)
+            h_loss, r_loss = tf.reduce_mean(tf.square(stego - cover)), tf.reduce_mean(tf.square(revealed - secret))
+            loss = h_loss + chosen.beta * r_loss
         optimizer.apply(tape.gradient(loss, [variable.value for variable in variables]), variables)
         return loss
 
@@ -133,13 +133,13 @@ def compared(seconds: dict[str, list[float]], name: str, to: str, pairs_a_call: 
 
 
 def measure_steps(preset: str, side: int, policy: str) -> dict:
-    chosen = plan(preset, side, policy)
+    chosen = options(preset, side, policy)
     runs = {"trainer": Trainer(chosen, tf.distribute.get_strategy()), "bare": bare(chosen)}
     return compared(in_turns(runs, 10 * _REPEATS.value), "trainer", "bare", _BATCH_SIZE.value)
 
 
 def measure_mirrored(side: int) -> dict:
-    chosen = plan("codebook", side)
+    chosen = options("codebook", side)
     mirrored = tf.distribute.MirroredStrategy([device.name for device in tf.config.list_logical_devices("CPU")])
     runs = {"mirrored": Trainer(chosen, mirrored), "default": Trainer(chosen, tf.distribute.get_strategy())}
     return compared(in_turns(runs, _REPEATS.value * 3), "mirrored", "default", _BATCH_SIZE.value)
@@ -147,12 +147,12 @@ def measure_mirrored(side: int) -> dict:
 
 def measure_sheets(side: int) -> dict:
     """What contact sheet and TensorBoard cost, as a share of an epoch of steps."""
-    chosen = plan("codebook", side)
+    chosen = options("codebook", side)
     trainer = Trainer(chosen, tf.distribute.get_strategy())
     cover, secret = (np.stack(noise(4, 256)) for _ in range(2))
     with tempfile.TemporaryDirectory() as folder:
-        sheet = callbacks.ContactSheet(Path(folder) / "sheet.png", cover, secret, trainer.steps.predict)
-        board = callbacks.TensorBoard(Path(folder) / "board", trainer.budget, sheet)
+        sheet = contact_sheet.ContactSheet(Path(folder) / "sheet.png", cover, secret, trainer.steps.predict)
+        board = log.TensorBoard(Path(folder) / "board", trainer.budget, sheet)
         for callback in (sheet, board):
             callback.set_model(trainer.model)
         board.on_train_begin()
@@ -203,19 +203,15 @@ def measure_workers(side: int) -> dict:
 def work(side: int, steps: int) -> float:
     """Median seconds of a step in a process that `measure_workers` started."""
     strategy = strategies.make("multi_worker" if "TF_CONFIG" in os.environ else "default")
-    trainer = Trainer(plan("codebook", side), strategy)
+    trainer = Trainer(options("codebook", side), strategy)
     return statistics.median(in_turns({"trainer": trainer}, steps)["trainer"])
 
 
 def measure() -> dict:
-    for preset in _PRESETS.value:
-        presets.get(preset)
     figures = {
+        "parameters": {name: presets.get(name).parameters for name in _PRESETS.value},
         "batch_size": _BATCH_SIZE.value,
         "cores": os.cpu_count(),
-        "machine": platform.platform(),
-        "commit": provenance.commit(),
-        "packages": provenance.versions(),
         "load_at_start": os.getloadavg()[0],
     }
     side = min(_SIDES.value)

@@ -1,7 +1,7 @@
-"""What a training step needs, before it is run: memory and floating-point operations, from the graph of the step.
+"""The memory and the floating-point operations of a training step, estimated before it runs.
 
-Limits: an estimate. TensorFlow's graph is walked in the order in which it was traced; what a kernel needs as scratch
-space is unknown, and so is what runs at the same time. JAX's figures are those of the compiler.
+On JAX the figures are the compiler's. TensorFlow's graph is walked in the order in which it was traced. Limits: the
+scratch space of kernels is unknown, and so is which operations run at the same time.
 """
 
 import keras
@@ -10,12 +10,12 @@ import numpy as np
 from stegano_tf import presets
 from stegano_tf.training.model import SteganoModel
 
-# Their outputs are another tensor's memory, or a variable's.
+# The outputs of these operations take no memory: they share that of another tensor or of a variable.
 _VIEWS = {"Identity", "Placeholder", "ReadVariableOp", "Reshape", "Squeeze", "ExpandDims", "StopGradient", "IdentityN"}
 
 
 def report(preset: presets.Preset, model: SteganoModel, *, pairs: int, side: int) -> str:
-    """Returns lines to print on a model whose variables are made, and a step of `pairs` pairs of side `side`."""
+    """Returns lines to print: what a model, all its variables made, and a step of `pairs` pairs of `side`² take."""
     weights, state = _bytes(model.variables), _bytes(model.optimizer.variables)
     trainable = sum(int(np.prod(variable.shape)) for variable in model.trainable_variables)
     peak, operations = step(model, pairs=pairs, side=side)
@@ -32,7 +32,7 @@ def report(preset: presets.Preset, model: SteganoModel, *, pairs: int, side: int
 
 
 def step(model: SteganoModel, *, pairs: int, side: int) -> tuple[int, int]:
-    """Returns (bytes, operations): what tensors take at most at one time in a training step, and its FLOP."""
+    """Returns (bytes, operations) of a training step: the most that its tensors take at one time, and its FLOP."""
     shape = (pairs, side, side, 3)
     if keras.backend.backend() == "jax":
         return _jax_step(model, shape)
@@ -43,13 +43,7 @@ def _jax_step(model: SteganoModel, shape: tuple[int, ...]) -> tuple[int, int]:
     import jax  # noqa: PLC0415
 
     picture = jax.ShapeDtypeStruct(shape, np.uint8)
-    groups = (
-        model.trainable_variables,
-        model.non_trainable_variables,
-        model.optimizer.variables,
-        model.metrics_variables,
-    )
-    state = tuple([variable.value for variable in group] for group in groups)
+    state = tuple([variable.value for variable in group] for group in model.state)
     compiled = jax.jit(model.train_step, donate_argnums=0).lower(state, ((picture, picture),)).compile()
     return compiled.memory_analysis().temp_size_in_bytes, int(compiled.cost_analysis()["flops"])
 
@@ -73,7 +67,7 @@ def _tensorflow_step(model: SteganoModel, shape: tuple[int, ...]) -> tuple[int, 
 def _peak(operations) -> int:
     """Bytes of the tensors that are alive at one time, at most, when operations run in this order."""
     position = {operation: i for i, operation in enumerate(operations)}
-    owner, last_use = {}, {}  # by the identity of a tensor: whose memory it is, and until when that is needed
+    owner, last_use = {}, {}  # by id of a tensor: the tensor whose memory it shares; the last operation that reads it
     for i, operation in enumerate(operations):
         for tensor in operation.inputs:
             last_use[owner.get(id(tensor), id(tensor))] = i

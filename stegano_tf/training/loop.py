@@ -1,13 +1,13 @@
 """The training loop: one for every strategy and back end.
 
-`fit` is the loop and knows of neither. What happens in one step is Keras' own `train_step` and `test_step`, which take
-the loss from `SteganoModel`; the two `...Steps` classes only say how a back end runs them. `keras.Model.fit` cannot
-take their place: under MultiWorkerMirroredStrategy it refuses its batches (keras issue 20585), it cannot start within
-an epoch, and on JAX it ignores what a callback assigns before the epoch ends.
+`fit` is the loop; it knows neither strategies nor back ends. One step is Keras' own `train_step` or `test_step`, with
+the loss of `SteganoModel`; the two `...Steps` classes run it on their back end. `keras.Model.fit` cannot take their
+place: under MultiWorkerMirroredStrategy it refuses its batches (keras issue 20585), it cannot start within an epoch,
+and on JAX it ignores what a callback assigns before the epoch ends.
 
-Between steps, the variables of model and optimizer hold what they should on every back end, so callbacks may read and
-assign them. Every worker runs the same callbacks in the same order: a metric that is read adds up those of all workers,
-which must all be there.
+Between steps, the variables of model and optimizer are up to date on every back end, so callbacks may read and assign
+them. All workers must run the same callbacks in the same order: to read a metric sums those of all workers, and waits
+for them.
 """
 
 import concurrent.futures
@@ -17,9 +17,10 @@ from typing import Any
 import keras
 import numpy as np
 
-from stegano_tf.training.callbacks import Budget
+from stegano_tf.training.callbacks.ending import Budget
+from stegano_tf.training.data import tf_data
+from stegano_tf.training.data.batches import PairBatches
 from stegano_tf.training.model import SteganoModel
-from stegano_tf.training.pairs import PairBatches
 
 Batch = tuple[np.ndarray, np.ndarray]  # cover, secret: uint8[B, H, W, 3]
 
@@ -56,27 +57,26 @@ class TensorFlowSteps:
         self.predict = tf.function(lambda batch: model(batch, training=False))
 
     def batches(self, pairs: PairBatches, first: int) -> Iterator:
-        """Yields the batches of `pairs` from number `first` on, without end, as `train` takes them."""
+        """Yields the batches of `pairs` from number `first` on, without end, in the form that `train` takes."""
         tf = self._tf
 
         def dataset(context):
-            epoch, step = divmod(first, pairs.steps_per_epoch)
-            dataset = pairs.dataset(start_epoch=epoch).skip(step)
+            dataset = tf_data.dataset(pairs, first)
             local = self.replicas // context.num_input_pipelines
             if local > 1:
                 dataset = dataset.rebatch(pairs.plan.batch_size // local)
-            # Otherwise each step begins with a question to all workers whether they have a batch.
+            # Without this, each step begins by asking all workers whether they have a batch.
             return dataset.apply(tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY))
 
         return iter(self._strategy.distribute_datasets_from_function(dataset))
 
     def train(self, batch, clock: float) -> tuple[float, float]:
-        """Trains on a batch; returns the step's loss and the time, `clock` averaged, both the same on all workers."""
+        """Trains on a batch; returns the step's loss and the mean of all workers' `clock`, the same on all workers."""
         loss, clock = self._train(batch, self._tf.constant(clock, self._tf.float32))
         return float(loss), float(clock)
 
     def test(self, batch: Batch) -> None:
-        """Updates the metrics by a batch of any length, which the replicas share out."""
+        """Updates the metrics by a batch of any length, divided among the replicas."""
         share = -(-len(batch[0]) // self.replicas)
 
         def part(context):
@@ -100,9 +100,9 @@ class JaxSteps:
         import jax  # noqa: PLC0415
 
         self._model = model
-        model.built = True  # its networks are; it has nothing else to build
+        model.built = True  # its networks are built, and it has no variables besides
         self._train = jax.jit(model.train_step, donate_argnums=0)
-        # Nothing but the metrics changes.
+        # Only the metrics change.
         self._test = jax.jit(lambda state, batch: model.test_step(state, batch)[1][-1])
         self.predict = model.predict_on_batch
 
@@ -117,13 +117,7 @@ class JaxSteps:
 
     def train(self, batch, clock: float) -> tuple[float, float]:
         """As `TensorFlowSteps.train`."""
-        model = self._model
-        groups = (
-            model.trainable_variables,
-            model.non_trainable_variables,
-            model.optimizer.variables,
-            model.metrics_variables,
-        )
+        groups = self._model.state
         logs, state = self._train(_values(groups), (batch,))
         for group, values in zip(groups, state, strict=True):
             _assign(group, values)
@@ -131,10 +125,9 @@ class JaxSteps:
 
     def test(self, batch: Batch) -> None:
         """As `TensorFlowSteps.test`."""
-        model = self._model
-        groups = model.trainable_variables, model.non_trainable_variables, model.metrics_variables
+        trained, others, _, metrics = self._model.state
         pictures, weights = _part(batch, 0, len(batch[0]))
-        _assign(model.metrics_variables, self._test(_values(groups), (pictures, None, weights)))
+        _assign(metrics, self._test(_values((trained, others, metrics)), (pictures, None, weights)))
 
     def gather(self, value: int) -> list[int]:
         """As `TensorFlowSteps.gather`."""
@@ -151,7 +144,7 @@ def _assign(variables: list[keras.Variable], values: list) -> None:
 
 
 def _part(batch: Batch, start: int, length: int) -> tuple[Batch, np.ndarray]:
-    """`length` pairs from `start` on, filled up with black ones of weight 0; and the weights, float32[length]."""
+    """`length` pairs from `start` on, filled up with black pairs of weight 0; and the weights, float32[length]."""
     pictures = [picture[start : start + length] for picture in batch]
     missing = length - len(pictures[0])
     weights = np.ones(length, np.float32)
@@ -210,7 +203,7 @@ def evaluate(model: SteganoModel, steps: TensorFlowSteps | JaxSteps, pairs: Iter
 
 
 def results(model: SteganoModel) -> dict[str, Any]:
-    """Returns the metrics so far, of all replicas, but for the one that is of a single step."""
+    """Returns the metrics so far, over all replicas, without that of a single step."""
     logs = {name: float(np.asarray(value)) for name, value in model.get_metrics_result().items()}
     del logs["step_loss"]
     return logs

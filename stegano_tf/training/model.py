@@ -7,20 +7,22 @@ from stegano_tf.networks.build import Networks
 
 
 class SteganoModel(keras.Model):
-    """Hide, round to 8 bits, reveal; trained on `h_loss + beta * r_loss`, both mean squared errors of [0, 1] pictures.
+    """Hides and reveals; trained on `h_loss + beta * r_loss`, both mean squared errors of pictures in [0, 1].
 
-    The loss is that of A. Chennupati et al. (ICCCNT 2024), taken on the rounded stego image: the hide network ends in
-    `Round8Bit`. One pair in ten, such as any secret under a black cover, costs ten times the usual and more. The mean
-    of the loss's logarithm over pairs, which takes that weight off them, was tried for `codebook`: the hard pairs
-    came apart and dragged the others along.
+    The loss is that of A. Chennupati et al. (ICCCNT 2024), but taken on the stego image in 8 bits, as every hide
+    network gives it.
 
-    Input are (cover, secret) as uint8[B, H, W, 3] each; output are stego and revealed secret as float32.
+    Input are (cover, secret) as uint8[B, H, W, 3] each. Output are the stego image and the revealed secret as float32.
 
-    Under `tf.distribute`, a replica's loss is its share of the global batch's, as gradients of replicas are added up.
+    Under `tf.distribute` a replica's loss is its share of the global batch's, since gradients of replicas are summed.
 
-    Metrics: `h_loss`, `r_loss`, and `cover_psnr`, `secret_psnr` in dB, means over pictures of 8-bit RGB PSNR, weighted
-    by `sample_weight` (0 for what only fills up a batch); `loss` is made of the first two; `step_loss`, the geometric
-    mean of the combined loss over the pairs of the latest step alone.
+    Metrics: `h_loss`, `r_loss`, and `cover_psnr`, `secret_psnr` in dB: means over pictures, of 8-bit RGB PSNR, weighted
+    by `sample_weight` (0 for pictures that only fill up a batch). `loss` is made of the first two. `step_loss` is the
+    geometric mean of the combined loss over the pairs of the latest step alone.
+
+    Example:
+      model = SteganoModel(build.build("tiny"), beta=0.75)
+      stego, revealed = model((cover, secret))
     """
 
     def __init__(self, networks: Networks, beta: float = 0.75):
@@ -36,6 +38,16 @@ class SteganoModel(keras.Model):
     @property
     def networks(self) -> Networks:
         return Networks(self.hide, self.reveal, self.pair)
+
+    @property
+    def state(self) -> tuple[list[keras.Variable], ...]:
+        """All variables, in the groups and the order in which Keras' `train_step` takes and returns them on JAX."""
+        return (
+            self.trainable_variables,
+            self.non_trainable_variables,
+            self.optimizer.variables,
+            self.metrics_variables,
+        )
 
     def call(self, inputs, training=None):
         return tuple(self.pair(list(map(to_unit, inputs)), training=training))
@@ -54,7 +66,7 @@ class SteganoModel(keras.Model):
 
     def get_metrics_result(self):
         logs = super().get_metrics_result()
-        # Keras' own loss counts batches by their length, whatever the weights of their samples are.
+        # Keras' own loss weighs batches by their length and ignores the weights of their samples.
         return logs | {"loss": logs["h_loss"] + self.beta * logs["r_loss"]}
 
     @property
@@ -65,7 +77,7 @@ class SteganoModel(keras.Model):
 
 
 class _LatestGeometricMean(metrics.Metric):
-    """That of the last values it was given: Keras' own loss is a mean over the epoch, which hides jumps."""
+    """The geometric mean of the latest values alone: Keras' own loss is a mean over the epoch, which hides jumps."""
 
     def __init__(self, name):
         super().__init__(name=name)
@@ -84,9 +96,9 @@ def to_unit(picture):
 
 
 def psnr(picture, reference):
-    """Returns float32[B] dB for float32[B, H, W, 3] in [0, 1], taken as they are stored: clipped, in 8 bits."""
+    """float32[B, H, W, 3] in [0, 1], clipped and rounded to 8 bits first -> PSNR: float32[B] dB."""
     stored = ops.round(ops.clip(picture, 0.0, 1.0) * 255.0) / 255.0
-    # Two pictures that are equal get 100 dB instead of infinity, which no mean survives.
+    # Equal pictures get 100 dB: infinity would make every mean infinite.
     return -10.0 * ops.log10(ops.maximum(_squared_error(stored, reference), 1e-10))
 
 

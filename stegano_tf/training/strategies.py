@@ -1,6 +1,6 @@
-"""`--strategy` name -> `tf.distribute` strategy, with what each needs checked before TensorFlow waits for it.
+"""`--strategy` name -> `tf.distribute` strategy. What each one needs is checked before TensorFlow waits for it.
 
-`tf.distribute` is TensorFlow's: on any other Keras back end there is one device, and `default` is the only name.
+Only TensorFlow has `tf.distribute`: any other Keras back end trains on one device, and `default` is the only strategy.
 """
 
 import contextlib
@@ -10,28 +10,44 @@ import signal
 import threading
 from collections.abc import Iterator
 
-import keras
 from absl import logging
 
 from stegano_tf.errors import StrategyError, WorkerLostError
 
-NAMES = ("default", "one_device", "mirrored", "multi_worker", "parameter_server", "tpu")
+NAMES = ("default", "one_device", "mirrored", "multi_worker", "tpu")
+
+# TensorFlow has these, too.
+_REFUSED = {
+    "parameter_server": "is not offered: pairs are made by Python in the process that trains, which its workers are "
+    "not, and its updates come in no fixed order; expected multi_worker for several machines",
+}
+
+
+def check(name: str) -> None:
+    """Raises a `StrategyError` unless there is a strategy called `name`."""
+    if name in _REFUSED:
+        raise StrategyError(f"strategy {name} {_REFUSED[name]}")
+    if name not in NAMES:
+        raise StrategyError(f"there is no strategy {name!r}, expected one of {', '.join(NAMES)}")
 
 
 def make(name: str, *, logical_devices: int | None = None):
     """Returns the strategy called `name`, or None on a back end other than TensorFlow.
 
-    Must come before anything that uses a device. `default` is TensorFlow's own choice of one device; `one_device` names
-    it and puts variables there too; `mirrored` uses all GPUs of this machine, `multi_worker` those of all in TF_CONFIG.
+    Call it before anything that uses a device. `default` is TensorFlow's own choice of one device. `one_device` names
+    that device and puts variables there, too. `mirrored` uses all GPUs of this machine, `multi_worker` those of all
+    workers in TF_CONFIG.
 
     Args:
-      logical_devices: split the CPU in as many devices, which `mirrored` then uses: for trying it without GPUs.
+      logical_devices: split the CPU into so many devices, which `mirrored` then uses: for trying it without GPUs.
 
     Raises:
-      StrategyError: there is no such strategy, or not what it needs: TensorFlow, a TPU, a TF_CONFIG that makes sense.
+      StrategyError: there is no such strategy, or what it needs is missing: TensorFlow, a TPU, a TF_CONFIG that makes
+        sense.
     """
-    if name not in NAMES:
-        raise StrategyError(f"there is no strategy {name!r}, expected one of {', '.join(NAMES)}")
+    check(name)
+    import keras  # noqa: PLC0415  (it takes seconds to import, and names of strategies are wanted before)
+
     backend = keras.backend.backend()
     if backend not in ("tensorflow", "jax"):
         raise StrategyError(f"the Keras back end is {backend}, expected tensorflow or jax")
@@ -57,12 +73,6 @@ def make(name: str, *, logical_devices: int | None = None):
             return _mirrored(split=logical_devices is not None)
         case "multi_worker":
             return _multi_worker()
-        case "parameter_server":
-            raise StrategyError(
-                "strategy parameter_server is not offered: pairs are made by Python in the process that trains, which "
-                "its workers are not, and updates in no fixed order can be neither resumed nor compared; expected "
-                "multi_worker for several machines"
-            )
         case "tpu":
             return _tpu()
 

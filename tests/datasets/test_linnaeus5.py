@@ -22,7 +22,7 @@ from stegano_tf.datasets.linnaeus5.linnaeus5_dataset_builder_test import Linnaeu
 
 from stegano_tf import datasets
 from stegano_tf.errors import DataError
-from stegano_tf.training import pairs
+from stegano_tf.training.data.batches import PairBatches
 
 ROOT = Path(__file__).parents[2]
 STAND_IN = ROOT.parent / "shared" / "data" / "linnaeus5_layout"
@@ -218,8 +218,8 @@ def test_load_gives_the_pixels_of_the_files(tmp_path, manual):
     source = datasets.load("linnaeus5/32x32", split="train", data_dir=tmp_path / "data", manual_dir=manual)
     names = [example["filename"].decode() for example in source.as_numpy_iterator()]
     options = {"batch_size": 5, "crop": 24, "seed": 3}
-    from_files = pairs.PairBatches([manual / NAME / name for name in names], **options)
-    from_records = pairs.PairBatches(source, **options)
+    from_files = PairBatches([manual / NAME / name for name in names], **options)
+    from_records = PairBatches(source, **options)
     for number in range(4):
         np.testing.assert_array_equal(from_records.batch(number), from_files.batch(number))
 

@@ -25,16 +25,17 @@ SCRIPT = """
     run_dir, data = sys.argv[1:]
     import numpy as np
     from stegano_tf.networks import build
-    from stegano_tf.training import loop, pairs, run
+    from stegano_tf.training import assembly, run
+    from stegano_tf.training.options import Options, complete
 
     options = {
         "data": data, "preset": "tiny", "batch_size": 2, "crop": 32, "steps_per_epoch": 30, "validation_size": 64,
         "validation_pictures": 3, "learning_rate": 0.01, "ema": 0.9, "epochs": 2, "run_dir": run_dir,
     }
-    run.train(run.Options(**options))
+    run.train(Options(**options))
 
     # What is assigned between steps counts at once: the guard against divergence, schedules and checkpoints rely on it.
-    model, steps = run._model(run._plan(run.Options(**options)), None)
+    model, steps = assembly.model_and_steps(complete(Options(**options)), None)
     variables = model.trainable_variables + model.optimizer.variables
     before = [np.array(variable) for variable in variables]
     picture = np.random.default_rng(0).integers(0, 256, (2, 2, 32, 32, 3), dtype=np.uint8)

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from stegano_tf.errors import CheckpointError
-from stegano_tf.training import callbacks
+from stegano_tf.training import checkpoints
+from stegano_tf.training.callbacks import checkpointer, contact_sheet, divergence, ending, log, schedules, weights
 
 
 class Toy(keras.Model):
@@ -22,7 +23,7 @@ class Toy(keras.Model):
 
 def guard_on(model, **options):
     halved = []
-    guard = callbacks.DivergenceGuard(lambda: halved.append(True), **options)
+    guard = divergence.DivergenceGuard(lambda: halved.append(True), **options)
     guard.set_model(model)
     guard.on_train_begin()
     return guard, halved
@@ -77,8 +78,8 @@ def test_the_run_ends_when_nothing_helps():
 
 def test_cosine_schedule_by_hand():
     model = Toy()
-    budget = callbacks.Budget(steps=1000)
-    schedule = callbacks.CosineSchedule(budget, peak=0.1, warmup_steps=10)
+    budget = ending.Budget(steps=1000)
+    schedule = schedules.CosineSchedule(budget, peak=0.1, warmup_steps=10)
     schedule.set_model(model)
 
     def rate(step):
@@ -95,7 +96,7 @@ def test_cosine_schedule_by_hand():
 
 def test_budget_in_steps_and_minutes():
     model = Toy()
-    budget = callbacks.Budget(steps=4)
+    budget = ending.Budget(steps=4)
     budget.set_model(model)
     model.stop_training = False
     budget.on_train_begin()
@@ -107,7 +108,7 @@ def test_budget_in_steps_and_minutes():
     assert shares == [0.25, 0.5, 0.75, 1.0]
     assert model.stop_training
 
-    budget = callbacks.Budget(steps=10**9, minutes=1.0)
+    budget = ending.Budget(steps=10**9, minutes=1.0)
     budget.seconds = 30.0  # as a checkpoint had it
     assert budget.progress == 0.5
     budget.on_train_begin()
@@ -118,14 +119,14 @@ def test_budget_in_steps_and_minutes():
 
 def test_plateau_as_pytorch_counts():
     model = Toy()
-    schedule = callbacks.PlateauSchedule(0.5, monitor="loss", patience=2, factor=0.1)
+    schedule = schedules.PlateauSchedule(0.5, monitor="loss", patience=2, factor=0.1)
     schedule.set_model(model)
     rates = []
     # A fall by less than 0.01 % is none. The third epoch without one is more than the patience of two.
     for epoch, loss in enumerate([1.0, 0.99999, 1.0, 2.0, 0.5, 0.5, 0.5, 0.4999, 0.6, 0.6, 0.6]):
         schedule.on_epoch_end(epoch, {"loss": loss})
         schedule.on_train_batch_begin(0)
-        rates.append(round(callbacks.to_number(model.optimizer.learning_rate), 6))
+        rates.append(round(log.to_number(model.optimizer.learning_rate), 6))
     assert rates == [0.5, 0.5, 0.5, 0.05, 0.05, 0.05, 0.05, 0.05, 0.05, 0.05, 0.005]
     schedule.halve()
     assert schedule.rate == pytest.approx(0.0025)
@@ -134,7 +135,7 @@ def test_plateau_as_pytorch_counts():
 def test_early_stopping_goes_on_counting():
     model = Toy()
     model.stop_training = False
-    stopping = callbacks.EarlyStopping(2)
+    stopping = ending.EarlyStopping(2)
     stopping.set_model(model)
     stopping.on_train_begin()
     for epoch, loss in enumerate([1.0, 2.0]):
@@ -142,7 +143,7 @@ def test_early_stopping_goes_on_counting():
     state = {name: getattr(stopping, name) for name in stopping.STATE}
     assert state == {"wait": 1, "best": 1.0, "best_epoch": 0}
 
-    again = callbacks.EarlyStopping(2)
+    again = ending.EarlyStopping(2)
     for name, value in state.items():
         setattr(again, name, value)
     again.set_model(model)
@@ -158,7 +159,7 @@ def test_the_running_mean_is_there_from_validation_to_the_end_of_the_epoch():
     model.optimizer.build(model.trainable_variables)
     for _ in range(2):  # from 0 by -0.1 a step; the mean starts at the first value: -0.1, then -0.15
         model.optimizer.apply([keras.ops.ones(())])
-    mean = callbacks.RunningMean()
+    mean = weights.RunningMean()
     mean.set_model(model)
     before = np.array(model.weight)
     mean.on_test_begin()
@@ -168,10 +169,10 @@ def test_the_running_mean_is_there_from_validation_to_the_end_of_the_epoch():
 
 
 def test_a_full_disk_does_not_end_training(tmp_path, caplog):
-    log = callbacks.JsonLines(tmp_path / "none" / "log.jsonl", callbacks.Budget(steps=1))
-    log.set_model(Toy())
+    lines = log.JsonLines(tmp_path / "none" / "log.jsonl", ending.Budget(steps=1))
+    lines.set_model(Toy())
     with caplog.at_level("WARNING"):
-        log.on_epoch_end(0, {"loss": 1.0})
+        lines.on_epoch_end(0, {"loss": 1.0})
     assert "JsonLines: " in caplog.text
     assert "No such file or directory" in caplog.text
 
@@ -179,9 +180,9 @@ def test_a_full_disk_does_not_end_training(tmp_path, caplog):
 def test_the_log_drops_what_comes_after_the_checkpoint(tmp_path):
     path = tmp_path / "log.jsonl"
     path.write_text('{"step": 10}\n{"step": 20}\n{"step": 30}\n{"ste')
-    budget = callbacks.Budget(steps=100)
+    budget = ending.Budget(steps=100)
     budget.step = 20
-    callbacks.JsonLines(path, budget).on_train_begin()
+    log.JsonLines(path, budget).on_train_begin()
     assert path.read_text() == '{"step": 10}\n{"step": 20}\n'
 
 
@@ -191,10 +192,10 @@ class Writer:
     def __init__(self, folder, *, high=False):
         self.model = Toy()
         self.model.optimizer.build(self.model.trainable_variables)
-        self.budget = callbacks.Budget(steps=1000)
-        self.schedule = callbacks.PlateauSchedule(0.5)
-        self.guard = callbacks.DivergenceGuard(self.schedule.halve, keep_every=3, jump=4.0, momentum=0.0)
-        self.writer = callbacks.Checkpointer(folder, self.budget, self.guard, [self.schedule], constants={"of": 7})
+        self.budget = ending.Budget(steps=1000)
+        self.schedule = schedules.PlateauSchedule(0.5)
+        self.guard = divergence.DivergenceGuard(self.schedule.halve, keep_every=3, jump=4.0, momentum=0.0)
+        self.writer = checkpointer.Checkpointer(folder, self.budget, self.guard, [self.schedule], constants={"of": 7})
         self.list = keras.callbacks.CallbackList([self.budget, self.guard, self.writer], model=self.model)
         self.model.stop_training = False
 
@@ -210,7 +211,7 @@ def test_a_checkpoint_holds_what_the_guard_would_restore(tmp_path):
     first.train([1.0, 1.0, 1.0, 2.0, 3.0])  # kept at weight 3
     first.writer.save()
     again = Writer(tmp_path)
-    again.writer.restore(callbacks.checkpoints.latest(tmp_path))
+    again.writer.restore(checkpoints.latest(tmp_path))
     assert again.budget.step == 5
     assert float(again.model.weight) == 5.0
     again.train([math.nan])
@@ -219,9 +220,9 @@ def test_a_checkpoint_holds_what_the_guard_would_restore(tmp_path):
 
     first.train([1.0])  # kept at weight 6, which is the present state: written once
     first.writer.save()
-    assert not any(name.startswith("kept/") for name in callbacks.checkpoints.latest(tmp_path).arrays)
+    assert not any(name.startswith("kept/") for name in checkpoints.latest(tmp_path).arrays)
     again = Writer(tmp_path)
-    again.writer.restore(callbacks.checkpoints.latest(tmp_path))
+    again.writer.restore(checkpoints.latest(tmp_path))
     again.model.weight.assign(99.0)
     again.train([math.nan])
     assert float(again.model.weight) == 6.0
@@ -251,10 +252,10 @@ def test_a_checkpoint_of_other_variables_is_refused(tmp_path):
     other.model.optimizer = keras.optimizers.Adam()
     other.model.optimizer.build(other.model.trainable_variables)
     with pytest.raises(CheckpointError, match=r"optimizer/0002 has shape None, this training has \(\)"):
-        other.writer.restore(callbacks.checkpoints.latest(tmp_path))
+        other.writer.restore(checkpoints.latest(tmp_path))
 
 
 def test_to_uint8_by_hand():
-    found = callbacks.to_uint8(np.array([-1, 0, 0.4 / 255, 0.6 / 255, 1, 2], "float32"))
+    found = contact_sheet.to_uint8(np.array([-1, 0, 0.4 / 255, 0.6 / 255, 1, 2], "float32"))
     assert found.dtype == np.uint8
     assert found.tolist() == [0, 0, 0, 1, 255, 255]

@@ -87,7 +87,8 @@ def test_a_complete_run_is_left_alone(uninterrupted, start):
 )
 def test_other_options_are_refused_by_name(uninterrupted, flag, message):
     from stegano_tf.errors import CheckpointError
-    from stegano_tf.training.run import Options, train
+    from stegano_tf.training.options import Options
+    from stegano_tf.training.run import train
 
     found = json.loads((uninterrupted / "options.json").read_text())
     name, value = flag.removeprefix("--").split("=")
@@ -99,7 +100,8 @@ def test_other_pictures_are_refused(uninterrupted, tmp_path):
     import shutil
 
     from stegano_tf.errors import CheckpointError
-    from stegano_tf.training.run import Options, train
+    from stegano_tf.training.options import Options
+    from stegano_tf.training.run import train
 
     found = json.loads((uninterrupted / "options.json").read_text())
     run_dir = tmp_path / "run"

@@ -1,16 +1,19 @@
 """Training as a user runs it: the real command on real files, with the smallest networks."""
 
+import dataclasses
 import json
 import math
 import subprocess
 import sys
 
+import keras
 import pytest
 from PIL import Image
 
 from stegano_tf.errors import CheckpointError, DataError
 from stegano_tf.networks import build
-from stegano_tf.training.run import Options, train
+from stegano_tf.training.options import Options, complete
+from stegano_tf.training.run import train
 
 
 def command(*arguments):
@@ -42,13 +45,14 @@ def test_log_has_an_epoch_a_line(run_dir):
 
 def validated(networks, pictures):
     """The figures of networks on the pairs that `run_dir` is validated on."""
-    from stegano_tf.training import pairs
+    from stegano_tf import pairing
+    from stegano_tf.training.data.validation import validation_pairs
     from stegano_tf.training.model import SteganoModel
 
     model = SteganoModel(networks)
     model.compile()
-    files = pairs.list_pictures(pictures)
-    validation = pairs.validation_pairs(files[::6], batch_size=2, size=64)  # a fifth of 12, evenly
+    files = pairing.list_pictures(pictures)
+    validation = validation_pairs(files[::6], batch_size=2, size=64)  # a fifth of 12, evenly
     ((cover, secret),) = validation
     return model.test_on_batch((cover, secret), return_dict=True)
 
@@ -169,72 +173,39 @@ def test_too_few_pictures_are_refused(tmp_path):
         train(Options(data=str(tmp_path), preset="tiny", epochs=1, run_dir=str(tmp_path / "run")))
 
 
-@pytest.mark.parametrize(
-    ("arguments", "status", "message"),
-    [
-        (["--preset=tiny", "--epochs=1"], 1, "expected exactly one of --data and --dataset"),
-        (["--data=.", "--dataset=linnaeus5", "--epochs=1"], 1, "expected exactly one of --data and --dataset"),
-        (["--data=.", "--epochs=1", "--minutes=1"], 1, "exactly one of --epochs and --minutes"),
-        (["--data=.", "--strategy=horovod", "--epochs=1"], 1, "default|one_device|mirrored|multi_worker|"),
-        (["--data=.", "--preset=huge", "--epochs=1"], 1, "codebook|unet|paper|tiny"),
-        (["--data=.", "--preset=tiny"], 1, "exactly one of --epochs and --minutes"),
-        (["--data=/nonexistent", "--preset=tiny", "--epochs=1"], 1, "stegano_tf.train: /nonexistent: does not exist"),
-    ],
-)
-def test_wrong_flags_and_folders(arguments, status, message):
-    done = command(*arguments)
-    assert done.returncode == status
-    assert message in done.stderr
-    assert "Traceback" not in done.stderr
+def test_a_folder_that_does_not_exist(tmp_path):
+    with pytest.raises(DataError, match="/nonexistent: does not exist"):
+        train(Options(data="/nonexistent", preset="tiny", epochs=1, run_dir=str(tmp_path / "run")))
 
 
-def test_the_command_names_all_strategies_and_protocols():
-    from stegano_tf import train as command_module
-    from stegano_tf.training import run, strategies
-
-    flags = command_module.flags.FLAGS
-    assert tuple(flags["strategy"].parser.enum_values) == strategies.NAMES
-    assert flags["protocol"].parser.enum_values == list(run.PROTOCOLS)
-
-
-def test_the_protocol_of_the_paper():
-    from stegano_tf.training import run
-
-    plan = run._plan(Options(data=".", preset="paper", protocol="paper"))
-    options, training = plan.options, plan.training
-    assert (options.training_pictures, options.validation_pictures, options.epochs) == (1800, 400, 100)
-    assert (options.validation_size, training.crop, training.batch_size, options.steps_per_epoch) == (256, 256, 2, 450)
-    assert (training.learning_rate, training.adam_beta_1, training.clip, options.beta) == (1e-3, 0.5, None, 0.75)
-    assert not options.flips
-    assert options.split == "train"  # a folder has no splits
-    model = run._compiled(run._plan(Options(data=".", preset="tiny", protocol="paper", crop=32)))
-    assert not hasattr(model.optimizer, "reveal_rate")  # one network: one rate
-    from_data_set = run._plan(Options(dataset="linnaeus5", preset="paper", protocol="paper", epochs=3)).options
-    assert (from_data_set.split, from_data_set.validation_split) == ("paper_train", "paper_validation")
-    assert from_data_set.epochs == 3  # other flags come first
-
-
-def test_the_rates_of_the_paper_fall_one_by_one():
-    import dataclasses
-
+def test_the_rates_of_the_paper_fall_one_by_one(monkeypatch):
     from stegano_tf import presets
-    from stegano_tf.training import callbacks, run
+    from stegano_tf.training import assembly
+    from stegano_tf.training.callbacks.ending import Budget
 
-    plan = run._plan(Options(data=".", preset="paper", protocol="paper"))
+    tiny = complete(Options(data=".", preset="tiny", protocol="paper", crop=32))
+    assert not hasattr(assembly.compiled(tiny).optimizer, "reveal_rate")  # one network: one rate
+
     small = presets.Paper(downsamplings=2, base_filters=2, reveal_filters=(2,))
-    plan = dataclasses.replace(plan, preset=dataclasses.replace(plan.preset, networks=small))
-    model = run._compiled(plan)
-    hide, reveal = run._schedules(plan, callbacks.Budget(steps=1), model)
+    monkeypatch.setitem(
+        presets.PRESETS, "small", dataclasses.replace(presets.get("paper"), name="small", networks=small)
+    )
+    options = complete(Options(data=".", preset="small", protocol="paper"))
+    model = assembly.compiled(options)
+    hide, reveal = assembly.schedules(options, Budget(steps=1), model)
     for epoch in range(11):
         for schedule in (hide, reveal):
             schedule.set_model(model)
             schedule.on_epoch_end(epoch, {"val_loss": 1.0, "val_r_loss": 1.0})
             schedule.on_train_batch_begin(0)
-        rates = [callbacks.to_number(rate) for rate in (model.optimizer.learning_rate, model.optimizer.reveal_rate)]
+        rates = [float(rate.numpy()) for rate in (model.optimizer.learning_rate, model.optimizer.reveal_rate)]
         assert rates == pytest.approx([1e-3 if epoch < 6 else 2e-4, 1e-3 if epoch < 9 else 2e-4])
     # Bias and weights of each convolution, gamma and beta of each normalisation, of the reveal network alone.
-    keys = model.optimizer._reveal_keys
-    assert keys == {model.optimizer._var_key(v) for v in model.reveal.trainable_variables}
+    model.optimizer.learning_rate = 0.0
+    before = [variable.numpy() for variable in model.trainable_variables]
+    model.optimizer.apply([keras.ops.ones(variable.shape) for variable in model.trainable_variables])
+    changed = [v for v, old in zip(model.trainable_variables, before, strict=True) if (v.numpy() != old).any()]
+    assert {id(v) for v in changed} == {id(v) for v in model.reveal.trainable_variables}
 
 
 def test_dry_run_trains_nothing(tmp_path, monkeypatch):

@@ -79,7 +79,9 @@ EQUALITY = """
     import dataclasses, json, sys
     import keras, numpy as np
     from stegano_tf import presets
-    from stegano_tf.training import loop, pairs, run, strategies
+    from stegano_tf.training import assembly, loop, strategies
+    from stegano_tf.training.data.batches import PairBatches
+    from stegano_tf.training.options import Options, complete
 
     # First of all: devices are split before their first use.
     mirrored = strategies.make("mirrored", logical_devices=2)
@@ -87,11 +89,11 @@ EQUALITY = """
     pictures = list(np.random.default_rng(0).integers(0, 256, (12, 32, 32, 3), dtype=np.uint8))
 
     def losses(strategy, networks, steps, **options):
-        plan = run._plan(run.Options(data=".", preset="tiny", epochs=1, batch_size=4, crop=32, **options))
-        plan = dataclasses.replace(plan, preset=dataclasses.replace(plan.preset, networks=networks))
-        model, runner = run._model(plan, strategy)
+        presets.PRESETS["small"] = dataclasses.replace(presets.get("tiny"), name="small", networks=networks)
+        chosen = Options(data=".", preset="small", epochs=1, batch_size=4, crop=32, **options)
+        model, runner = assembly.model_and_steps(complete(chosen), strategy)
         model.optimizer.learning_rate = 1e-3
-        batches = runner.batches(pairs.PairBatches(pictures, batch_size=4, crop=32), first=1)
+        batches = runner.batches(PairBatches(pictures, batch_size=4, crop=32), first=1)
         found = [runner.train(next(batches), 5.0) for _ in range(steps)]
         assert {clock for _, clock in found} == {5.0}
         metrics = loop.results(model)

@@ -9,16 +9,18 @@ import threading
 import types
 from pathlib import Path
 
-import keras
 import numpy as np
 import PIL.Image
 import psutil
 import pytest
 import tensorflow as tf
 
+from stegano_tf import pairing
 from stegano_tf.errors import DataError, ImageError
-from stegano_tf.training import pairs
-from stegano_tf.training.pairs import PairBatches, PairDataset, PairPlan
+from stegano_tf.training.data import sources, tf_data
+from stegano_tf.training.data.batches import PairBatches
+from stegano_tf.training.data.plan import PairPlan
+from stegano_tf.training.data.validation import validation_pairs
 
 ROOT = Path(__file__).parents[2]
 
@@ -48,26 +50,9 @@ def folder(tmp_path):
 
 
 def epoch_of(source, epochs=1, start_epoch=0, **options) -> list[tuple[np.ndarray, np.ndarray]]:
-    return list(pairs.training_pairs(source, epochs=epochs, start_epoch=start_epoch, **options).as_numpy_iterator())
-
-
-def test_list_pictures_sorts_by_posix_path(tmp_path):
-    for name in ("b.png", "a/2.JPG", "a/10.jpeg", "a.bmp", "c/.hidden.png", "c/notes.txt", "d/x.webp"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).touch()
-    names = [file.relative_to(tmp_path).as_posix() for file in pairs.list_pictures(tmp_path)]
-    assert names == ["a.bmp", "a/10.jpeg", "a/2.JPG", "b.png", "d/x.webp"]
-
-
-def test_list_pictures_says_what_it_found(tmp_path):
-    (tmp_path / "notes.txt").touch()
-    (tmp_path / "one.png").touch()
-    with pytest.raises(DataError, match=f"{tmp_path}: 1 pictures among 2 files, expected at least 2"):
-        pairs.list_pictures(tmp_path)
-    with pytest.raises(DataError, match=r"notes.txt: is a file, expected a folder"):
-        pairs.list_pictures(tmp_path / "notes.txt")
-    with pytest.raises(DataError, match="nowhere: does not exist"):
-        PairBatches(tmp_path / "nowhere", batch_size=1, crop=8)
+    batches = PairBatches(source, **options)
+    steps = batches.plan.steps
+    return list(tf_data.dataset(batches, start_epoch * steps, epochs * steps).as_numpy_iterator())
 
 
 @pytest.mark.parametrize("count, batch_size", [(2, 1), (2, 2), (10, 5), (11, 4), (7, 7), (100, 8)])
@@ -76,7 +61,7 @@ def test_plan_uses_each_picture_once_in_each_role(count, batch_size):
     for number in range(3):
         epoch = plan.epoch(number)
         assert epoch.covers.shape == epoch.secrets.shape == (count // batch_size, batch_size)
-        assert epoch.draws.shape == (2, count // batch_size, batch_size, 4)
+        assert epoch.draws.shape == (2, count // batch_size, batch_size, 3)
         assert len(set(epoch.covers.flat)) == epoch.covers.size
         assert set(epoch.covers.flat) == set(epoch.secrets.flat) <= set(range(count))
         assert not (epoch.covers == epoch.secrets).any()
@@ -111,8 +96,8 @@ def test_plan_refuses():
         PairPlan(11, 4, shard=(0, 3))
     with pytest.raises(ValueError, match=r"shard=\(2, 2\)"):
         PairPlan(10, 1, shard=(2, 2))
-    assert pairs.steps_per_epoch(1800, 8) == 225
-    assert pairs.steps_per_epoch(1800, 8, workers=2) == 112
+    assert PairPlan(1800, 8).steps == 225
+    assert PairPlan(1800, 8, shard=(0, 2)).steps == 112
 
 
 @pytest.mark.parametrize("cache", [False, True])
@@ -127,7 +112,7 @@ def test_pixels_are_the_windows_that_the_plan_draws(cache):
         ):
             # The draws of a secret stand where the picture is a cover: one batch on.
             draws = epoch.draws[use, (step + use) % 2]
-            for image, index, (_, top, left, flip) in zip(images, indexes, draws, strict=True):
+            for image, index, (top, left, flip) in zip(images, indexes, draws, strict=True):
                 y, x = int(top * (40 - 16 + 1)), int(left * (50 - 16 + 1))
                 window = source[index][y : y + 16, x : x + 16]
                 window = [window, window[::-1], window[:, ::-1], window[::-1, ::-1]][int(flip * 4)]
@@ -145,15 +130,6 @@ def test_without_augmentation_pictures_are_whole():
     assert not (cover[:, 0, 0, 0] == secret[:, 0, 0, 0]).any()
 
 
-def test_scale_jitter_scales_the_window():
-    # On a ramp of slope 1 a level, the slope of a window is the factor that it was scaled by.
-    ramp = np.broadcast_to(np.arange(200, dtype=np.uint8)[:, None, None], (200, 200, 3))
-    cover, _ = PairBatches([ramp] * 64, batch_size=64, crop=32, scale_jitter=1.0).batch(0)
-    slopes = np.abs(cover[:, 24, 0, 0].astype(float) - cover[:, 8, 0, 0]) / 16
-    assert 0.45 < slopes.min() < 0.6
-    assert 1.7 < slopes.max() < 2.1
-
-
 def test_small_pictures_are_enlarged():
     source = [np.full((10, 20, 3), 7, np.uint8), np.full((100, 100, 3), 9, np.uint8)]
     cover, secret = PairBatches(source, batch_size=2, crop=32).batch(0)
@@ -163,9 +139,9 @@ def test_small_pictures_are_enlarged():
 
 def test_each_picture_is_decoded_once_for_both_uses(monkeypatch):
     decoded = []
-    original = pairs._decode
-    monkeypatch.setattr(pairs, "_decode", lambda element, i: decoded.append(i) or original(element, i))
-    list(PairBatches(pictures(40), batch_size=4, crop=16, cache=False).dataset(epochs=1))
+    original = sources.decode
+    monkeypatch.setattr(sources, "decode", lambda element, i: decoded.append(i) or original(element, i))
+    list(tf_data.dataset(PairBatches(pictures(40), batch_size=4, crop=16, cache=False), count=10))
     assert sorted(set(decoded)) == list(range(40))
     assert len(decoded) == 44  # the first batch again, as the last one's secrets
 
@@ -173,7 +149,7 @@ def test_each_picture_is_decoded_once_for_both_uses(monkeypatch):
 OPTIONS = [
     {"batch_size": 2, "crop": 24},
     {"batch_size": 7, "crop": 40, "seed": 9},
-    {"batch_size": 3, "crop": 32, "scale_jitter": 0.5},
+    {"batch_size": 3, "crop": 32},
     {"batch_size": 1, "crop": 48, "flips": False},
     {"batch_size": 7, "crop": 64},
     {"batch_size": 2, "crop": 24, "shard": (1, 3)},
@@ -182,74 +158,45 @@ OPTIONS = [
 
 @pytest.mark.parametrize("options", OPTIONS, ids=str)
 @pytest.mark.parametrize("cache", [False, True])
-def test_twin_gives_the_same(folder, options, cache):
+def test_batches_and_their_dataset_are_the_same(folder, options, cache):
     dataset = epoch_of(folder, epochs=2, **options)
-    twin = PairDataset(folder, cache=cache, **options)
-    assert len(dataset) == 2 * twin.batches.steps_per_epoch
-    np.testing.assert_array_equal(dataset, [twin[i] for i in range(len(dataset))])
+    batches = PairBatches(folder, cache=cache, **options)
+    assert len(dataset) == 2 * batches.plan.steps
+    np.testing.assert_array_equal(dataset, [batches.batch(i) for i in range(len(dataset))])
 
 
-def test_twin_gives_the_same_without_tensorflow(folder, tmp_path):
-    pytest.importorskip("jax", reason="the twin is for Keras on JAX or PyTorch: pip install jax")
+def test_batches_are_the_same_without_tensorflow_and_keras(folder, tmp_path):
     script = """
         import sys
         sys.modules["tensorflow"] = None  # importing it raises ImportError
-        import keras, numpy as np
-        from stegano_tf.training.pairs import PairDataset
-        assert keras.backend.backend() == "jax"
-
-        asked = []
-
-        class Asked(PairDataset):
-            def __getitem__(self, index):
-                asked.append(index)
-                return super().__getitem__(index)
-
-        twin = Asked(sys.argv[1], batch_size=2, crop=24, scale_jitter=0.2)
-        np.save(sys.argv[2], np.array([twin[i] for i in range(6)]))
-        scale = keras.layers.Lambda(lambda image: keras.ops.cast(image, "float32") / 255)
-        model = keras.Sequential([scale, keras.layers.Conv2D(3, 1)])
-        model.compile("sgd", "mse")
-        asked.clear()
-        model.fit(twin, steps_per_epoch=3, epochs=2, shuffle=False, verbose=0)
-        assert asked[-6:] == list(range(6)), asked
+        sys.modules["keras"] = None
+        import numpy as np
+        from stegano_tf.training.data.batches import PairBatches
+        batches = PairBatches(sys.argv[1], batch_size=2, crop=24)
+        np.save(sys.argv[2], np.array([batches.batch(i) for i in range(6)]))
     """
-    environment = os.environ | {"KERAS_BACKEND": "jax", "PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu"}
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-c", textwrap.dedent(script), str(folder), str(tmp_path / "seen.npy")]
     subprocess.run(command, check=True, env=environment, timeout=120)
-    expected = epoch_of(folder, epochs=2, batch_size=2, crop=24, scale_jitter=0.2)
+    expected = epoch_of(folder, epochs=2, batch_size=2, crop=24)
     np.testing.assert_array_equal(np.load(tmp_path / "seen.npy"), np.array(expected))
-
-
-def test_fit_takes_the_twin_through_epochs(folder):
-    seen = []
-
-    class Recorder(keras.Model):
-        def train_step(self, data):
-            seen.append([image.numpy() for image in data])
-            return {"loss": 0.0}
-
-    model = Recorder()
-    model.compile(run_eagerly=True)
-    twin = PairDataset(folder, batch_size=3, crop=24)
-    model.fit(twin, steps_per_epoch=twin.batches.steps_per_epoch, epochs=3, shuffle=False, verbose=0)
-    np.testing.assert_array_equal(seen, epoch_of(folder, epochs=3, batch_size=3, crop=24))
 
 
 def test_a_resumed_run_goes_on_with_the_same_pairs(folder):
     options = {"batch_size": 3, "crop": 24}
     whole = epoch_of(folder, epochs=4, **options)
     np.testing.assert_array_equal(whole[4:], epoch_of(folder, epochs=2, start_epoch=2, **options))
-    np.testing.assert_array_equal(whole[4], PairDataset(folder, start_epoch=2, **options)[0])
-    endless = pairs.training_pairs(folder, start_epoch=1, **options)
+    np.testing.assert_array_equal(whole[4], PairBatches(folder, **options).batch(4))
+    endless = tf_data.dataset(PairBatches(folder, **options), first=2)
     np.testing.assert_array_equal(whole[2:], list(endless.take(6).as_numpy_iterator()))
 
 
 def test_dataset_is_static_and_counted(folder):
-    dataset = pairs.training_pairs(folder, batch_size=3, crop=24, epochs=2)
+    batches = PairBatches(folder, batch_size=3, crop=24)
+    dataset = tf_data.dataset(batches, count=4)
     assert dataset.element_spec == (tf.TensorSpec((3, 24, 24, 3), tf.uint8),) * 2
     assert dataset.cardinality() == 4
-    assert pairs.training_pairs(folder, batch_size=3, crop=24).cardinality() == tf.data.INFINITE_CARDINALITY
+    assert tf_data.dataset(batches).cardinality() == tf.data.INFINITE_CARDINALITY
     policy = dataset.options().experimental_distribute.auto_shard_policy
     assert policy == tf.data.experimental.AutoShardPolicy.OFF
 
@@ -325,7 +272,7 @@ def test_bad_picture_is_named(folder):
 @pytest.mark.parametrize("cache", [False, True])
 def test_skip_bad_images_leaves_them_out_and_counts(folder, cache, caplog):
     bad = spoil(folder)
-    good = [file for file in pairs.list_pictures(folder) if file != bad]
+    good = [file for file in pairing.list_pictures(folder) if file != bad]
     with caplog.at_level("WARNING"):
         found = epoch_of(folder, batch_size=2, crop=24, cache=cache, skip_bad_images=True)
     np.testing.assert_array_equal(found, epoch_of(good, batch_size=2, crop=24))
@@ -335,31 +282,31 @@ def test_skip_bad_images_leaves_them_out_and_counts(folder, cache, caplog):
 
 def test_skip_bad_images_of_validation(folder, caplog):
     bad = spoil(folder)
-    good = [file for file in pairs.list_pictures(folder) if file != bad]
+    good = [file for file in pairing.list_pictures(folder) if file != bad]
     with pytest.raises(ImageError, match=f"{bad}: cannot be decoded"):
-        pairs.validation_pairs(folder, batch_size=9, size=32)
+        validation_pairs(folder, batch_size=9, size=32)
     with caplog.at_level("WARNING"):
-        ((cover, secret),) = pairs.validation_pairs(folder, batch_size=9, size=32, skip_bad_images=True)
+        ((cover, secret),) = validation_pairs(folder, batch_size=9, size=32, skip_bad_images=True)
     assert f"Left out: {bad}" in caplog.text
     assert "Left out 1 of 7 pictures" in caplog.text
-    ((expected_cover, expected_secret),) = pairs.validation_pairs(good, batch_size=9, size=32)
+    ((expected_cover, expected_secret),) = validation_pairs(good, batch_size=9, size=32)
     np.testing.assert_array_equal(cover, expected_cover)
     np.testing.assert_array_equal(secret, expected_secret)
     with pytest.raises(DataError, match="1 pictures, expected at least 2"):
-        pairs.validation_pairs([good[0], bad], batch_size=9, size=32, skip_bad_images=True)
+        validation_pairs([good[0], bad], batch_size=9, size=32, skip_bad_images=True)
 
 
 @pytest.mark.parametrize("cache", [False, True])
 def test_batches_that_somebody_holds_are_left_alone(folder, cache):
     options = {"batch_size": 2, "crop": 24}
-    twin = PairDataset(folder, cache=cache, **options)
-    expected = [[image.copy() for image in twin[i]] for i in range(30)]
-    np.testing.assert_array_equal([twin[i] for i in range(30)], expected)
+    batches = PairBatches(folder, cache=cache, **options)
+    expected = [[image.copy() for image in batches.batch(i)] for i in range(30)]
+    np.testing.assert_array_equal([batches.batch(i) for i in range(30)], expected)
     # The last view of a batch keeps it, without the arrays that were given.
-    rows = [twin[i][0][1, 5:7] for i in range(30)]
+    rows = [batches.batch(i)[0][1, 5:7] for i in range(30)]
     for row, (cover, _) in zip(rows, expected, strict=True):
         np.testing.assert_array_equal(row, cover[1, 5:7])
-    tensors = list(twin.batches.dataset(epochs=10))
+    tensors = list(tf_data.dataset(batches, count=30))
     np.testing.assert_array_equal(tensors, expected)
 
 
@@ -400,21 +347,21 @@ def test_a_dataset_that_does_not_fit_is_refused(monkeypatch):
 
 def test_validation_pairs():
     source = pictures(5, 20, 31)
-    batches = pairs.validation_pairs(source, batch_size=2, size=16)
+    batches = validation_pairs(source, batch_size=2, size=16)
     assert [cover.shape for cover, _ in batches] == [(2, 16, 16, 3), (2, 16, 16, 3), (1, 16, 16, 3)]
     covers, secrets = (np.concatenate(images) for images in zip(*batches, strict=True))
     for i, j in [(0, 2), (1, 3), (2, 4), (3, 0), (4, 1)]:
         np.testing.assert_array_equal(covers[i], source[i][2:18, 7:23])
         np.testing.assert_array_equal(secrets[i], source[j][2:18, 7:23])
-    limited = next(iter(pairs.validation_pairs(source, batch_size=9, size=16, limit=3)))
+    limited = next(iter(validation_pairs(source[:3], batch_size=9, size=16)))
     np.testing.assert_array_equal(limited[1][:, 0, 0, 0], [1, 2, 0])
 
 
 def test_validation_pairs_refuses(folder):
     with pytest.raises(DataError, match=r"2.jpg: the picture is 90x41, expected at least 48x48|.png: the picture is"):
-        pairs.validation_pairs(folder, batch_size=2, size=48)
+        validation_pairs(folder, batch_size=2, size=48)
     with pytest.raises(DataError, match="1 pictures, expected at least 2"):
-        pairs.validation_pairs(folder, batch_size=2, size=16, limit=1)
+        validation_pairs(pairing.list_pictures(folder)[:1], batch_size=2, size=16)
 
 
 def test_the_interpreter_exits_while_batches_are_made():
@@ -423,7 +370,8 @@ def test_the_interpreter_exits_while_batches_are_made():
         import os, signal, sys, time
         import numpy as np
         import tensorflow
-        from stegano_tf.training import pairs
+        from stegano_tf.training.data.batches import PairBatches
+        from stegano_tf.training.data.tf_data import dataset
 
         for _ in range(8):
             child = os.fork()
@@ -433,8 +381,7 @@ def test_the_interpreter_exits_while_batches_are_made():
         else:
             os._exit(0)
         signal.alarm(30)  # ends a process that hangs, with another status than 0
-        dataset = pairs.training_pairs(np.zeros((64, 128, 128, 3), np.uint8), batch_size=8, crop=64)
-        iterator = iter(dataset)
+        iterator = iter(dataset(PairBatches(np.zeros((64, 128, 128, 3), np.uint8), batch_size=8, crop=64)))
         next(iterator)
         time.sleep(np.random.default_rng().uniform(0, 0.02))
     """
