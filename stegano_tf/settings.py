@@ -6,6 +6,7 @@ both.
 """
 
 import argparse
+import contextlib
 import dataclasses
 import types
 import typing
@@ -128,10 +129,12 @@ def _parser(kind: type, low: float | None, high: float | None) -> Callable[[str]
     def parse(text: str):
         if kind is str:
             return text
-        value = kind(text)
-        if not (low is None or value >= low) or not (high is None or value <= high):
-            raise ValueError(f"expected {kind.__name__} from {low} to {high}")
-        return value
+        with contextlib.suppress(ValueError):
+            value = kind(text)
+            if (low is None or value >= low) and (high is None or value <= high):
+                return value
+        bounds = "" if low is None else f" from {low}" if high is None else f" from {low} to {high}"
+        raise ValueError(f"expected {'an integer' if kind is int else 'a number'}{bounds}")
 
     return parse
 

@@ -10,9 +10,9 @@ import pytest
 import soundfile
 from PIL import Image
 
-from stegano_tf import __version__, cli, images, metrics
+from stegano_tf import __version__, commands, images, metrics
 
-COMMAND = [sys.executable, "-m", "stegano_tf.cli"]
+COMMAND = [sys.executable, "-m", "stegano_tf"]
 
 
 def stegano_tf(*arguments, cwd=None, **options):
@@ -24,7 +24,7 @@ def stegano_tf(*arguments, cwd=None, **options):
 def fails(capsys, *arguments):
     """Runs a command that must fail for bad input, and returns what it said."""
     with pytest.raises(SystemExit) as exit_:
-        cli.main(cli.parse(["stegano-tf", *map(str, arguments)]))
+        commands.main(commands.parse(["stegano-tf", *map(str, arguments)]))
     assert exit_.value.code == 1
     said = capsys.readouterr()
     assert said.out == ""
@@ -57,7 +57,7 @@ def test_receive_needs_the_sound_only(folder, tmp_path):
 
 def test_hide_encode_decode_reveal(folder, tmp_path, capsys):
     def run(*arguments):
-        cli.main(cli.parse(["stegano-tf", *map(str, arguments)]))
+        commands.main(commands.parse(["stegano-tf", *map(str, arguments)]))
         return capsys.readouterr().out
 
     stego, secret = tmp_path / "stego.webp", tmp_path / "secret.jpg"
@@ -83,7 +83,7 @@ def test_inspect_tells_and_draws(folder, tmp_path):
 
 
 def test_presets_lists_all(capsys):
-    cli.main(cli.parse(["stegano-tf", "presets"]))
+    commands.main(commands.parse(["stegano-tf", "presets"]))
     table = capsys.readouterr().out
     assert all(word in table for word in ("codebook", "unet", "paper", "tiny", "42,583,814", "installed", "dB"))
 
@@ -235,7 +235,7 @@ def test_a_full_disk_leaves_nothing(folder, tmp_path):
     # The limit on a file's size is what a full disk is to the writer, and needs no disk of its own.
     script = (
         "import resource, runpy, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (8192, 8192)); "
-        "sys.argv = ['stegano-tf', 'encode', *sys.argv[1:]]; runpy.run_module('stegano_tf.cli', run_name='__main__')"
+        "sys.argv = ['stegano-tf', 'encode', *sys.argv[1:]]; runpy.run_module('stegano_tf', run_name='__main__')"
     )
     done = subprocess.run(
         [sys.executable, "-c", script, folder / "cover.png", tmp_path / "a.wav"],
@@ -280,7 +280,7 @@ def test_wrong_uses_of_size_and_refinement(folder, tmp_path, capsys):
         (["--refine", "many"], "expected an integer from 0"),
     ):
         with pytest.raises(SystemExit) as exit_:
-            cli.main(cli.parse(["stegano-tf", "hide", *map(str, pictures), *arguments]))
+            commands.main(commands.parse(["stegano-tf", "hide", *map(str, pictures), *arguments]))
         assert exit_.value.code == 2
         assert said in capsys.readouterr().err
     assert "memory limit of 20 MB is too low" in fails(capsys, "hide", *pictures, "--memory-limit", "20MB")

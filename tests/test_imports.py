@@ -63,8 +63,8 @@ def modules_after(code):
     "code",
     [
         "import stegano_tf",
-        "from stegano_tf.cli import run; sys = __import__('sys'); sys.argv = ['stegano-tf', '--help']; run()",
-        "from stegano_tf.cli import run; sys = __import__('sys'); sys.argv = ['stegano-tf', 'send', '--help']; run()",
+        "from stegano_tf.commands import run; sys = __import__('sys'); sys.argv = ['stegano-tf', '--help']; run()",
+        "from stegano_tf.commands import run; sys = __import__('sys'); sys.argv = ['stegano-tf', 'send', '--help']; run()",
         "import stegano_tf.audio.codec, stegano_tf.images, stegano_tf.metrics, stegano_tf.figures, stegano_tf.presets",
         "import stegano_tf.runtime, stegano_tf.pipeline; stegano_tf.runtime.load()",
     ],

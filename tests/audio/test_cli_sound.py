@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from stegano_tf import cli, images
+from stegano_tf import commands, images
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def run(tmp_path, monkeypatch, capfd):
     def run(*arguments):
         status = 0
         try:
-            cli.main(cli.parse(["stegano-tf", *map(str, arguments)]))
+            commands.main(commands.parse(["stegano-tf", *map(str, arguments)]))
         except SystemExit as exit_:
             status = exit_.code
         said = capfd.readouterr()
@@ -72,7 +72,7 @@ def test_passphrase_from_file_and_environment(run, monkeypatch):
 def test_without_a_terminal_nobody_is_asked(run):
     assert run("encode", "a.png", "a.wav", "--passphrase-file", "p.txt")[0] == 0
     done = subprocess.run(
-        [sys.executable, "-m", "stegano_tf.cli", "decode", "a.wav", "b.png"],
+        [sys.executable, "-m", "stegano_tf", "decode", "a.wav", "b.png"],
         capture_output=True,
         text=True,
         check=False,

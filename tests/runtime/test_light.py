@@ -31,7 +31,7 @@ class Missing:
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 
 sys.meta_path.insert(0, Missing(json.loads(sys.argv.pop(1))))
-from stegano_tf.cli import run
+from stegano_tf.commands import run
 run()
 """
 
