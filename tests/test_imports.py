@@ -7,12 +7,15 @@ from pathlib import Path
 
 import pytest
 
+from stegano_tf import commands
+
 PACKAGE = Path(__file__).parent.parent / "stegano_tf"
 HEAVY = ("tensorflow", "keras", "librosa", "matplotlib", "skimage", "tensorflow_datasets")
 
 # Every module may import its own package and what stands here.
 ALLOWED = {
     "errors": set(),
+    "settings": set(),
     "outputs": {"errors"},
     "provenance": set(),
     "pairing": set(),
@@ -21,12 +24,19 @@ ALLOWED = {
     "images": {"errors", "outputs", "scratch"},
     "metrics": {"errors", "images", "scratch"},
     "figures": {"errors", "images", "metrics"},
-    "audio": {"errors", "outputs", "images", "scratch"},
+    "demo_pictures": {"images", "pairing"},
+    "audio": {"errors", "outputs", "images", "scratch", "settings"},
     "networks": {"errors", "presets", "savedmodels"},
     "training": {"errors", "presets", "images", "figures", "networks", "outputs", "pairing", "datasets", "provenance"},
     "runtime": {"errors", "presets", "images", "metrics", "networks", "savedmodels", "scratch"},
+    "scoreboard": {"errors", "images", "metrics", "pairing", "audio", "runtime"},
+    "pipeline": {"errors", "presets", "images", "metrics", "outputs", "audio", "runtime"},
     "exporting": {"errors", "outputs", "presets", "savedmodels", "networks", "runtime", "scoreboard", "training"},
-    "serving": {"errors", "runtime", "savedmodels"},
+    "serving": {"errors", "settings", "runtime", "savedmodels"},
+    "commands": {
+        *("errors", "settings", "outputs", "presets", "images", "metrics", "figures", "demo_pictures"),
+        *("audio", "pipeline", "serving", "savedmodels"),
+    },
 }
 
 
@@ -59,12 +69,20 @@ def modules_after(code):
     return set(done.stderr.splitlines()[-1].split()), done
 
 
+HELP = """
+import contextlib
+from stegano_tf import commands
+for name in ("", *commands.COMMANDS):
+    with contextlib.suppress(SystemExit):
+        commands.parse(["stegano-tf", *name.split(), "--help"])
+"""
+
+
 @pytest.mark.parametrize(
     "code",
     [
         "import stegano_tf",
-        "from stegano_tf.commands import run; sys = __import__('sys'); sys.argv = ['stegano-tf', '--help']; run()",
-        "from stegano_tf.commands import run; sys = __import__('sys'); sys.argv = ['stegano-tf', 'send', '--help']; run()",
+        HELP,
         "import stegano_tf.audio.codec, stegano_tf.images, stegano_tf.metrics, stegano_tf.figures, stegano_tf.presets",
         "import stegano_tf.runtime, stegano_tf.pipeline; stegano_tf.runtime.load()",
     ],
@@ -74,6 +92,17 @@ def test_cheap_things_import_nothing_heavy(code):
     assert done.returncode == 0, done.stderr
     assert "stegano_tf" in modules
     assert {name for name in HEAVY if name in modules} == set()
+
+
+def test_the_help_of_all_commands_imports_neither_sound_nor_pictures():
+    modules, done = modules_after(HELP)
+    assert done.stdout.count("usage: stegano-tf") == 1 + len(commands.COMMANDS)
+    assert {name for name in (*HEAVY, "numpy", "PIL", "soundfile", "aiohttp", "rich") if name in modules} == set()
+
+
+def test_every_layer_has_its_rule():
+    layers = {path.stem for path in PACKAGE.iterdir() if path.stem.isidentifier() and not path.stem.startswith("__")}
+    assert layers - {"train", "evaluate", "export"} == set(ALLOWED)
 
 
 def test_importing_the_package_alone_imports_no_numpy():

@@ -2,7 +2,6 @@
 
 import dataclasses
 
-import numpy as np
 
 from stegano_tf import settings
 from stegano_tf.commands import flags, terminal
@@ -71,8 +70,8 @@ def pictures(args) -> tuple:
     )
 
 
-def report(args, cover: np.ndarray, secret: np.ndarray, stego: np.ndarray) -> None:
-    """Prints what `--report` asks for."""
+def report(args, cover, secret, stego) -> None:
+    """Prints what `--report` asks for, of the three pictures, uint8[H, W, 3]."""
     from stegano_tf import pipeline
 
     if not args.report:
