@@ -2,7 +2,6 @@
 
 import dataclasses
 
-
 from stegano_tf import settings
 from stegano_tf.commands import flags, terminal
 from stegano_tf.settings import setting
