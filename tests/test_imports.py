@@ -16,7 +16,7 @@ ALLOWED = {
     "outputs": {"errors"},
     "provenance": set(),
     "pairing": set(),
-    "presets": {"errors"},
+    "presets": {"errors", "networks"},
     "scratch": {"errors"},
     "images": {"errors", "outputs", "scratch"},
     "metrics": {"errors", "images", "scratch"},
@@ -25,8 +25,9 @@ ALLOWED = {
     "networks": {"errors", "presets", "savedmodels"},
     "training": {"errors", "presets", "images", "figures", "networks", "outputs", "pairing", "datasets", "provenance"},
     "runtime": {"errors", "presets", "images", "metrics", "networks", "savedmodels", "scratch"},
-    "exporting": {"errors", "outputs", "presets", "savedmodels", "networks", "runtime", "scoreboard", "training"},
-    "serving": {"errors", "runtime", "savedmodels"},
+    "exporting": {"errors", "outputs", "presets", "savedmodels", "networks", "runtime", "scoreboard", "training"}
+    | {"settings"},
+    "serving": {"errors", "runtime", "savedmodels", "settings"},
 }
 
 
