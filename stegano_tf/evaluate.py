@@ -25,7 +25,9 @@ class Options:
     """What to score, and how."""
 
     data: str | None = setting(None, "folder of pictures, read with its subfolders")
-    preset: str = setting(presets.DEFAULT, f"which networks to score: {', '.join(presets.PRESETS)}")
+    preset: str = setting(
+        presets.DEFAULT, "which networks to score", choices=tuple(presets.PRESETS), parse=presets.current
+    )
     weights: str | None = setting(None, "weights file to score instead of the installed one")
     side: int = setting(256, "pixels each way that pictures are cropped to; the scoreboard's is 256", low=16)
     refine: int = setting(0, "improve each stego image in so many steps, as `stegano-tf hide --refine`", low=0)

@@ -10,10 +10,13 @@ import contextlib
 import dataclasses
 import types
 import typing
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from absl import flags
+
+# What `define_flags` defines then belongs to the module that calls it: --help shows it.
+flags.disclaim_key_flags()
 
 
 def setting(
@@ -35,7 +38,7 @@ def setting(
       choices: all values that there are.
       metavar: what stands for the value in `--help`; by default N, or TEXT.
       parse: makes the value of a text and raises ValueError, whose message says what was expected; by default the
-        field's type does. argparse only.
+        field's type does. absl uses it where there are `choices`.
 
     Example:
       port: int = setting(8501, "for REST; 0 takes a free one", low=0, high=65535)
@@ -85,14 +88,15 @@ def define_flags(cls: type) -> None:
         if kind is bool:
             flags.DEFINE_boolean(field.name, field.default, details["help"])
         elif details["choices"]:
-            flags.DEFINE_enum(field.name, field.default, list(details["choices"]), details["help"])
+            flags.DEFINE(_Choice(details), field.name, field.default, details["help"])
+        elif typing.get_origin(kind) is tuple:
+            flags.DEFINE_list(field.name, list(field.default), details["help"])
         elif kind is int:
             flags.DEFINE_integer(field.name, field.default, details["help"], **bounds)
         elif kind is float:
             flags.DEFINE_float(field.name, field.default, details["help"], **bounds)
         else:
             flags.DEFINE_string(field.name, field.default, details["help"])
-        flags.declare_key_flag(field.name)
 
 
 def from_flags(cls: type) -> Any:
@@ -116,6 +120,18 @@ def spelled(argv: Sequence[str], separator: str) -> list[str]:
             name = "--" + name[2:].replace(other, separator)
         words.append(name + equals + value)
     return [*words, *argv[end:]]
+
+
+class _Choice(flags.EnumParser):
+    """absl's parser for a setting that has choices, and perhaps `parse`."""
+
+    def __init__(self, details: Mapping[str, Any]):
+        super().__init__(list(details["choices"]))
+        self._parse = details["parse"] or str
+        self.syntactic_help = f"one of {', '.join(self.enum_values)}"
+
+    def parse(self, argument: str) -> str:
+        return super().parse(self._parse(argument))
 
 
 def _kind(field: dataclasses.Field) -> type:

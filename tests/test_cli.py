@@ -16,7 +16,7 @@ import pytest
 import soundfile
 from PIL import Image
 
-from stegano_tf import __version__, commands, images, metrics
+from stegano_tf import __version__, commands, images, metrics, presets
 from stegano_tf.commands import terminal
 from stegano_tf.errors import ImageError
 
@@ -147,6 +147,16 @@ def test_options_stand_anywhere(folder, tmp_path, command):
         assert (status, said) == (0, "")
         assert printed.startswith(f"{cover}: 15,498 bytes as bmp")
     assert "--balance takes --refine" in command("hide", "a.png", "--balance", "-3", "b.png", "c.png")[2]
+
+
+def test_the_default_preset_has_its_old_name_too(folder, tmp_path, command):
+    presets._renamed.cache_clear()  # it is said once a process
+    line = "hide", folder / "cover.png", folder / "secret.jpg", tmp_path / "a.png", "--preset"
+    assert command(*line, "invertible") == (
+        *(0, ""),
+        "stegano-tf: warning: the preset 'invertible' is called 'codebook' now\n",
+    )
+    assert command(*line, "codebook", "--force") == (0, "", "")
 
 
 def test_names_that_look_like_options_follow_two_dashes(folder, tmp_path, command, monkeypatch):

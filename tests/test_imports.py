@@ -19,7 +19,7 @@ ALLOWED = {
     "outputs": {"errors"},
     "provenance": set(),
     "pairing": set(),
-    "presets": {"errors"},
+    "presets": {"errors", "networks"},
     "scratch": {"errors"},
     "images": {"errors", "outputs", "scratch"},
     "metrics": {"errors", "images", "scratch"},
@@ -31,7 +31,10 @@ ALLOWED = {
     "runtime": {"errors", "presets", "images", "metrics", "networks", "savedmodels", "scratch"},
     "scoreboard": {"errors", "images", "metrics", "pairing", "audio", "runtime"},
     "pipeline": {"errors", "presets", "images", "metrics", "outputs", "audio", "runtime"},
-    "exporting": {"errors", "outputs", "presets", "savedmodels", "networks", "runtime", "scoreboard", "training"},
+    "exporting": {
+        *("errors", "settings", "outputs", "presets", "savedmodels"),
+        *("networks", "runtime", "scoreboard", "training"),
+    },
     "serving": {"errors", "settings", "runtime", "savedmodels"},
     "commands": {
         *("errors", "settings", "outputs", "presets", "images", "metrics", "figures", "demo_pictures"),

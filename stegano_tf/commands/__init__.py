@@ -7,6 +7,7 @@ Its docstring is the subcommand's help, `add_arguments(parser)` adds the argumen
 import argparse
 import importlib
 import os
+import warnings
 
 from absl import app
 from absl.flags import argparse_flags
@@ -48,6 +49,7 @@ def main(args: argparse.Namespace) -> None:
 
 def parse(argv: list[str]) -> argparse.Namespace:
     """Parses the command line, whose first word is the program; exits with status 2 if it is wrong."""
+    warnings.showwarning = terminal.show_warning
     parser = argparse_flags.ArgumentParser(
         prog="stegano-tf", description="Hide a photograph in a photograph and send it as sound.", allow_abbrev=False
     )

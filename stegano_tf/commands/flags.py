@@ -52,6 +52,7 @@ class Networks:
         None,
         f"which networks (default: {presets.DEFAULT}, or to receive, those that the sound names)",
         choices=tuple(presets.PRESETS),
+        parse=presets.current,
     )
     weights: str | None = setting(
         None, "weights for them instead of the installed ones", metavar="FILE", parse=file_name

@@ -10,13 +10,20 @@ import os
 import signal
 import sys
 import tempfile
-import warnings
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 from stegano_tf.errors import BackendError, SteganoError
 
 _BAD_INPUT = (SteganoError, OSError, MemoryError)
 _PACKAGES = {"grpc": "grpcio", "skimage": "scikit-image", "tensorflow_serving": "tensorflow-serving-api"}
+
+
+def show_warning(message: Warning | str, category: type[Warning], file: str, *_) -> None:
+    """Shows a warning of this package in one line, and no other; it can stand in for `warnings.showwarning`."""
+    of_an_old_name = category is FutureWarning and Path(file).is_relative_to(Path(__file__).parents[1])
+    if of_an_old_name or category.__module__.startswith("stegano_tf"):
+        print(f"stegano-tf: warning: {message}", file=sys.stderr)
 
 
 @contextlib.contextmanager
@@ -25,7 +32,6 @@ def session(args: argparse.Namespace) -> Iterator[None]:
 
     With `--debug`, and if the reason is another, the exception goes on and its traceback is shown.
     """
-    warnings.showwarning = _show_warning
     # An exception, as Ctrl-C is, so that temporary files are removed.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
@@ -65,11 +71,6 @@ def need(what: str, *modules: str) -> None:
         name = error.name.partition(".")[0]
         package = _PACKAGES.get(name, name)
         raise BackendError(f"{what} needs the package {package}, which is not installed") from error
-
-
-def _show_warning(message, category, *_) -> None:
-    if category.__module__.startswith("stegano_tf"):
-        print(f"stegano-tf: warning: {message}", file=sys.stderr)
 
 
 @contextlib.contextmanager

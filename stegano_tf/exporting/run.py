@@ -15,29 +15,16 @@ import tensorflow as tf
 from stegano_tf import __version__, outputs, presets, savedmodels, scoreboard
 from stegano_tf.errors import OutputError, PresetError
 from stegano_tf.exporting import card, signatures, tflite, warmup
+from stegano_tf.exporting.options import Options
 from stegano_tf.networks import build
+from stegano_tf.networks.family import Networks
 from stegano_tf.runtime import Runtime, network_id
+from stegano_tf.runtime.backends.litert import LitertBackend, tflite_file
 from stegano_tf.runtime.exported import MANIFEST, Exported, sha256_of_files
-from stegano_tf.runtime.litert import LitertBackend, tflite_file
 from stegano_tf.training.pairs import list_pictures
 
 MAX_LOSS = 0.5
-"""dB: an int8 variant that scores this much below float32, in cover or secret, or is not measured, is not written."""
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Options:
-    """What the flags of `python -m stegano_tf.export` say, under their names and with their defaults."""
-
-    preset: str
-    weights: str | None
-    out: str
-    version: int | None
-    tflite: list[str]
-    data: str | None
-    limit: int | None
-    force: bool
-    card_only: bool = False
+"""dB: an int8 variant is written only if it was measured and scores less than this below float32, for both pictures."""
 
 
 def export(options: Options) -> Path:
@@ -49,7 +36,7 @@ def export(options: Options) -> Path:
       DataError, ImageError: `data` holds no pictures to measure the variants on.
     """
     preset = presets.get(options.preset)
-    # The runtime "litert" takes float32, and the others are measured against it.
+    # The runtime "litert" takes float32, and the other precisions are measured against it.
     variants = list(dict.fromkeys(tflite.Variant.parse(text) for text in ["float32", *options.tflite]))
     pictures = list_pictures(options.data)[: options.limit] if options.data else []
     home = Path(options.out, preset.name)
@@ -61,7 +48,7 @@ def export(options: Options) -> Path:
     weights = Path(options.weights or savedmodels.weights_file(preset.name))
     digest = hashlib.sha256(weights.read_bytes()).digest()
 
-    # No number: TF Serving, which may be watching, does not take it for a version.
+    # Its name is no number, so TF Serving, which may be watching, does not take it for a version.
     partial = home / f".{version}.{secrets.token_hex(6)}.partial"
     try:
         partial.mkdir(parents=True)
@@ -98,7 +85,7 @@ def export(options: Options) -> Path:
 def write_card(options: Options) -> Path:
     """Writes OUT/PRESET/README.md anew, for the highest version there, and returns its name.
 
-    For figures that were measured, or words that were found, since the export.
+    Call this when figures were measured, or the weights' description was changed, after the export.
 
     Raises:
       PresetError: there is no version, or it was made from other weights, or a file of it is missing or altered.
@@ -124,7 +111,7 @@ def _next_version(home: Path) -> int:
 
 
 def _replace(partial: Path, target: Path) -> None:
-    """Renames `partial` to `target`; one that exists is gone for as long as two renamings take."""
+    """Renames `partial` to `target`; between two renamings, an existing one is missing for a moment."""
     old = target.with_name(f".{target.name}.{secrets.token_hex(6)}.old")
     if target.exists():
         target.rename(old)
@@ -132,7 +119,7 @@ def _replace(partial: Path, target: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
-def _write_tflite(made: Exported, networks: build.Networks, variants: list[tflite.Variant]) -> None:
+def _write_tflite(made: Exported, networks: Networks, variants: list[tflite.Variant]) -> None:
     preset = presets.get(made.preset)
     (made.folder / "tflite").mkdir()
     jobs = [(variant, name) for variant in variants for name in tflite.INPUTS]

@@ -2,6 +2,7 @@
 
 import dataclasses
 import datetime
+import functools
 import importlib.util
 import json
 import platform
@@ -18,7 +19,7 @@ from absl import logging
 from stegano_tf import outputs, presets, provenance
 from stegano_tf.errors import BackendError, CheckpointError, DataError, OutputError, StrategyError
 from stegano_tf.networks import build
-from stegano_tf.training import callbacks, checkpoints, cost, fitting, loop, pairs, strategies
+from stegano_tf.training import callbacks, checkpoints, cost, loop, pairs, strategies
 from stegano_tf.training.model import SteganoModel
 from stegano_tf.training.optimizer import ClippedAdam
 
@@ -224,8 +225,10 @@ def _train(given: Options, plan: _Plan, run_dir: Path, strategy) -> Path:
     if checkpoint:
         checkpointer.set_model(model)
         checkpointer.restore(checkpoint)
-    elif not options.weights and isinstance(plan.preset.networks, presets.Codebook):
-        _fit_codebook(model, pictures, options)
+    elif not options.weights:
+        some = functools.partial(pairs.some_pictures, pictures, skip_bad_images=options.skip_bad_images)
+        # Every worker does the same: they must start from the same weights.
+        plan.preset.networks.fit(model.networks, some, len(pictures), options.seed)
     _check_agreement(steps, budget.step, run_dir)
     if worker == 0:
         _record(given, run_dir, strategy)
@@ -280,15 +283,6 @@ def dry_run(options: Options) -> Iterator[str]:
         times.append(time.perf_counter() - start)
     seconds = statistics.median(times[1:])
     yield f"a step here: {seconds:.3g} s, {size / seconds:.3g} pairs/s, after {times[0]:.3g} s for the first"
-
-
-def _fit_codebook(model: SteganoModel, pictures: list, options: Options) -> None:
-    codebook = model.pair.get_layer("codebook")
-    count = min(len(pictures), fitting.PICTURES)
-    logging.info("making %d classes of blocks from %d pictures", codebook.classes, count)
-    some = pairs.some_pictures(pictures, count, skip_bad_images=options.skip_bad_images)
-    # Every worker does the same: they must start from the same weights.
-    fitting.fit(codebook, fitting.sample(some, count, codebook.classes, options.seed), options.seed)
 
 
 def _replicas(plan: _Plan, strategy) -> int:

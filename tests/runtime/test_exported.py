@@ -10,9 +10,9 @@ import pytest
 from stegano_tf import commands, presets, runtime, savedmodels
 from stegano_tf.errors import BackendError, PresetError
 from stegano_tf.runtime import backends, exported
+from stegano_tf.runtime.backends.litert import LitertBackend
+from stegano_tf.runtime.backends.saved_model import SavedModelBackend
 from stegano_tf.runtime.exported import Exported
-from stegano_tf.runtime.litert import LitertBackend
-from stegano_tf.runtime.saved_model import SavedModelBackend
 
 PICTURE = np.arange(16 * 16 * 3, dtype=np.uint8).reshape(1, 16, 16, 3)
 HIDE, REVEAL = "tflite/tiny-hide.tflite", "tflite/tiny-reveal.tflite"
