@@ -4,8 +4,6 @@ import dataclasses
 import hashlib
 import json
 import math
-import secrets
-import shutil
 from pathlib import Path
 
 import rich.console
@@ -48,37 +46,33 @@ def export(options: Options) -> Path:
     weights = Path(options.weights or savedmodels.weights_file(preset.name))
     digest = hashlib.sha256(weights.read_bytes()).digest()
 
-    # Its name is no number, so TF Serving, which may be watching, does not take it for a version.
-    partial = home / f".{version}.{secrets.token_hex(6)}.partial"
     try:
-        partial.mkdir(parents=True)
-        made = Exported(folder=partial, preset=preset.name, version=version, network=digest[:8], files={})
-        signatures.save(networks, preset.networks.multiples, partial)
-        warmup.write(partial, preset.name)
-        _write_tflite(made, networks, variants)
-        losses = _losses(made, variants, pictures) if pictures else {}
-        for variant in variants:
-            loss = losses.get(variant.precision, {"unmeasured": math.inf})
-            if variant.precision == "int8" and max(loss.values()) >= MAX_LOSS:
-                for name in tflite.INPUTS:
-                    _tflite_path(made, name, variant).unlink()
-        made = dataclasses.replace(made, files=sha256_of_files(partial))
-        made.write(
-            weights_sha256=digest.hex(),
-            parameters=preset.parameters,
-            multiples=preset.networks.multiples,
-            stegano_tf=__version__,
-            losses=losses,
-            losses_measured_on=len(pictures),
-        )
-        text = card.text(made, weights, losses, len(pictures))
-        _replace(partial, target)
-        (home / "README.md").write_text(text)
-    except (OSError, tf.errors.ResourceExhaustedError) as error:
-        reason = getattr(error, "strerror", None) or getattr(error, "message", None) or error
-        raise OutputError(f"{target}: cannot be written: {reason}") from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        # The partial folder's name is no number, so TF Serving, which may be watching, does not take it for a version.
+        with outputs.replacing_folder(target) as partial:
+            made = Exported(folder=partial, preset=preset.name, version=version, network=digest[:8], files={})
+            signatures.save(networks, preset.networks.multiples, partial)
+            warmup.write(partial, preset.name)
+            _write_tflite(made, networks, variants)
+            losses = _losses(made, variants, pictures) if pictures else {}
+            for variant in variants:
+                loss = losses.get(variant.precision, {"unmeasured": math.inf})
+                if variant.precision == "int8" and max(loss.values()) >= MAX_LOSS:
+                    for name in tflite.INPUTS:
+                        _tflite_path(made, name, variant).unlink()
+            made = dataclasses.replace(made, files=sha256_of_files(partial))
+            made.write(
+                weights_sha256=digest.hex(),
+                parameters=preset.parameters,
+                multiples=preset.networks.multiples,
+                stegano_tf=__version__,
+                losses=losses,
+                losses_measured_on=len(pictures),
+            )
+            text = card.text(made, weights, losses, len(pictures))
+    except tf.errors.ResourceExhaustedError as error:
+        raise OutputError(f"{target}: cannot be written: {error.message}") from error
+    with outputs.replacing(home / "README.md", force=True) as readme:
+        readme.write_text(text)
     return target
 
 
@@ -108,15 +102,6 @@ def write_card(options: Options) -> Path:
 def _next_version(home: Path) -> int:
     found = savedmodels.versions(home.name, home.parent)
     return int(found[-1].name) + 1 if found else 1
-
-
-def _replace(partial: Path, target: Path) -> None:
-    """Renames `partial` to `target`; between two renamings, an existing one is missing for a moment."""
-    old = target.with_name(f".{target.name}.{secrets.token_hex(6)}.old")
-    if target.exists():
-        target.rename(old)
-    partial.rename(target)
-    shutil.rmtree(old, ignore_errors=True)
 
 
 def _write_tflite(made: Exported, networks: Networks, variants: list[tflite.Variant]) -> None:
