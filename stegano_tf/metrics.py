@@ -1,7 +1,7 @@
 """How far two pictures are apart: PSNR, SSIM and APD of `uint8[H, W, 3]` RGB arrays.
 
-These are the figures of the scoreboard. They are taken on 8-bit pixels only, since nothing else can be sent. Memory
-stays at some tens of megabytes for PSNR and APD and a few hundred for SSIM, whatever the size of the pictures.
+These are the figures of the scoreboard. They are taken on 8-bit pixels only, since nothing else can be sent. PSNR and
+APD take some tens of megabytes of memory, and SSIM a few hundred, for pictures of any size.
 """
 
 import dataclasses
@@ -39,6 +39,10 @@ def psnr(a: np.ndarray, b: np.ndarray) -> float:
 
     Raises:
       TypeError, ValueError: they are not.
+
+    Example:
+      >>> round(psnr(np.zeros((8, 8, 3), np.uint8), np.ones((8, 8, 3), np.uint8)), 2)
+      48.13
     """
     squares = squared_error(a, b)
     return 10 * math.log10(255**2 * a.size / squares) if squares else math.inf
@@ -57,7 +61,7 @@ def apd(a: np.ndarray, b: np.ndarray) -> float:
 def ssim(a: np.ndarray, b: np.ndarray) -> float:
     """Returns the mean structural similarity, scikit-image's with its default window of 7x7, `data_range=255`.
 
-    It is computed in blocks of rows and equals scikit-image's figure for the whole picture but for the order of sums.
+    It is computed in blocks of rows and, apart from the order of the sums, is scikit-image's figure for the whole.
 
     Raises:
       ImageError: the pictures are smaller than the window.
