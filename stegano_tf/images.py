@@ -48,8 +48,6 @@ _APP1 = re.compile(rb"\xff\xe1")
 
 _LIMIT_LOCK = threading.Lock()
 
-_STRIP = 2**20  # pixels that are handed to or taken from Pillow at a time
-
 
 class ImageWarning(UserWarning):
     """A part of a picture file was not used: transparency, further frames, a broken profile or EXIF block."""
@@ -157,10 +155,9 @@ def _scale_rows(image: np.ndarray, width: int) -> np.ndarray:
     if image.shape[1] == width:
         return image
     scaled = scratch.picture(len(image), width)
-    rows = max(1, _STRIP // image.shape[1])
-    for top in range(0, len(image), rows):
-        strip = np.ascontiguousarray(image[top : top + rows])
-        scaled[top : top + rows] = Image.fromarray(strip).resize((width, len(strip)), Image.Resampling.LANCZOS)
+    for rows in scratch.parts(len(image), 4 * image.shape[1]):
+        strip = np.ascontiguousarray(image[rows])
+        scaled[rows] = Image.fromarray(strip).resize((width, len(strip)), Image.Resampling.LANCZOS)
         scratch.release(image)
         scratch.release(scaled)
     return scaled
@@ -288,9 +285,8 @@ def _decode(picture: Image.Image, notes: list[str]) -> np.ndarray:
 def _pixels(picture: Image.Image) -> np.ndarray:
     """Returns `np.array(picture)` of an RGB picture, a megapixel at a time: at once, it would make two more copies."""
     pixels = scratch.picture(picture.height, picture.width)
-    rows = max(1, _STRIP // picture.width)
-    for top in range(0, picture.height, rows):
-        pixels[top : top + rows] = picture.crop((0, top, picture.width, min(top + rows, picture.height)))
+    for rows in scratch.parts(picture.height, 4 * picture.width):
+        pixels[rows] = picture.crop((0, rows.start, picture.width, rows.stop))
         scratch.release(pixels)
     return pixels
 
