@@ -1,6 +1,8 @@
 """What imports what: the layers of the design, and what a start of the command may cost."""
 
 import ast
+import configparser
+import pkgutil
 import subprocess
 import sys
 from pathlib import Path
@@ -119,3 +121,15 @@ def test_the_public_functions_are_there():
     assert set(stegano_tf.__all__) <= set(dir(stegano_tf))
     with pytest.raises(AttributeError, match="no attribute 'hidden'"):
         stegano_tf.hidden  # noqa: B018
+
+
+def test_setup_lists_every_package_and_the_command():
+    setup = configparser.ConfigParser()
+    setup.read(PACKAGE.parent / "setup.cfg")
+    here = {file.parent.relative_to(PACKAGE.parent) for file in PACKAGE.rglob("__init__.py")}
+    there = {Path("stegano_tf", name) for name in ("datasets", "datasets/linnaeus5", "savedmodels")}
+    listed = {Path(*name.split(".")) for name in setup["options"]["packages"].split()}
+    assert listed == here | there
+    (script,) = setup["options.entry_points"]["console_scripts"].strip().splitlines()
+    name, _, entry = script.partition(" = ")
+    assert (name, pkgutil.resolve_name(entry)) == ("stegano-tf", commands.run)
