@@ -1,7 +1,6 @@
 """The pictures of `stegano-tf demo`: four photographs that scikit-image's wheel ships, so nothing is downloaded.
 
-All may be redistributed freely. Sources and licences are those that scikit-image 0.26 gives in the docstrings of
-`skimage.data`.
+All may be redistributed freely. Sources and licences are taken from the docstrings of `skimage.data` (0.26).
 """
 
 import dataclasses
@@ -25,30 +24,13 @@ class DemoPicture:
 
 PICTURES = (
     DemoPicture(
-        "astronaut",
-        "astronaut.png",
-        "Eileen Collins, astronaut",
-        "NASA Great Images, https://flic.kr/p/r9qvLn",
+        *("astronaut", "astronaut.png", "Eileen Collins, astronaut", "NASA Great Images, https://flic.kr/p/r9qvLn"),
         "public domain (no known copyright restrictions)",
     ),
+    DemoPicture("chelsea", "chelsea.png", "Chelsea the cat", "Stefan van der Walt", "CC0"),
+    DemoPicture("coffee", "coffee.png", "a cup of coffee, courtesy of Pikolo Espresso Bar", "Rachel Michetti", "CC0"),
     DemoPicture(
-        "chelsea",
-        "chelsea.png",
-        "Chelsea the cat",
-        "Stefan van der Walt",
-        "CC0",
-    ),
-    DemoPicture(
-        "coffee",
-        "coffee.png",
-        "a cup of coffee, courtesy of Pikolo Espresso Bar",
-        "Rachel Michetti",
-        "CC0",
-    ),
-    DemoPicture(
-        "rocket",
-        "rocket.jpg",
-        "Falcon 9 carries DSCOVR off Cape Canaveral",
+        *("rocket", "rocket.jpg", "Falcon 9 carries DSCOVR off Cape Canaveral"),
         "SpaceX, https://www.flickr.com/photos/spacexphotos/16511594820",
         "public domain (released by SpaceX)",
     ),

@@ -47,6 +47,9 @@ def contact_sheet(rows: Iterable[Row | tuple], *, max_side: int = 256) -> np.nda
 
     Raises:
       TypeError, ValueError: there is no row, the arrays are no pictures, or two that are compared differ in shape.
+
+    Example:
+      images.write("sheet.png", figures.contact_sheet([(cover, stego, secret, revealed, "first")]))
     """
     rows = [Row(*row) for row in rows]
     if not rows:
@@ -102,7 +105,7 @@ def sound_figure(samples: np.ndarray, sample_rate: int, title: str = "") -> np.n
     import librosa.display  # noqa: PLC0415
 
     figure = Figure(figsize=(12, 7), dpi=100, layout="constrained")
-    canvas = FigureCanvasAgg(figure)  # pyplot would keep the figure, and choose a window system
+    canvas = FigureCanvasAgg(figure)  # pyplot would keep the figure and open a window system
     figure.suptitle(title, parse_math=False)  # file names may hold dollar signs
     waveform, spectrogram = figure.subplots(2, 1, sharex=True)
 
@@ -162,7 +165,7 @@ def _amplified_difference(original: np.ndarray, result: np.ndarray) -> np.ndarra
 
 
 def _scaled(image: np.ndarray, size: tuple[int, int], *, smooth: bool = True) -> Image.Image:
-    # Averaging would hide the noise that a difference mostly is, and enlarged pictures should show their pixels.
+    # Differences are mostly noise, which averaging would hide. Enlarged pictures should show their pixels.
     if smooth and max(size) < max(image.shape[:2]):
         return Image.fromarray(images.resize(image, size))
     return Image.fromarray(image).resize(size[::-1], Image.Resampling.NEAREST)
@@ -171,7 +174,7 @@ def _scaled(image: np.ndarray, size: tuple[int, int], *, smooth: bool = True) ->
 def _envelope(samples: np.ndarray) -> tuple[np.ndarray, ...]:
     """Returns the edges (in samples) of at most `_COLUMNS` stretches of a sound, and minimum, mean, maximum of each."""
     starts = np.arange(0, samples.size, -(-samples.size // _COLUMNS))
-    # Stretch by stretch, because one reduceat over all samples would widen them all for the mean.
+    # One stretch at a time: `np.add.reduceat` on all samples would make a wider copy of them all.
     stretches = np.split(samples, starts[1:])
     low, mean, high = np.array([(part.min(), part.mean(), part.max()) for part in stretches]).T
     return np.append(starts, samples.size), low, mean, high
@@ -187,7 +190,7 @@ def _windows(samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         samples = np.pad(samples, (0, _WINDOW - end))
     hop = max(_WINDOW // 4, end // _COLUMNS)
     windows = np.lib.stride_tricks.sliding_window_view(samples, _WINDOW)[::hop]
-    # Each window stands for the hop around its middle; the outermost ones reach to the ends of the sound.
+    # Each window is drawn over the hop around its middle, the first and the last one also to the ends of the sound.
     edges = np.arange(len(windows) + 1) * hop + (_WINDOW - hop) / 2
     edges[[0, -1]] = 0, end
     return edges, windows * np.float32(2**-15)

@@ -1,7 +1,7 @@
 """Picture files to and from `uint8[H, W, 3]` RGB arrays, the only form of a picture inside this package.
 
-Reading takes whatever Pillow opens and warns (`ImageWarning`) wherever something of the file is left behind. Writing a
-stego image is limited to formats that give every pixel back exactly.
+`read` takes any file that Pillow opens, and warns (`ImageWarning`) if it ignores a part of it. `write` writes a stego
+image only in formats that give every pixel back exactly.
 
 Limits: an RGB colour profile is dropped, not applied (the pixels stay what the file holds, so that a stego image
 survives any number of reads); 16-bit colour is cut to 8 bits by Pillow; metadata is not kept.
@@ -24,7 +24,7 @@ from PIL import Image, ImageCms, ImageOps
 from stegano_tf import outputs, scratch
 from stegano_tf.errors import ImageError, OutputError
 
-# Where Pillow itself refuses a picture as a decompression bomb: twice its MAX_IMAGE_PIXELS, half a gigabyte of RGB.
+# Half a gigabyte of RGB. Pillow refuses larger pictures as decompression bombs: this is twice its MAX_IMAGE_PIXELS.
 MAX_PIXELS = 178_956_970
 
 # Pillow's format name and save options by suffix. A stego image is noisy in its low bits: PNG levels above 1 take twice
@@ -48,11 +48,9 @@ _APP1 = re.compile(rb"\xff\xe1")
 
 _LIMIT_LOCK = threading.Lock()
 
-_STRIP = 2**20  # pixels that are handed to or taken from Pillow at a time
-
 
 class ImageWarning(UserWarning):
-    """A picture was read, but not all of it was used: transparency, further frames, a broken profile or EXIF block."""
+    """A part of a picture file was not used: transparency, further frames, a broken profile or EXIF block."""
 
 
 def read(path: str | os.PathLike, *, max_pixels: int = MAX_PIXELS) -> np.ndarray:
@@ -70,6 +68,9 @@ def read(path: str | os.PathLike, *, max_pixels: int = MAX_PIXELS) -> np.ndarray
     Raises:
       ImageError: the file is missing, a folder, empty, not a picture, damaged, or of more than `max_pixels` pixels.
       OutputError: the picture is large, and the disk has no room for the temporary file that holds it.
+
+    Example:
+      images.write("cover.png", images.read("cover.jpg"))
     """
     path = Path(path)
     try:
@@ -142,8 +143,8 @@ def resize(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     height, width = size
     if image.shape[:2] == (height, width):
         return image
-    # Lanczos works on rows and on columns apart, so each can be done in strips: no copies of the whole in Pillow's four
-    # bytes a pixel. The order is Pillow's, and shows in the result: first what leaves fewer pixels.
+    # Rows and columns are scaled one after the other, each in strips: a whole picture at four bytes a pixel, as Pillow
+    # stores it, would take more memory. The order shows in the result. As in Pillow, the one that shrinks goes first.
     if height < image.shape[0] and width > image.shape[1]:
         return _scale_rows(_scale_rows(image.swapaxes(0, 1), height).swapaxes(0, 1), width)
     return scratch.copy(_scale_rows(_scale_rows(image, width).swapaxes(0, 1), height).swapaxes(0, 1))
@@ -154,10 +155,9 @@ def _scale_rows(image: np.ndarray, width: int) -> np.ndarray:
     if image.shape[1] == width:
         return image
     scaled = scratch.picture(len(image), width)
-    rows = max(1, _STRIP // image.shape[1])
-    for top in range(0, len(image), rows):
-        strip = np.ascontiguousarray(image[top : top + rows])
-        scaled[top : top + rows] = Image.fromarray(strip).resize((width, len(strip)), Image.Resampling.LANCZOS)
+    for rows in scratch.parts(len(image), 4 * image.shape[1]):
+        strip = np.ascontiguousarray(image[rows])
+        scaled[rows] = Image.fromarray(strip).resize((width, len(strip)), Image.Resampling.LANCZOS)
         scratch.release(image)
         scratch.release(scaled)
     return scaled
@@ -191,7 +191,7 @@ class _TooLargeError(Exception):
 
 
 def _read(file: BinaryIO, start: bytes, name: str, max_pixels: int) -> tuple[np.ndarray, list[str]]:
-    """The picture in a file that starts with `start`, and what of it was left behind."""
+    """Returns the picture in a file that starts with `start`, and notes on what was not used of it."""
     if not start:
         raise ImageError(f"{name}: is empty, expected a picture file")
     notes: list[str] = []
@@ -215,10 +215,10 @@ def _read(file: BinaryIO, start: bytes, name: str, max_pixels: int) -> tuple[np.
 
 
 def _decode_plain_jpeg(data: bytes, max_pixels: int) -> np.ndarray | None:
-    """Pillow's pixels in two thirds of its time, and without the interpreter's lock; None if Pillow has to look.
+    """Returns the pixels that Pillow would return, in two thirds of its time and without the interpreter's lock.
 
-    It has to at what may hold an orientation, is not plain colour or grey, is too large, or makes libjpeg-turbo
-    complain; Pillow then finds the words for it.
+    Returns None for what Pillow has to read: a file that may hold an orientation, is neither plain colour nor grey, is
+    too large, or is damaged.
     """
     if _APP1.search(data):
         return None
@@ -237,8 +237,8 @@ def _decode_plain_jpeg(data: bytes, max_pixels: int) -> np.ndarray | None:
 @contextlib.contextmanager
 def _open(file: BinaryIO, max_pixels: int) -> Iterator[Image.Image]:
     """Opens a picture, reading just its header, and refuses one of more than `max_pixels` pixels."""
-    # Pillow warns above its global limit and refuses twice that; some of its parsers already allocate, so the limit is
-    # raised for a moment, never lifted. The lock keeps two threads from restoring each other's value.
+    # Pillow's limit is global: above it Pillow warns, above twice as much it refuses. It is raised for a moment and not
+    # lifted, because some parsers allocate memory. The lock keeps two threads from restoring each other's value.
     with _LIMIT_LOCK, warnings.catch_warnings():
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
         pillow_limit = Image.MAX_IMAGE_PIXELS
@@ -258,14 +258,14 @@ def _open(file: BinaryIO, max_pixels: int) -> Iterator[Image.Image]:
 
 
 def _decode(picture: Image.Image, notes: list[str]) -> np.ndarray:
-    """Returns `uint8[H, W, 3]` and adds to `notes` what was left behind."""
+    """Returns `uint8[H, W, 3]` and adds to `notes` what was not used."""
     frames = getattr(picture, "n_frames", 1)
     if frames > 1 and picture.format not in _ONE_PICTURE:
         notes.append(f"holds {frames} frames, the first is used")
     picture.load()
     try:
         ImageOps.exif_transpose(picture, in_place=True)
-    except Exception as error:  # A broken EXIF block, of whatever kind, is no reason to refuse readable pixels.
+    except Exception as error:  # the pixels can be read, however broken the EXIF block is
         notes.append(f"its EXIF data is broken ({error}), the picture is not turned")
     if picture.mode == "F" or picture.mode.startswith("I"):
         picture = _grey8(picture)
@@ -283,11 +283,10 @@ def _decode(picture: Image.Image, notes: list[str]) -> np.ndarray:
 
 
 def _pixels(picture: Image.Image) -> np.ndarray:
-    """`np.array` of an RGB picture, a megapixel at a time: Pillow's own way makes two copies more."""
+    """Returns `np.array(picture)` of an RGB picture, a megapixel at a time: at once, it would make two more copies."""
     pixels = scratch.picture(picture.height, picture.width)
-    rows = max(1, _STRIP // picture.width)
-    for top in range(0, picture.height, rows):
-        pixels[top : top + rows] = picture.crop((0, top, picture.width, min(top + rows, picture.height)))
+    for rows in scratch.parts(picture.height, 4 * picture.width):
+        pixels[rows] = picture.crop((0, rows.start, picture.width, rows.stop))
         scratch.release(pixels)
     return pixels
 
@@ -309,7 +308,7 @@ def _grey8(picture: Image.Image) -> Image.Image:
 
 
 def _cmyk_to_rgb(picture: Image.Image, notes: list[str]) -> Image.Image:
-    # Inks differ so much that the embedded profile is worth using. Adobe's inversion Pillow has undone already.
+    # Inks differ so much that the embedded profile is worth using. Pillow has already undone Adobe's inversion.
     if profile := picture.info.get("icc_profile"):
         try:
             source = ImageCms.ImageCmsProfile(io.BytesIO(profile))

@@ -1,14 +1,15 @@
-"""Output files that are either whole or absent.
+"""Output files and folders that are either whole or absent.
 
-An output is written beside its final name and renamed when it is complete, so a failed or interrupted run leaves the
-old file or none. Limits: a process killed with SIGKILL leaves a hidden ``.NAME.*.partial`` file, never a
-half-written NAME.
+An output is written beside its final name and renamed when it is complete. So a run that fails or is interrupted leaves
+the old output or none. Limit: a process killed with SIGKILL leaves a hidden ``.*.partial.NAME``, never a half-written
+NAME.
 """
 
 import contextlib
 import json
 import os
 import secrets
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -39,30 +40,89 @@ def check(path: str | os.PathLike, *, force: bool = False) -> Path:
 
 
 @contextlib.contextmanager
-def replacing(path: str | os.PathLike, *, force: bool = False) -> Iterator[Path]:
-    """Yields a temporary path in the folder of `path` and renames it to `path` when the block ends without an error.
+def replacing(
+    path: str | os.PathLike, *, force: bool = False, mode: int = 0o666, durable: bool = False
+) -> Iterator[Path]:
+    """Yields an empty file in the folder of `path`, with its suffix, that becomes `path` if the block raises nothing.
 
-    The temporary file exists and is empty, with the permissions of any new file.
+    Args:
+      path: the file to write.
+      force: whether an existing file is replaced.
+      mode: the file's permissions, less the umask.
+      durable: whether the file must survive a power cut: it is forced to the disk, which takes a while.
 
     Raises:
-      OutputError: as `check`, or when the operating system refuses a write (disk full, no permission).
+      OutputError: as `check`, or the operating system refuses a write (disk full, no permission). An OSError about
+        another file, such as an input of the block, goes on as it is.
+
+    Example:
+      with outputs.replacing("figures.csv") as partial:
+          partial.write_text("psnr,ssim\\n")
     """
     path = check(path, force=force)
-    # A part of the name, so that a name of the longest length that the file system allows still works.
-    partial = path.with_name(f".{path.name[:32]}.{secrets.token_hex(6)}.partial")
-    try:
-        partial.open("xb").close()  # a plain open, unlike tempfile's, honours the umask
+    with _partial(path) as partial:
+        os.close(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode))
         yield partial
         check(path, force=force)  # again: another run may have written it meanwhile
+        if durable:
+            _sync(partial)
         partial.replace(path)
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
-    finally:
-        with contextlib.suppress(OSError):
-            partial.unlink(missing_ok=True)
+        if durable:
+            _sync(path.parent)
+
+
+@contextlib.contextmanager
+def replacing_folder(path: str | os.PathLike) -> Iterator[Path]:
+    """Yields an empty folder beside `path` that becomes `path` if the block raises nothing.
+
+    A folder `path` that exists is replaced; it is gone for as long as two renamings take. The folders above are made.
+
+    Raises:
+      OutputError: as `replacing`.
+    """
+    path = Path(path)
+    with _partial(path) as partial:
+        partial.mkdir(parents=True)
+        yield partial
+        with _partial(path) as old:
+            if path.exists():
+                path.rename(old)
+            try:
+                partial.rename(path)
+            except OSError:
+                old.rename(path)
+                raise
 
 
 def write_json(path: str | os.PathLike, value: object, *, force: bool = False) -> None:
     """Writes `value` as an indented JSON file; raises OutputError as `replacing`."""
     with replacing(path, force=force) as partial:
         partial.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
+
+
+@contextlib.contextmanager
+def _partial(path: Path) -> Iterator[Path]:
+    """Yields a hidden name beside `path` and removes what has that name afterwards."""
+    # A part of the name, so that a name of the greatest length that the file system allows works. The last part,
+    # because libraries choose the format by the suffix.
+    partial = path.with_name(f".{secrets.token_hex(6)}.partial.{path.name[-32:]}")
+    try:
+        yield partial
+    except OSError as error:
+        if error.filename is not None and not str(error.filename).startswith(str(partial)):
+            raise
+        raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
+    finally:
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _sync(path: Path) -> None:
+    """Forces a file, or a folder's names, to the disk, on systems that let a folder be opened for that."""
+    if os.name == "posix":
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

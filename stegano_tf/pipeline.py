@@ -75,7 +75,7 @@ def hide(
       preset: which networks hide it.
       weights: a file of weights for them instead of the installed ones.
       runtime: what runs them: "litert", "savedmodel" or "keras" (default: as `stegano_tf.runtime.Runtime`).
-      refine: so many steps of `runtime.refine.refine` improve the stego image.
+      refine: how many gradients or trials improve the stego image (`Runtime.refine`).
       balance: their weight, in dB, on the secret (above 0) or on the cover (below).
       memory_limit: bytes that the process may take in all (default: as `Runtime.hide`).
       max_pixels: refuse a file with a larger picture (default: `images.MAX_PIXELS`).

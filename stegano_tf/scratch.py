@@ -1,7 +1,7 @@
 """Bytes and pictures that may be larger than memory: large ones lie in a temporary file without a name.
 
 The file is deleted when it is made (POSIX), so nothing is left of it however the process ends. Its pages count as the
-process's memory while they are mapped; `release` unmaps them, and what is touched again comes back from the file.
+process's memory while they are mapped. `release` unmaps them; the system reads a page again when it is next used.
 """
 
 import mmap
@@ -15,10 +15,10 @@ from stegano_tf.errors import OutputError
 
 IN_MEMORY = 16 << 20
 PICTURE_IN_MEMORY = 64 << 20
-"""Bytes up to which there is no temporary file. Pictures are used again and again, and most are no larger than that."""
+"""Larger arrays, or larger pictures, lie in a file (bytes). Pictures are used often, and most are smaller than this."""
 
 PART = 4 << 20
-"""Bytes that are worked on before `release` is worth while."""
+"""Bytes to work on before `release` is called again."""
 
 
 class _Map(mmap.mmap):
@@ -69,7 +69,7 @@ def _zeros(size: int, in_memory: int) -> np.ndarray:
         with tempfile.TemporaryFile(prefix="stegano_tf_") as file:
             file.truncate(size)
             if hasattr(os, "posix_fallocate"):
-                os.posix_fallocate(file.fileno(), 0, size)  # what is missing later, the system says with SIGBUS
+                os.posix_fallocate(file.fileno(), 0, size)  # without room later, SIGBUS would end the process
             mapped = _Map(file.fileno(), size)
             mapped.descriptor = os.dup(file.fileno())
             return np.frombuffer(mapped, np.uint8)
@@ -88,14 +88,14 @@ def file() -> tempfile.SpooledTemporaryFile:
 
 
 def release(array: np.ndarray) -> None:
-    """Gives back the memory of `zeros(...)`, of which `array` may be a view, if it lies in a file."""
+    """Frees the memory of an array that `zeros` or `picture` put into a file; `array` may be a view of it."""
     owner = _owner(array)
     if owner is not None and hasattr(owner, "madvise"):
         owner.madvise(mmap.MADV_DONTNEED)
 
 
 def take(rows: np.ndarray, places: np.ndarray) -> np.ndarray:
-    """Returns `rows[places]` of all of `zeros(...)` as uint8[N, M], without mapping what lies around them."""
+    """Returns `rows[places]`, uint8[N, M], without mapping other rows; `rows` is a whole array of `zeros`, reshaped."""
     owner = _owner(rows)
     if owner is None or not hasattr(os, "preadv"):
         return rows[places]
@@ -120,13 +120,18 @@ def parts(size: int, row: int) -> Iterator[slice]:
 
 
 def pieces(blocks: Iterable[np.ndarray], size: int) -> Iterator[np.ndarray]:
-    """Yields what one-dimensional `blocks` hold in pieces of `size`, the last one shorter."""
+    """Yields what one-dimensional `blocks` hold in pieces of `size`; the last piece may be shorter.
+
+    Example:
+      >>> [piece.tolist() for piece in pieces([np.arange(3), np.arange(4)], 5)]
+      [[0, 1, 2, 0, 1], [2, 3]]
+    """
     rest = None
     for block in blocks:
         rest = block if rest is None or not len(rest) else np.concatenate([rest, block])
         whole = len(rest) // size * size
         for start in range(0, whole, size):
             yield rest[start : start + size]
-        rest = rest[whole:].copy()  # the block may be used again
+        rest = rest[whole:].copy()  # the caller may overwrite the block
     if rest is not None and len(rest):
         yield rest

@@ -6,10 +6,11 @@ both.
 """
 
 import argparse
+import contextlib
 import dataclasses
 import types
 import typing
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from absl import flags
@@ -37,7 +38,7 @@ def setting(
       choices: all values that there are.
       metavar: what stands for the value in `--help`; by default N, or TEXT.
       parse: makes the value of a text and raises ValueError, whose message says what was expected; by default the
-        field's type does. argparse only.
+        field's type does. absl uses it where there are `choices`.
 
     Example:
       port: int = setting(8501, "for REST; 0 takes a free one", low=0, high=65535)
@@ -87,7 +88,9 @@ def define_flags(cls: type) -> None:
         if kind is bool:
             flags.DEFINE_boolean(field.name, field.default, details["help"])
         elif details["choices"]:
-            flags.DEFINE_enum(field.name, field.default, list(details["choices"]), details["help"])
+            flags.DEFINE(_Choice(details), field.name, field.default, details["help"])
+        elif typing.get_origin(kind) is tuple:
+            flags.DEFINE_list(field.name, list(field.default), details["help"])
         elif kind is int:
             flags.DEFINE_integer(field.name, field.default, details["help"], **bounds)
         elif kind is float:
@@ -119,6 +122,18 @@ def spelled(argv: Sequence[str], separator: str) -> list[str]:
     return [*words, *argv[end:]]
 
 
+class _Choice(flags.EnumParser):
+    """absl's parser for a setting that has choices, and perhaps `parse`."""
+
+    def __init__(self, details: Mapping[str, Any]):
+        super().__init__(list(details["choices"]))
+        self._parse = details["parse"] or str
+        self.syntactic_help = f"one of {', '.join(self.enum_values)}"
+
+    def parse(self, argument: str) -> str:
+        return super().parse(self._parse(argument))
+
+
 def _kind(field: dataclasses.Field) -> type:
     """The type of a setting, without the None that says that nothing was given."""
     if isinstance(field.type, types.UnionType):
@@ -130,10 +145,12 @@ def _parser(kind: type, low: float | None, high: float | None) -> Callable[[str]
     def parse(text: str):
         if kind is str:
             return text
-        value = kind(text)
-        if not (low is None or value >= low) or not (high is None or value <= high):
-            raise ValueError(f"expected {kind.__name__} from {low} to {high}")
-        return value
+        with contextlib.suppress(ValueError):
+            value = kind(text)
+            if (low is None or value >= low) and (high is None or value <= high):
+                return value
+        bounds = "" if low is None else f" from {low}" if high is None else f" from {low} to {high}"
+        raise ValueError(f"expected {'an integer' if kind is int else 'a number'}{bounds}")
 
     return parse
 

@@ -29,6 +29,23 @@ def on_disk(monkeypatch, tmp_path):
     return folder
 
 
+@pytest.fixture
+def command(capfd):
+    """Runs `stegano-tf` in this process; returns its status, what it printed, and what it said on stderr."""
+    from stegano_tf import commands
+
+    def run(*arguments):
+        status = 0
+        try:
+            commands.main(commands.parse(["stegano-tf", *map(str, arguments)]))
+        except SystemExit as exit_:
+            status = exit_.code
+        said = capfd.readouterr()
+        return status, said.out, said.err
+
+    return run
+
+
 @pytest.fixture(scope="session")
 def photograph():
     """Makes smooth pictures, as photographs are: noise of 1/16 of the size, enlarged."""

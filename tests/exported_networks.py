@@ -5,14 +5,14 @@ import io
 
 import numpy as np
 
-from stegano_tf.exporting.run import Options, export
+from stegano_tf.exporting.options import Options
+from stegano_tf.exporting.run import export
 from stegano_tf.networks import build
 
 
 def options(**changes) -> Options:
     """The options of an export of `tiny`, with float32 TFLite files alone."""
-    defaults = {"preset": "tiny", "weights": None, "out": None, "version": None, "tflite": [], "data": None}
-    return Options(**defaults | {"limit": None, "force": False} | changes)
+    return Options(**{"preset": "tiny", "tflite": []} | changes)
 
 
 def random_weights(path):

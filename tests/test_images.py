@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from stegano_tf import images
+from stegano_tf import images, scratch
 from stegano_tf.errors import ImageError, OutputError
 
 # No row, column or channel is like another one.
@@ -464,7 +464,7 @@ def test_centre_crop():
 @pytest.mark.parametrize("size", [(70, 50), (31, 200), (120, 90), (120, 200), (300, 90)])
 def test_resizing_in_strips_is_pillows(size, monkeypatch):
     picture = np.random.default_rng(0).integers(0, 256, (120, 90, 3), dtype=np.uint8)
-    monkeypatch.setattr(images, "_STRIP", 700)  # pixels: a few rows
+    monkeypatch.setattr(scratch, "PART", 2800)  # a few rows of pixels at 4 bytes each
     expected = Image.fromarray(picture).resize(size[::-1], Image.Resampling.LANCZOS)
     resized = images.resize(picture, size)
     np.testing.assert_array_equal(resized, np.asarray(expected))

@@ -1,11 +1,15 @@
 """What imports what: the layers of the design, and what a start of the command may cost."""
 
 import ast
+import configparser
+import pkgutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from stegano_tf import commands
 
 PACKAGE = Path(__file__).parent.parent / "stegano_tf"
 HEAVY = ("tensorflow", "keras", "librosa", "matplotlib", "skimage", "tensorflow_datasets")
@@ -13,23 +17,34 @@ HEAVY = ("tensorflow", "keras", "librosa", "matplotlib", "skimage", "tensorflow_
 # Every module may import its own package and what stands here.
 ALLOWED = {
     "errors": set(),
+    "settings": set(),
     "outputs": {"errors"},
     "provenance": set(),
     "pairing": {"errors"},
-    "presets": {"errors"},
+    "presets": {"errors", "networks"},
     "scratch": {"errors"},
     "images": {"errors", "outputs", "scratch"},
     "metrics": {"errors", "images", "scratch"},
     "figures": {"errors", "images", "metrics"},
-    "audio": {"errors", "outputs", "images", "scratch"},
+    "demo_pictures": {"images", "pairing"},
+    "audio": {"errors", "outputs", "images", "scratch", "settings"},
     "networks": {"errors", "presets", "savedmodels"},
     "training": {
         *("errors", "presets", "images", "figures", "networks", "outputs", "pairing", "datasets", "provenance"),
         "settings",
     },
     "runtime": {"errors", "presets", "images", "metrics", "networks", "savedmodels", "scratch"},
-    "exporting": {"errors", "outputs", "pairing", "presets", "savedmodels", "networks", "runtime", "scoreboard"},
-    "serving": {"errors", "runtime", "savedmodels", "settings"},
+    "scoreboard": {"errors", "images", "metrics", "pairing", "audio", "runtime"},
+    "pipeline": {"errors", "presets", "images", "metrics", "outputs", "audio", "runtime"},
+    "exporting": {
+        *("errors", "settings", "outputs", "pairing", "presets", "savedmodels"),
+        *("networks", "runtime", "scoreboard"),
+    },
+    "serving": {"errors", "settings", "runtime", "savedmodels"},
+    "commands": {
+        *("errors", "settings", "outputs", "presets", "images", "metrics", "figures", "demo_pictures"),
+        *("audio", "pipeline", "serving", "savedmodels"),
+    },
 }
 
 
@@ -62,12 +77,20 @@ def modules_after(code):
     return set(done.stderr.splitlines()[-1].split()), done
 
 
+HELP = """
+import contextlib
+from stegano_tf import commands
+for name in ("", *commands.COMMANDS):
+    with contextlib.suppress(SystemExit):
+        commands.parse(["stegano-tf", *name.split(), "--help"])
+"""
+
+
 @pytest.mark.parametrize(
     "code",
     [
         "import stegano_tf",
-        "from stegano_tf.cli import run; sys = __import__('sys'); sys.argv = ['stegano-tf', '--help']; run()",
-        "from stegano_tf.cli import run; sys = __import__('sys'); sys.argv = ['stegano-tf', 'send', '--help']; run()",
+        HELP,
         "import stegano_tf.audio.codec, stegano_tf.images, stegano_tf.metrics, stegano_tf.figures, stegano_tf.presets",
         "import stegano_tf.runtime, stegano_tf.pipeline; stegano_tf.runtime.load()",
     ],
@@ -77,6 +100,17 @@ def test_cheap_things_import_nothing_heavy(code):
     assert done.returncode == 0, done.stderr
     assert "stegano_tf" in modules
     assert {name for name in HEAVY if name in modules} == set()
+
+
+def test_the_help_of_all_commands_imports_neither_sound_nor_pictures():
+    modules, done = modules_after(HELP)
+    assert done.stdout.count("usage: stegano-tf") == 1 + len(commands.COMMANDS)
+    assert {name for name in (*HEAVY, "numpy", "PIL", "soundfile", "aiohttp", "rich") if name in modules} == set()
+
+
+def test_every_layer_has_its_rule():
+    layers = {path.stem for path in PACKAGE.iterdir() if path.stem.isidentifier() and not path.stem.startswith("__")}
+    assert layers - {"train", "evaluate", "export"} == set(ALLOWED)
 
 
 def test_importing_the_package_alone_imports_no_numpy():
@@ -90,3 +124,15 @@ def test_the_public_functions_are_there():
     assert set(stegano_tf.__all__) <= set(dir(stegano_tf))
     with pytest.raises(AttributeError, match="no attribute 'hidden'"):
         stegano_tf.hidden  # noqa: B018
+
+
+def test_setup_lists_every_package_and_the_command():
+    setup = configparser.ConfigParser()
+    setup.read(PACKAGE.parent / "setup.cfg")
+    here = {file.parent.relative_to(PACKAGE.parent) for file in PACKAGE.rglob("__init__.py")}
+    there = {Path("stegano_tf", name) for name in ("datasets", "datasets/linnaeus5", "savedmodels")}
+    listed = {Path(*name.split(".")) for name in setup["options"]["packages"].split()}
+    assert listed == here | there
+    (script,) = setup["options.entry_points"]["console_scripts"].strip().splitlines()
+    name, _, entry = script.partition(" = ")
+    assert (name, pkgutil.resolve_name(entry)) == ("stegano-tf", commands.run)

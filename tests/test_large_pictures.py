@@ -14,7 +14,7 @@ import pytest
 
 from stegano_tf import images
 
-COMMAND = [sys.executable, "-m", "stegano_tf.cli"]
+COMMAND = [sys.executable, "-m", "stegano_tf"]
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from stegano_tf import metrics
+from stegano_tf import metrics, scratch
 from stegano_tf.errors import ImageError
 
 
@@ -55,7 +55,7 @@ def test_figures_do_not_depend_on_blocks_or_strides(noisy_pair, monkeypatch):
     expected = metrics.quality(a, b)
     assert expected.ssim == pytest.approx(structural_similarity(a, b, channel_axis=2, data_range=255), abs=1e-12)
     for block in (1, 43 * 10, 43 * 55):
-        monkeypatch.setattr(metrics, "_BLOCK", block)
+        monkeypatch.setattr(scratch, "PART", 4 * block)
         found = metrics.quality(np.asfortranarray(a), b)
         assert (found.psnr, found.apd) == (expected.psnr, expected.apd)
         assert found.ssim == pytest.approx(expected.ssim, abs=1e-12)

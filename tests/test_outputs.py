@@ -91,6 +91,59 @@ def test_errors_of_the_operating_system_name_the_output(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("replace", [outputs.replacing, outputs.replacing_folder])
+def test_an_input_that_vanished_is_called_no_output(tmp_path, replace):
+    for vanished in (tmp_path / "input.bmp", tmp_path / "out"):  # the second may be an earlier output that is read
+        with pytest.raises(FileNotFoundError) as error, replace(tmp_path / "out"):
+            vanished.read_bytes()
+        assert error.value.filename == str(vanished)
+    with pytest.raises(OutputError, match="out: cannot be written: No"), replace(tmp_path / "out") as partial:
+        (partial / "none" / "x").write_bytes(b"")
+    assert not list(tmp_path.iterdir())
+
+
+def test_partial_files_have_the_suffix_and_the_mode(tmp_path):
+    with outputs.replacing(tmp_path / ("long" * 20 + ".weights.h5"), mode=0o600, durable=True) as partial:
+        assert partial.name.endswith(".weights.h5")
+        assert stat.S_IMODE(partial.stat().st_mode) == 0o600
+        partial.write_bytes(b"whole")
+    (path,) = tmp_path.iterdir()
+    assert (path.read_bytes(), stat.S_IMODE(path.stat().st_mode)) == (b"whole", 0o600)
+
+
+def test_folders_are_whole_or_absent(tmp_path, monkeypatch):
+    path = tmp_path / "models" / "1"
+
+    def write(text, error=None):
+        with outputs.replacing_folder(path) as partial:
+            (partial / "sub").mkdir()
+            (partial / "sub" / "file").write_text(text)
+            assert path.exists() == (text != "first")
+            if error:
+                raise error
+
+    def found():
+        return {file: file.read_text() for file in tmp_path.rglob("*") if file.is_file()}
+
+    write("first")
+    with pytest.raises(KeyboardInterrupt):
+        write("second", KeyboardInterrupt)
+    assert found() == {path / "sub" / "file": "first"}
+    write("third")
+    assert found() == {path / "sub" / "file": "third"}
+    rename = Path.rename
+
+    def refused(self, target):
+        if target == path and (self / "sub" / "file").read_text() == "fourth":
+            raise OSError(30, "Read-only file system")
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", refused)
+    with pytest.raises(OutputError, match="1: cannot be written: Read-only"):
+        write("fourth")
+    assert found() == {path / "sub" / "file": "third"}
+
+
 def test_json_is_whole_or_absent(tmp_path):
     outputs.write_json(tmp_path / "a.json", {"é": [1, None]})
     assert json.loads((tmp_path / "a.json").read_text(encoding="utf-8")) == {"é": [1, None]}

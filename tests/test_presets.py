@@ -83,5 +83,5 @@ def test_the_default_weights_stay_below_4_mb():
 
 
 def test_unknown_presets_are_named_with_those_that_exist():
-    with pytest.raises(PresetError, match="no preset 'best', expected one of codebook, unet, paper, tiny"):
+    with pytest.raises(PresetError, match="no preset 'best', expected one of codebook, tiny, unet, paper"):
         presets.get("best")

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from stegano_tf import evaluate as evaluation
 from stegano_tf import pairing, scoreboard
 from stegano_tf.errors import ImageError
 
@@ -90,9 +91,8 @@ def test_the_command_writes_what_it_prints(tmp_path):
     assert f"{result['secret_ssim']:.4f}" in done.stdout
 
     half, better = tmp_path / "half.json", tmp_path / "better.json"
-    for path, more in ((half, []), (better, ["--refine=8", "--balance=3"])):
-        command = [*evaluate[:-1], f"--json={path}", "--side=64", *more]
-        subprocess.run(command, check=True, capture_output=True)
+    for path, more in ((half, {}), (better, {"refine": 8, "balance": 3.0})):
+        evaluation.evaluate(evaluation.Options(data=str(tmp_path), json=str(path), side=64, **more))
     half, better = json.loads(half.read_text()), json.loads(better.read_text())
     assert (half["side"], half["refine"], better["refine"], better["balance"]) == (64, 0, 8, 3)
 

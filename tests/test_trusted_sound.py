@@ -10,7 +10,7 @@ import soundfile
 
 from stegano_tf import images, metrics
 
-COMMAND = [sys.executable, "-m", "stegano_tf.cli"]
+COMMAND = [sys.executable, "-m", "stegano_tf"]
 CARRIER = ["--carrier", "song.flac", "--bits", "4", "--parity", "10%"]
 IDENTITY = ["--identity", "identity.txt"]
 PASSPHRASE = ["--passphrase-file", "passphrase.txt"]

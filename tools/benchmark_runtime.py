@@ -33,7 +33,7 @@ from publishing import publish
 
 from stegano_tf import demo_pictures, images, metrics, outputs, presets, provenance, savedmodels
 from stegano_tf.runtime import backends, exported
-from stegano_tf.runtime.litert import usable_cores
+from stegano_tf.runtime.backends.litert import usable_cores
 
 _PRESETS = flags.DEFINE_multi_enum(
     "preset", None, list(presets.PRESETS), "Which networks; by default all that are installed as exported ones."
@@ -135,7 +135,7 @@ def measure_processes(preset: str, side: int, repeats: int) -> dict:
             images.write(file, picture)
         for _ in rich.progress.track(range(repeats), f"{preset}: processes"):
             for name, values in result.items():
-                command = [sys.executable, "-m", "stegano_tf.cli", "hide", *files, "--force"]
+                command = [sys.executable, "-m", "stegano_tf", "hide", *files, "--force"]
                 line = [sys.executable, "-c", LAUNCHER, *command, "--preset", preset, "--runtime", name]
                 said = subprocess.run(line, check=True, stdout=subprocess.PIPE, text=True).stdout
                 for figure, value in zip(("seconds", "peak_mb"), said.split(), strict=True):

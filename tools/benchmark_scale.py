@@ -96,7 +96,7 @@ def measure_network(folder: Path, repeats: int) -> dict:
 def measure_command(*arguments: str) -> dict:
     """Returns seconds and peak memory of the command with `arguments`."""
     # Waited for by a small process, because a child's peak starts with that of its parent.
-    command = [sys.executable, "-c", _WAIT, sys.executable, "-m", "stegano_tf.cli", *arguments]
+    command = [sys.executable, "-c", _WAIT, sys.executable, "-m", "stegano_tf", *arguments]
     return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 

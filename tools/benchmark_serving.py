@@ -56,7 +56,7 @@ Ask = Callable[[], Awaitable[bool]]
 @contextlib.contextmanager
 def serving(folder: str, preset: str, server_flags: list[str]) -> Iterator[tuple[psutil.Process, str, str]]:
     """Runs a server; yields its process and where its REST and gRPC interfaces are."""
-    command = [sys.executable, "-m", "stegano_tf.cli", "serve", f"--savedmodels={folder}", f"--preset={preset}"]
+    command = [sys.executable, "-m", "stegano_tf", "serve", f"--savedmodels={folder}", f"--preset={preset}"]
     process = subprocess.Popen(
         [*command, "--port=0", "--grpc_port=0", *server_flags], stdout=subprocess.PIPE, text=True
     )

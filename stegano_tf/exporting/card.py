@@ -1,4 +1,4 @@
-"""The model card of exported networks: what they are, how good, made from what, and the hash of every file.
+"""The model card of exported networks: what they are, how good they are, their data, and the hash of every file.
 
 What was measured and how the weights were trained stand beside the weights: for NAME.weights.h5 that is NAME.json,
 which `tools/benchmark.py --card` writes, and NAME.md, in words.
@@ -9,8 +9,8 @@ from pathlib import Path
 
 from stegano_tf import presets
 from stegano_tf.runtime import MIN_SIDE
+from stegano_tf.runtime.backends.litert import tflite_file
 from stegano_tf.runtime.exported import MANIFEST, Exported
-from stegano_tf.runtime.litert import tflite_file
 
 _SAVED_MODEL = """\
 ## Use

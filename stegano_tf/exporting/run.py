@@ -4,8 +4,6 @@ import dataclasses
 import hashlib
 import json
 import math
-import secrets
-import shutil
 from pathlib import Path
 
 import rich.console
@@ -15,29 +13,16 @@ import tensorflow as tf
 from stegano_tf import __version__, outputs, presets, savedmodels, scoreboard
 from stegano_tf.errors import OutputError, PresetError
 from stegano_tf.exporting import card, signatures, tflite, warmup
+from stegano_tf.exporting.options import Options
 from stegano_tf.networks import build
+from stegano_tf.networks.family import Networks
 from stegano_tf.pairing import list_pictures
 from stegano_tf.runtime import Runtime, network_id
+from stegano_tf.runtime.backends.litert import LitertBackend, tflite_file
 from stegano_tf.runtime.exported import MANIFEST, Exported, sha256_of_files
-from stegano_tf.runtime.litert import LitertBackend, tflite_file
 
 MAX_LOSS = 0.5
-"""dB: an int8 variant that scores this much below float32, in cover or secret, or is not measured, is not written."""
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Options:
-    """What the flags of `python -m stegano_tf.export` say, under their names and with their defaults."""
-
-    preset: str
-    weights: str | None
-    out: str
-    version: int | None
-    tflite: list[str]
-    data: str | None
-    limit: int | None
-    force: bool
-    card_only: bool = False
+"""dB: an int8 variant is written only if it was measured and scores less than this below float32, for both pictures."""
 
 
 def export(options: Options) -> Path:
@@ -49,7 +34,7 @@ def export(options: Options) -> Path:
       DataError, ImageError: `data` holds no pictures to measure the variants on.
     """
     preset = presets.get(options.preset)
-    # The runtime "litert" takes float32, and the others are measured against it.
+    # The runtime "litert" takes float32, and the other precisions are measured against it.
     variants = list(dict.fromkeys(tflite.Variant.parse(text) for text in ["float32", *options.tflite]))
     pictures = list_pictures(options.data)[: options.limit] if options.data else []
     home = Path(options.out, preset.name)
@@ -61,44 +46,40 @@ def export(options: Options) -> Path:
     weights = Path(options.weights or savedmodels.weights_file(preset.name))
     digest = hashlib.sha256(weights.read_bytes()).digest()
 
-    # No number: TF Serving, which may be watching, does not take it for a version.
-    partial = home / f".{version}.{secrets.token_hex(6)}.partial"
     try:
-        partial.mkdir(parents=True)
-        made = Exported(folder=partial, preset=preset.name, version=version, network=digest[:8], files={})
-        signatures.save(networks, preset.networks.multiples, partial)
-        warmup.write(partial, preset.name)
-        _write_tflite(made, networks, variants)
-        losses = _losses(made, variants, pictures) if pictures else {}
-        for variant in variants:
-            loss = losses.get(variant.precision, {"unmeasured": math.inf})
-            if variant.precision == "int8" and max(loss.values()) >= MAX_LOSS:
-                for name in tflite.INPUTS:
-                    _tflite_path(made, name, variant).unlink()
-        made = dataclasses.replace(made, files=sha256_of_files(partial))
-        made.write(
-            weights_sha256=digest.hex(),
-            parameters=preset.parameters,
-            multiples=preset.networks.multiples,
-            stegano_tf=__version__,
-            losses=losses,
-            losses_measured_on=len(pictures),
-        )
-        text = card.text(made, weights, losses, len(pictures))
-        _replace(partial, target)
-        (home / "README.md").write_text(text)
-    except (OSError, tf.errors.ResourceExhaustedError) as error:
-        reason = getattr(error, "strerror", None) or getattr(error, "message", None) or error
-        raise OutputError(f"{target}: cannot be written: {reason}") from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        # The partial folder's name is no number, so TF Serving, which may be watching, does not take it for a version.
+        with outputs.replacing_folder(target) as partial:
+            made = Exported(folder=partial, preset=preset.name, version=version, network=digest[:8], files={})
+            signatures.save(networks, preset.networks.multiples, partial)
+            warmup.write(partial, preset.name)
+            _write_tflite(made, networks, variants)
+            losses = _losses(made, variants, pictures) if pictures else {}
+            for variant in variants:
+                loss = losses.get(variant.precision, {"unmeasured": math.inf})
+                if variant.precision == "int8" and max(loss.values()) >= MAX_LOSS:
+                    for name in tflite.INPUTS:
+                        _tflite_path(made, name, variant).unlink()
+            made = dataclasses.replace(made, files=sha256_of_files(partial))
+            made.write(
+                weights_sha256=digest.hex(),
+                parameters=preset.parameters,
+                multiples=preset.networks.multiples,
+                stegano_tf=__version__,
+                losses=losses,
+                losses_measured_on=len(pictures),
+            )
+            text = card.text(made, weights, losses, len(pictures))
+    except tf.errors.ResourceExhaustedError as error:
+        raise OutputError(f"{target}: cannot be written: {error.message}") from error
+    with outputs.replacing(home / "README.md", force=True) as readme:
+        readme.write_text(text)
     return target
 
 
 def write_card(options: Options) -> Path:
     """Writes OUT/PRESET/README.md anew, for the highest version there, and returns its name.
 
-    For figures that were measured, or words that were found, since the export.
+    Call this when figures were measured, or the weights' description was changed, after the export.
 
     Raises:
       PresetError: there is no version, or it was made from other weights, or a file of it is missing or altered.
@@ -123,16 +104,7 @@ def _next_version(home: Path) -> int:
     return int(found[-1].name) + 1 if found else 1
 
 
-def _replace(partial: Path, target: Path) -> None:
-    """Renames `partial` to `target`; one that exists is gone for as long as two renamings take."""
-    old = target.with_name(f".{target.name}.{secrets.token_hex(6)}.old")
-    if target.exists():
-        target.rename(old)
-    partial.rename(target)
-    shutil.rmtree(old, ignore_errors=True)
-
-
-def _write_tflite(made: Exported, networks: build.Networks, variants: list[tflite.Variant]) -> None:
+def _write_tflite(made: Exported, networks: Networks, variants: list[tflite.Variant]) -> None:
     preset = presets.get(made.preset)
     (made.folder / "tflite").mkdir()
     jobs = [(variant, name) for variant in variants for name in tflite.INPUTS]

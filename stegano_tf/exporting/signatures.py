@@ -7,9 +7,9 @@
 | `hide_bytes` | `cover_bytes`, `secret_bytes`: string[B], picture files | `stego_bytes`: string[B], PNG |
 | `reveal_bytes` | `stego_bytes`: string[B], PNG or another lossless picture file | `secret_bytes`: string[B], PNG |
 
-B, H and W are free, H and W at least 16; the pictures of a batch are of one size. The names that end in `_bytes` are
-those that TF Serving's REST interface takes and gives as `{"b64": ...}`. What they are given is decoded as TensorFlow
-does it: alpha is dropped and EXIF orientation ignored, where `stegano_tf.images` blends and turns.
+B, H and W are free, H and W at least 16; the pictures of a batch are of one size. TF Serving's REST interface takes and
+returns a tensor as `{"b64": ...}` where its name ends in `_bytes`. TensorFlow decodes the files: it drops alpha and
+ignores EXIF orientation, where `stegano_tf.images` blends and turns.
 """
 
 import functools
@@ -18,7 +18,7 @@ import os
 import tensorflow as tf
 
 from stegano_tf.networks import pictures
-from stegano_tf.networks.build import Networks
+from stegano_tf.networks.family import Networks
 from stegano_tf.runtime import MIN_SIDE
 
 PICTURES = (None, None, None, 3)
@@ -29,8 +29,8 @@ class Serving(tf.Module):
 
     def __init__(self, networks: Networks, multiples: tuple[int, int]):
         super().__init__(name="stegano_tf")
-        # The bare variables are tracked, and the networks are out of sight: each Keras layer would come with functions
-        # of its own, and each variable a second time.
+        # TensorFlow tracks the bare variables, and must not find the networks. It would save functions of each Keras
+        # layer, and each variable a second time.
         self._weights = [variable.value for variable in networks.pair.variables]
         self._hide = functools.partial(pictures.hide, networks, multiples)
         self._reveal = functools.partial(pictures.reveal, networks, multiples)
@@ -65,7 +65,7 @@ def save(networks: Networks, multiples: tuple[int, int], folder: str | os.PathLi
 
 
 def _checked(*batches):
-    """The batches, once they are known to be of one shape and large enough; an invalid argument otherwise."""
+    """Returns the batches if they are of one shape and large enough; otherwise the graph ends in InvalidArgument."""
     shape = tf.shape(batches[0])
     checks = [
         tf.debugging.assert_greater_equal(
@@ -81,7 +81,7 @@ def _checked(*batches):
 
 
 def _decode(files):
-    """string[B], PNG, JPEG, BMP or GIF -> uint8[B, H, W, 3]; pictures of different sizes are an invalid argument."""
+    """string[B], PNG, JPEG, BMP or GIF -> uint8[B, H, W, 3]; InvalidArgument if the pictures differ in size."""
     picture = tf.TensorSpec(PICTURES[1:], tf.uint8)
     return tf.map_fn(
         lambda data: tf.io.decode_image(data, channels=3, expand_animations=False), files, fn_output_signature=picture

@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from stegano_tf.errors import PresetError
 from stegano_tf.networks import pictures
-from stegano_tf.networks.build import Networks
+from stegano_tf.networks.family import Networks
 
 INPUTS = {"hide": ("cover", "secret"), "reveal": ("stego",)}
 OUTPUTS = {"hide": "stego", "reveal": "secret"}
@@ -25,7 +25,7 @@ class Variant:
 
     Attributes:
       precision: what the weights are stored as: float32, float16, or int8 (dynamic range: activations stay floats).
-      size: (height, width) of one picture, where a delegate needs them fixed; None: any.
+      size: (height, width) of one picture, for delegates that need a fixed size; None: any.
     """
 
     precision: str
@@ -33,10 +33,14 @@ class Variant:
 
     @classmethod
     def parse(cls, text: str) -> "Variant":
-        """Returns what `str` gives back: float32, float16 or int8, and -WIDTHxHEIGHT behind it to fix the size.
+        """Returns the variant of a text: float32, float16 or int8, and -WIDTHxHEIGHT behind it to fix the size.
 
         Raises:
           PresetError: the text is nothing of that kind.
+
+        Example:
+          >>> Variant.parse("float16-256x192")
+          Variant(precision='float16', size=(192, 256))
         """
         match = re.fullmatch(r"(float32|float16|int8)(?:-([1-9]\d*)x([1-9]\d*))?", text)
         if not match:

@@ -1,4 +1,4 @@
-"""Warm-up requests: TF Serving runs them when it loads a version, so that its first user does not wait for it.
+"""Warm-up requests: TF Serving runs them when it loads a version, so that its first user need not wait.
 
 https://www.tensorflow.org/tfx/serving/saved_model_warmup: TFRecords of PredictionLog in a file of the SavedModel.
 """

@@ -1,1 +1,1 @@
-"""The hide and reveal networks, written with keras.layers and keras.ops so that every Keras back end runs them."""
+"""What hides and reveals, one package a family, written with keras.layers and keras.ops for every Keras back end."""

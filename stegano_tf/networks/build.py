@@ -1,26 +1,11 @@
-"""Preset name -> hide and reveal network, with or without trained weights."""
+"""What all families have in common: networks of a preset, with fresh, installed or given weights."""
 
 import os
 from pathlib import Path
-from typing import NamedTuple
-
-import keras
 
 from stegano_tf import presets, savedmodels
 from stegano_tf.errors import PresetError
-from stegano_tf.networks import hide_unet, invertible, reveal_cnn
-
-
-class Networks(NamedTuple):
-    """hide: [cover, secret] -> stego; reveal: stego -> secret; pair: [cover, secret] -> [stego, secret].
-
-    float32[B, H, W, 3] in [0, 1]. `pair` is both, one after the other, in the form in which they are trained, saved and
-    counted: gradients go through it, and weights that both have are in it once.
-    """
-
-    hide: keras.Model
-    reveal: keras.Model
-    pair: keras.Model
+from stegano_tf.networks.family import Networks
 
 
 def build(preset: presets.Preset | str) -> Networks:
@@ -29,22 +14,7 @@ def build(preset: presets.Preset | str) -> Networks:
     Raises:
       PresetError: there is no preset of that name.
     """
-    if isinstance(preset, str):
-        preset = presets.get(preset)
-    match preset.networks:
-        case presets.Codebook() as config:
-            return Networks(*invertible.build(config))
-        case presets.UNet() as config:
-            return composed(hide_unet.build(config), reveal_cnn.build(config))
-        case presets.Paper() as config:
-            return composed(hide_unet.build_paper(config), reveal_cnn.build_paper(config))
-
-
-def composed(hide: keras.Model, reveal: keras.Model) -> Networks:
-    """Returns networks whose gradients go through the stego image."""
-    cover, secret = (keras.Input((None, None, 3), name=name) for name in ("cover", "secret"))
-    stego = hide([cover, secret])
-    return Networks(hide, reveal, keras.Model([cover, secret], [stego, reveal(stego)], name="pair"))
+    return (presets.get(preset) if isinstance(preset, str) else preset).networks.build()
 
 
 def count_parameters(networks: Networks) -> int:
@@ -77,11 +47,18 @@ def load(name: str, weights: str | os.PathLike | None = None) -> Networks:
 
     Raises:
       PresetError: no such preset, or it has no installed weights, or they don't fit.
+
+    Example:
+      networks = load("unet")
+      stego = networks.hide([cover, secret])  # float32[B, H, W, 3] in [0, 1], H and W multiples of 8
     """
-    networks = build(name)
+    preset = presets.get(name)
     if weights is None:
-        weights = savedmodels.weights_file(name)
+        weights = savedmodels.weights_file(preset.name)
         if not weights.is_file():
-            raise PresetError(f"preset {name!r} is not shipped with weights; train it, and name them with --weights")
+            raise PresetError(
+                f"preset {preset.name!r} is not shipped with weights; train it, and name them with --weights"
+            )
+    networks = build(preset)
     load_weights(networks, weights)
     return networks

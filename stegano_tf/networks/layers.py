@@ -1,4 +1,4 @@
-"""Layers that the networks share: 8-bit rounding, and transforms of blocks.
+"""Layers for all families: rounding to 8 bits, and transforms of blocks.
 
 All of them compute in float32 whatever the dtype policy is: pictures of 8 bits need it.
 """
@@ -14,10 +14,13 @@ register = keras.saving.register_keras_serializable(package="stegano_tf")
 class Round8Bit(layers.Layer):
     """Clips to [0, 1] and rounds to the nearest multiple of 1/255; the gradient is that of clipping alone.
 
-    float[...] -> float32[...]. This is the one place where a stego image becomes an 8-bit picture. Rounding passes
-    gradients straight through (Bengio et al., 2013, https://arxiv.org/abs/1308.3432). Clipping must not: told that a
-    pixel beyond black would help the reveal network if only it were darker still, training drives pixels ever further
-    out and loses what it had reached.
+    float[...] -> float32[...]. Hide networks end in it; a codebook needs none, because a lattice's points are whole
+    numbers. Rounding passes gradients straight through (Bengio et al., 2013, https://arxiv.org/abs/1308.3432). Clipping
+    must not. If it did, training would drive pixels far below black and above white, and lose what it had reached.
+
+    Example:
+      >>> Round8Bit()(np.array([-0.1, 0.5, 1.1])).numpy() * 255
+      array([  0., 128., 255.], dtype=float32)
     """
 
     def __init__(self, **kwargs):
@@ -35,9 +38,9 @@ _COLOURS = np.array([[1, 1, 1], [1, 0, -1], [1, -2, 1]]) / np.sqrt([[3], [2], [6
 def haar_kernel(levels: int) -> np.ndarray:
     """Returns an orthonormal Haar packet on opponent colours: float32[n, n, 3, 3 * n * n], n = 2**levels.
 
-    Column by column an orthonormal basis of n x n RGB blocks: the tensor product of the Haar matrix [[1, 1], [1, -1]] /
-    sqrt 2 with itself `levels` times, in both directions, and of the colour axes. So squared errors of subbands are
-    squared errors of pixels.
+    Its columns are an orthonormal basis of n x n RGB blocks. They are the tensor product of the Haar matrix
+    [[1, 1], [1, -1]] / sqrt 2 with itself `levels` times, in both directions, and of the colour axes. So the squared
+    error of subbands is that of pixels.
     """
     packet = np.ones((1, 1))
     for _ in range(levels):
@@ -77,7 +80,7 @@ class _BlockTransform(layers.Layer):
         n, _, _, channels = kernel.shape
         if not self.inverse:
             return ops.conv(x, ops.convert_to_tensor(kernel), n, "valid", data_format="channels_last")
-        # Not conv_transpose, whose output shape is an input of it: LiteRT then leaves what follows to slow kernels.
+        # Not conv_transpose: its output shape is one of its inputs, and LiteRT uses slow kernels behind such operators.
         basis = ops.convert_to_tensor(kernel.reshape(1, 1, channels, channels).swapaxes(2, 3))
         blocks = ops.conv(x, basis, 1, "valid", data_format="channels_last")
         return ops.depth_to_space(blocks, n, data_format="channels_last")

@@ -1,13 +1,15 @@
 """The networks on 8-bit pictures: casts, borders and rounding, written once for whatever runs them.
 
-`stegano_tf.runtime` calls these functions with arrays and `stegano_tf.export` traces them, so that a served model and
-the library give the same pixels. All pictures are uint8[B, H, W, 3].
+`stegano_tf.runtime` calls these functions with arrays, and `stegano_tf.export` traces them. So a served model and the
+library give the same pixels where sides are multiples of the reveal network's. Elsewhere they differ: the functions
+here leave out the last rows and columns of the secret and mirror what is revealed, while the library scales the secret
+to whole blocks. All pictures are uint8[B, H, W, 3].
 """
 
 import keras
 from keras import ops
 
-from stegano_tf.networks.build import Networks
+from stegano_tf.networks.family import Networks
 
 
 def run(network: keras.Model, *pictures):
@@ -20,17 +22,17 @@ def run(network: keras.Model, *pictures):
 def hide(networks: Networks, multiples: tuple[int, int], cover, secret):
     """Returns stego images: whole blocks of the reveal network hold the secret, the rest stays the cover.
 
-    A block that is cut by the picture's edge would lose what is hidden beyond it, so the last rows and columns of the
-    secret, fewer than `multiples[1]`, are left out.
+    A block that is cut by the picture's edge would lose what is hidden beyond it. So the last rows and columns of the
+    secret are left out, fewer than `multiples[1]` of each.
 
     Args:
-      multiples: what the sides of the hide and of the reveal network's inputs must be multiples of.
+      multiples: as `networks.family.Config.multiples`.
       cover, secret: of one shape, sides at least `multiples[1]`.
     """
     hide_multiple, reveal_multiple = multiples
     height, width = (side - side % reveal_multiple for side in _sides(cover))
     pair = [_cropped(picture, height, width) for picture in (cover, secret)]
-    # A hide network may need more than whole blocks: its outermost levels see a mirrored border.
+    # The hide network may need larger multiples than the reveal network: it sees a mirrored border.
     padded = [_mirrored(picture, height + -height % hide_multiple, width + -width % hide_multiple) for picture in pair]
     stego = _cropped(run(networks.hide, *padded), height, width)
     if _same((height, width), _sides(cover)):
@@ -52,7 +54,7 @@ def _sides(pictures) -> tuple:
 
 
 def _same(sides: tuple, others: tuple) -> bool:
-    """Whether both are known and equal; unknown ones cannot be compared before the graph runs."""
+    """Whether both are known and equal; while a graph is traced, they may be unknown."""
     return all(isinstance(side, int) for side in (*sides, *others)) and sides == others
 
 
@@ -61,7 +63,7 @@ def _cropped(pictures, height, width):
 
 
 def _mirrored(pictures, height, width):
-    """Continues pictures at the bottom and on the right as often mirrored as it takes, as NumPy's "symmetric" pads."""
+    """Continues pictures at the bottom and on the right by mirroring, as NumPy pads in the mode "symmetric"."""
     if _same((height, width), _sides(pictures)):
         return pictures
     for axis, (side, wanted) in enumerate(zip(_sides(pictures), (height, width), strict=True), start=1):

@@ -8,7 +8,7 @@ import numpy as np
 
 from stegano_tf import images, metrics, presets, scratch
 from stegano_tf.errors import BackendError, ImageError
-from stegano_tf.runtime import backends, memory, tiles
+from stegano_tf.runtime import backends, memory, refining, tiles
 from stegano_tf.runtime.identity import installed_presets, network_id, preset_of
 
 __all__ = ["MIN_SIDE", "Runtime", "check_side", "installed_presets", "load", "network_id", "preset_of"]
@@ -16,10 +16,10 @@ __all__ = ["MIN_SIDE", "Runtime", "check_side", "installed_presets", "load", "ne
 MIN_SIDE = 16
 """Pictures with a shorter side than this are refused: nothing worth seeing fits in them."""
 
-# Pixels that are kept of a tile, each way, where memory is short: with fewer, time would go into overlap.
+# Pixels that are kept of a tile, each way, where memory is short. With fewer, overlap would take most of the time.
 _SMALLEST_CORE = 256
 
-# Bytes above which what an engine keeps is given back: the other network keeps its own, and pictures follow.
+# Above this many bytes, free the engine's buffers before the next network runs: that one needs buffers of its own.
 _KEPT = 10**8
 
 
@@ -29,6 +29,10 @@ class Runtime:
     Attributes:
       preset: what was loaded.
       network: 8 bytes that name the weights, as a frame records them.
+
+    Example:
+      networks = Runtime("codebook")
+      secret = networks.reveal(networks.hide(cover, secret))  # uint8[H, W, 3] each
     """
 
     def __init__(
@@ -68,15 +72,16 @@ class Runtime:
     ) -> np.ndarray:
         """Returns the stego image: the cover, with the secret inside.
 
-        A picture that is too large for one run is hidden in tiles. That changes no pixel, or where an engine's
-        arithmetic depends on the shape of its input, a few by 1 of 255.
+        A picture that is too large for one run is hidden in tiles. That changes no pixel on LiteRT. TensorFlow's
+        arithmetic depends on the shape of its input, so there a few pixels change by 1 of 255. With a codebook it is a
+        few blocks instead, in which two codings are equally good, and their pixels change by up to 15.
 
         Args:
           cover: uint8[H, W, 3], H and W at least `MIN_SIDE`.
           secret: uint8[H', W', 3]; resized to `region` if of another size.
           memory_limit: bytes that the process may take in all, its memory so far included. By default it takes a
-            gigabyte if that is enough for small tiles, and else what they need.
-          progress: is told about each tile.
+            gigabyte, or more if small tiles need more.
+          progress: is called after each tile (`tiles.Progress`).
 
         Returns:
           uint8[H, W, 3].
@@ -118,7 +123,7 @@ class Runtime:
         check_side(stego, "the stego image")
         height, width = self.region(stego)
         secret = scratch.picture(height, width)
-        secret.fill(0)  # is written, because the memory is to count before the size of the tiles is chosen
+        secret.fill(0)  # the memory counts once it is written, and it must count before the size of the tiles is chosen
         scratch.release(secret)
         self._run("reveal", (stego[:height, :width],), secret, memory_limit, progress)
         return images.resize(secret, size or stego.shape[:2])
@@ -134,7 +139,7 @@ class Runtime:
         memory_limit: int | None = None,
         progress: tiles.Progress | None = None,
     ) -> np.ndarray:
-        """Returns a better stego image than `hide` made, by `runtime.refine_blocks` or `runtime.refine`.
+        """Returns a better stego image than `hide` made, by what the preset's family has for it.
 
         The networks run on Keras, whatever `hide` ran on.
 
@@ -149,25 +154,17 @@ class Runtime:
           uint8[H, W, 3]. The sum of the squared errors, so weighed, is never above that of `stego`.
 
         Raises:
-          BackendError: as `check_refinable`.
+          BackendError, PresetError: as `check_refinable`.
           MemoryLimitError: as `hide`.
         """
         self.check_refinable()
-        if self._refiner is None:
-            self._refiner = self._make_refiner()
         height, width = self.region(cover)
         secret = images.resize(secret, (height, width))
         weight = 10 ** (balance / 10)
         refined = scratch.copy(stego)
-        part = refined[:height, :width]
-        part[...] = self._refiner.refine(
-            cover[:height, :width],
-            secret,
-            part,
-            steps=steps,
-            weight=weight,
-            memory_limit=memory_limit,
-            progress=progress,
+        pictures = cover[:height, :width], secret, refined[:height, :width]
+        refining.refine(
+            self._refiner, *pictures, steps=steps, weight=weight, memory_limit=memory_limit, progress=progress
         )
 
         def objective(candidate: np.ndarray) -> float:
@@ -177,26 +174,29 @@ class Runtime:
         # Tiles see a little less of their surroundings than the reveal network will.
         return refined if objective(refined) < objective(stego) else stego
 
-    def _make_refiner(self):
-        from stegano_tf.networks import build  # noqa: PLC0415  (Keras takes seconds to import)
-        from stegano_tf.runtime import refine, refine_blocks  # noqa: PLC0415
-
-        networks = build.load(self.preset.name, self._weights)
-        if isinstance(self.preset.networks, presets.Codebook):
-            return refine_blocks.BlockRefiner(networks)
-        return refine.Refiner(networks.reveal)
-
     def check_refinable(self) -> None:
-        """Raises BackendError if another runtime than Keras was asked for: the others hold but hiding and revealing."""
+        """Loads what `refine` needs, so that what is missing is found before any work is done.
+
+        Raises:
+          BackendError: another runtime than Keras was asked for, or Keras or TensorFlow is not installed, or Keras runs
+            on something that the refiner does not.
+          PresetError: there are no weights for Keras.
+        """
         if self._asked_for not in (None, "keras"):
             raise BackendError(f"refinement runs on the runtime 'keras' alone, {self._asked_for!r} was asked for")
+        if self._refiner is None:
+            at_hand = isinstance(self._backend, backends.KerasBackend)
+            try:
+                backend = self._backend if at_hand else backends.make(self.preset, self._weights, "keras")
+            except BackendError as error:
+                raise BackendError(f"refinement runs on the runtime 'keras' alone: {error}") from error
+            self._refiner = self.preset.networks.refiner(backend.networks)
 
     def region(self, image: np.ndarray) -> tuple[int, int]:
         """Returns the height and width of what holds the secret: whole blocks of the reveal network only.
 
-        A block that is cut by the picture's edge loses what was hidden beyond it: padding gave up to three rows and
-        columns of noise (17 dB) at the secret's edges. Scaling the secret by those few pixels costs nothing that can be
-        seen (44 dB).
+        A block that is cut by the picture's edge loses what was hidden beyond it. Padding gave up to three rows and
+        columns of noise (17 dB) at the secret's edges. Scaling the secret by those few pixels can't be seen (44 dB).
         """
         _, multiple = self.preset.networks.multiples
         return tuple(side - side % multiple for side in image.shape[:2])
@@ -204,18 +204,17 @@ class Runtime:
     def _run(self, name: str, pictures, result: np.ndarray, memory_limit: int | None, progress) -> None:
         networks, direction = self.preset.networks, ("hide", "reveal").index(name)
         halo, multiple = networks.halos[direction], networks.multiples[direction]
-        pixel = memory.bytes_per_pixel(networks.activations[direction], self._backend)
+        pixel = memory.bytes_per_pixel(networks.activations[direction], self._backend.overhead)
         whole = (tiles.round_up(side, multiple) for side in result.shape[:2])
         smallest = math.prod(min(side, 2 * halo + _SMALLEST_CORE) for side in whole)
         free = memory.free(memory_limit, smallest * pixel, held=self._held)
         plan = tiles.plan(result.shape[:2], halo, multiple, max(smallest, free // pixel))
         report = functools.partial(progress, ("hiding", "revealing")[direction]) if progress else None
         tiles.run(getattr(self._backend, name), pictures, result, plan, report)
-        # What an engine keeps for its next run: taken, but at that run's disposal.
+        # The engine may keep its buffers. They count as taken, but the next run can use them again.
         rows, columns = plan[0].seen
         self._held = (rows.stop - rows.start) * (columns.stop - columns.start) * pixel
-        if self._held > _KEPT and hasattr(self._backend, "release"):
-            self._backend.release()
+        if self._held > _KEPT and self._backend.release():
             self._held = 0
 
 

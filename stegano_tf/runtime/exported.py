@@ -4,7 +4,7 @@
     saved_model.pb, fingerprint.pb, variables/, assets.extra/     the SavedModel, which TF Serving takes as it is
     tflite/PRESET-hide.tflite, tflite/PRESET-reveal.tflite        and variants with a suffix: -float16, -int8, -256x256
 
-The manifest is read first, and a file is hashed before it is used: only those that are loaded cost anything.
+The manifest is read first. A file is hashed when it is loaded; other files cost nothing.
 """
 
 import dataclasses
@@ -63,7 +63,7 @@ class Exported:
             raise PresetError(f"{file}: is no manifest of exported networks: {error}") from error
 
     def write(self, **facts) -> None:
-        """Writes the manifest, with `facts` for its readers beside what is read back."""
+        """Writes the manifest: what `read` needs, and `facts` for people and other programs."""
         own = {"format": FORMAT, "preset": self.preset, "version": self.version, "network": self.network.hex()}
         manifest = own | facts | {"files": self.files}
         (self.folder / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n")
@@ -103,7 +103,7 @@ def installed(preset: str) -> Exported | None:
     """Returns the highest installed version of a preset's exported networks, or None if there is none.
 
     Raises:
-      PresetError: there is one, without a manifest that can be read.
+      PresetError: its manifest is missing or cannot be read.
     """
     versions = savedmodels.versions(preset)
     return Exported.read(versions[-1]) if versions else None

@@ -1,4 +1,4 @@
-"""Which networks a message was hidden by: 8 bytes of the hash of their weights."""
+"""Which networks hid a message: 8 bytes of the hash of their weights."""
 
 import hashlib
 import os
@@ -18,7 +18,8 @@ def preset_of(network: bytes) -> str:
     """Returns the preset whose installed networks are called `network`.
 
     Raises:
-      PresetError: none are; the message lists those that are installed. Or exported ones have no readable manifest.
+      PresetError: none are, and the message lists those that are installed; or an exported version has no readable
+        manifest.
     """
     installed = {name: _installed_network(name) for name in installed_presets()}
     for name, known in installed.items():

@@ -1,6 +1,6 @@
 """How much memory a network may take for a tile, and how much it takes.
 
-What counts is the process as a whole, its libraries and pictures included, as its resident set says.
+The limits are for the whole process, with its libraries and pictures: for its resident set.
 """
 
 import psutil
@@ -12,15 +12,10 @@ DEFAULT_LIMIT = 9 * 10**8
 
 _PICTURES = 48  # bytes a pixel: two pictures going in and one coming out, as 8 bits and as float32
 
-# Bytes taken by each byte of activations: measured on LiteRT and, for the others, on Keras with TensorFlow, whose
-# allocator keeps more than is alive.
-_OVERHEAD = {"LitertBackend": 3.5}
-_OVERHEAD_ELSEWHERE = 6.0
 
-
-def bytes_per_pixel(activations: int, backend: object) -> float:
-    """Returns what one pixel of a tile takes, for `activations` floating-point numbers alive at once."""
-    return 4 * activations * _OVERHEAD.get(type(backend).__name__, _OVERHEAD_ELSEWHERE) + _PICTURES
+def bytes_per_pixel(activations: int, overhead: float) -> float:
+    """Returns what one pixel of a tile takes, for `activations` floats at once and a backend's `overhead`."""
+    return 4 * activations * overhead + _PICTURES
 
 
 def free(limit: int | None, needed: float, *, held: float = 0.0) -> float:
@@ -28,7 +23,7 @@ def free(limit: int | None, needed: float, *, held: float = 0.0) -> float:
 
     Args:
       limit: bytes that the process may take in all; None for `DEFAULT_LIMIT`, or more if `needed` is more.
-      needed: the least that is any use.
+      needed: the least that is of any use, in bytes.
       held: bytes that are taken already and can be used again.
 
     Raises:

@@ -1,7 +1,7 @@
 """Pictures of any size in bounded memory: a network runs on overlapping tiles, with the result of one run on the whole.
 
-A network that looks at most `halo` pixels around a pixel gives the same there whether it sees the whole picture or a
-tile that reaches `halo` pixels further; what lies nearer to a tile's inner borders is computed and thrown away. All
+A network looks at most `halo` pixels around a pixel. So its result is the same whether it sees the whole picture or a
+tile that reaches `halo` pixels further. What lies nearer to a tile's inner borders is computed and thrown away. All
 tiles of a picture have one shape, so that an engine plans its memory once.
 """
 
@@ -14,10 +14,10 @@ import numpy as np
 from stegano_tf import scratch
 
 _TILE_COST = 2**10
-"""What a run takes beside its pixels, in pixels: without a halo, nothing else would be against thousands of strips."""
+"""What a run costs beside its pixels, in pixels. Without it, thousands of strips would be as cheap as a few squares."""
 
 Progress = Callable[[str, int, int], None]
-"""Is told what is going on, how many parts of it are done, and how many there are."""
+"""Is called with what is going on, how many parts of it are done, and how many there are."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -64,17 +64,21 @@ class Tile:
 
 
 def plan(size: tuple[int, int], halo: int, multiple: int, max_pixels: float) -> list[Tile] | None:
-    """Returns the tiles that cover a picture at the least cost, which is overlap mostly, row by row.
+    """Returns the tiles that cover a picture at the least cost, row by row; most of the cost is overlap.
 
     Args:
       size: (height, width) of the picture.
       halo: how far around a pixel the network looks.
-      multiple: what the sides of the network's inputs must be multiples of. Every tile starts at one and has such
-        sides, but for the last ones, which end with the picture.
+      multiple: what the sides of the network's inputs must be multiples of. Every tile starts at a multiple and has
+        such sides, except the last ones, which end with the picture.
       max_pixels: how many of them a tile may have.
 
     Returns:
       The tiles; None if even the smallest ones have more pixels.
+
+    Example:
+      >>> [tile.kept for tile in plan((64, 100), halo=8, multiple=4, max_pixels=64 * 64)]
+      [(slice(0, 64, None), slice(0, 52, None)), (slice(0, 64, None), slice(52, 100, None))]
     """
     height, width = size
     lowest = min(round_up(height, multiple), 2 * halo + multiple)
@@ -82,7 +86,7 @@ def plan(size: tuple[int, int], halo: int, multiple: int, max_pixels: float) -> 
     if columns is None:
         return None
     best = None
-    # More columns cost more: no use going on once that alone outweighs the best so far.
+    # More columns cost more. Stop once their cost alone is above the best so far.
     while best is None or (width + 2 * halo * (columns - 1)) * height + columns * _TILE_COST < best[0]:
         side = _side(width, columns, halo, multiple)
         rows = _fewest(height, max_pixels // side, halo, multiple)
@@ -123,10 +127,10 @@ def run(
     """Writes what a network makes of pictures into `result`, uint8[H, W, 3], tile by tile.
 
     Args:
-      network: takes uint8[1, h, w, 3], one for each of `pictures`, and gives another one.
+      network: takes uint8[1, h, w, 3], one for each of `pictures`, and returns another one.
       pictures: uint8[H, W, 3] each; none of them may share memory with `result` if there are several tiles.
-      tiles: that cover them.
-      progress: is told after each tile how many are done, and how many there are.
+      tiles: cover the pictures.
+      progress: is called after each tile with how many are done, and how many there are.
     """
     for done, tile in enumerate(tiles, start=1):
         seen = [np.ascontiguousarray(picture[tile.seen])[None] for picture in pictures]

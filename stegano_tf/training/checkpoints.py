@@ -6,7 +6,6 @@ and renamed; the newest two are kept, so that a torn one costs one interval.
 """
 
 import json
-import os
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -40,13 +39,10 @@ def save(folder: Path, step: int, arrays: Mapping[str, np.ndarray], state: Mappi
     header = json.dumps({"version": _VERSION, **state})
     try:
         folder.mkdir(exist_ok=True)
-        for partial in folder.glob(".*.partial"):  # of a run that was killed
+        for partial in folder.glob(".*.partial*"):  # of a run that was killed
             partial.unlink()
-        with outputs.replacing(path, force=True) as partial, partial.open("wb") as file:
+        with outputs.replacing(path, force=True, durable=True) as partial, partial.open("wb") as file:
             np.savez(file, state=np.array(header), **arrays)
-            file.flush()
-            os.fsync(file.fileno())
-        _sync(folder)
         for old in _files(folder)[_KEPT:]:
             old.unlink()
     except (OSError, OutputError) as error:
@@ -84,13 +80,3 @@ def latest(folder: Path) -> Checkpoint | None:
 def _files(folder: Path) -> list[Path]:
     """Newest first."""
     return sorted(folder.glob("step-*.npz"), reverse=True)
-
-
-def _sync(folder: Path) -> None:
-    """Forces the renaming to the disk, where the system lets folders be opened for that."""
-    if os.name == "posix":
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

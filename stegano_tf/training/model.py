@@ -3,7 +3,7 @@
 import keras
 from keras import metrics, ops
 
-from stegano_tf.networks.build import Networks
+from stegano_tf.networks.family import Networks
 
 
 class SteganoModel(keras.Model):

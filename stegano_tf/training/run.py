@@ -1,5 +1,6 @@
 """One training run: data, model, callbacks and the loop, put together from options; and going on with it."""
 
+import functools
 import importlib.util
 import statistics
 import time
@@ -11,7 +12,7 @@ from absl import logging
 
 from stegano_tf import presets
 from stegano_tf.errors import BackendError, CheckpointError
-from stegano_tf.training import assembly, checkpoints, cost, fitting, loop, run_folder, strategies
+from stegano_tf.training import assembly, checkpoints, cost, loop, run_folder, strategies
 from stegano_tf.training.callbacks import checkpointer, contact_sheet, divergence, ending, log, progress, weights
 from stegano_tf.training.data import batches, sources, split, validation
 from stegano_tf.training.model import SteganoModel
@@ -116,8 +117,10 @@ def _train(given: Options, options: Options, run_dir: Path, strategy) -> Path:
     if checkpoint:
         saving.set_model(model)
         saving.restore(checkpoint)
-    elif not options.weights and isinstance(presets.get(options.preset).networks, presets.Codebook):
-        _fit_codebook(model, pictures, options)
+    elif not options.weights:
+        some = functools.partial(sources.some, pictures, skip_bad_images=options.skip_bad_images)
+        # Every worker does the same: they must start from the same weights.
+        presets.get(options.preset).networks.fit(model.networks, some, len(pictures), options.seed)
     run_folder.check_agreement(steps, budget.step, run_dir)
     if worker == 0:
         run_folder.record(given, run_dir, strategy)
@@ -172,10 +175,3 @@ def dry_run(options: Options) -> Iterator[str]:
     yield f"a step here: {seconds:.3g} s, {size / seconds:.3g} pairs/s, after {times[0]:.3g} s for the first"
 
 
-def _fit_codebook(model: SteganoModel, pictures: list, options: Options) -> None:
-    codebook = model.pair.get_layer("codebook")
-    count = min(len(pictures), fitting.PICTURES)
-    logging.info("making %d classes of blocks from %d pictures", codebook.classes, count)
-    some = sources.some(pictures, count, skip_bad_images=options.skip_bad_images)
-    # Every worker does the same: they must start from the same weights.
-    fitting.fit(codebook, fitting.sample(some, count, codebook.classes, options.seed), options.seed)

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import soundfile
 
-from stegano_tf import cli, images
+from stegano_tf import images
 
 
 @pytest.fixture
-def run(tmp_path, monkeypatch, capfd):
-    """Runs a command in this process, in a folder of its own; returns its status, output and errors."""
+def run(tmp_path, monkeypatch, command):
+    """Runs a command in a folder of its own."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("STEGANO_TF_PASSPHRASE", raising=False)
     pixels = np.random.default_rng(0).integers(0, 256, (40, 50, 3), dtype=np.uint8)
@@ -24,17 +24,7 @@ def run(tmp_path, monkeypatch, capfd):
     with soundfile.SoundFile("song.wav", "w", 48_000, 2, "PCM_16") as file:
         file.title = "A song"
         file.write(song)
-
-    def run(*arguments):
-        status = 0
-        try:
-            cli.main(cli.parse(["stegano-tf", *map(str, arguments)]))
-        except SystemExit as exit_:
-            status = exit_.code
-        said = capfd.readouterr()
-        return status, said.out, said.err
-
-    return run
+    return command
 
 
 def same(path):
@@ -72,7 +62,7 @@ def test_passphrase_from_file_and_environment(run, monkeypatch):
 def test_without_a_terminal_nobody_is_asked(run):
     assert run("encode", "a.png", "a.wav", "--passphrase-file", "p.txt")[0] == 0
     done = subprocess.run(
-        [sys.executable, "-m", "stegano_tf.cli", "decode", "a.wav", "b.png"],
+        [sys.executable, "-m", "stegano_tf", "decode", "a.wav", "b.png"],
         capture_output=True,
         text=True,
         check=False,

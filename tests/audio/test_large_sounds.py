@@ -15,7 +15,7 @@ from stegano_tf.audio import bmp, codec, marked, parity, sealing
 from stegano_tf.errors import FormatError
 
 needs_linux = pytest.mark.skipif(sys.platform != "linux", reason="measures memory as Linux states it")
-COMMAND = [sys.executable, "-m", "stegano_tf.cli"]
+COMMAND = [sys.executable, "-m", "stegano_tf"]
 
 
 def test_parity_is_the_same_on_disk(on_disk):

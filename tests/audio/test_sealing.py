@@ -393,7 +393,7 @@ def test_a_picture_that_age_sealed_with_a_passphrase_goes_in_even_bare(tmp_path,
 
 def test_the_command_asks_twice_without_showing(tmp_path, image):
     Image.fromarray(image).save(tmp_path / "a.png")
-    command = [sys.executable, "-m", "stegano_tf.cli"]
+    command = [sys.executable, "-m", "stegano_tf"]
     status, said = type_passphrase([*command, "encode", tmp_path / "a.png", tmp_path / "a.wav", "--ask-passphrase"], 2)
     assert status == 0, said
     status, said = type_passphrase([*command, "decode", tmp_path / "a.wav", tmp_path / "b.png"], 1)

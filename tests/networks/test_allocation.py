@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from stegano_tf.networks import allocation
+from stegano_tf.networks.codebook import allocation
 
 
 def test_bits_go_where_they_help_most():

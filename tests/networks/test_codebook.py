@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from stegano_tf.networks.codebook import COVER_WEIGHT, Codebook
+from stegano_tf.networks.codebook.layer import COVER_WEIGHT, Codebook
 
 CLASSES, DEEP = 8, 2
 CHANNELS = 192

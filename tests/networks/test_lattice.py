@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from stegano_tf.networks import lattice
+from stegano_tf.networks.codebook import lattice
 
 # The extended Hamming code: data, then parity, which leaves one of the four data bits out in turn.
 WORDS = [

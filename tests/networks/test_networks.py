@@ -7,11 +7,14 @@ import pytest
 from stegano_tf import presets
 from stegano_tf.errors import PresetError
 from stegano_tf.networks import build
+from stegano_tf.networks.codebook.config import CodebookConfig
+from stegano_tf.networks.paper.config import PaperConfig
+from stegano_tf.networks.unet.config import UNetConfig
 
 SMALL = {
-    "codebook": presets.Codebook(classes=6, deep_classes=1, depth=1, candidates=3),
-    "unet": presets.UNet(hide_widths=(4, 6, 8), reveal_width=6, reveal_blocks=1),
-    "paper": presets.Paper(downsamplings=3, base_filters=4, reveal_filters=(4, 6, 4)),
+    "codebook": CodebookConfig(classes=6, deep_classes=1, depth=1, candidates=3),
+    "unet": UNetConfig(hide_widths=(4, 6, 8), reveal_width=6, reveal_blocks=1),
+    "paper": PaperConfig(downsamplings=3, base_filters=4, reveal_filters=(4, 6, 4)),
 }
 
 

@@ -5,6 +5,7 @@ import pytest
 
 from stegano_tf import presets
 from stegano_tf.networks import build, pictures
+from stegano_tf.networks.family import Networks
 
 
 def batch(height, width, seed=0, count=2):
@@ -22,7 +23,7 @@ class Half(keras.Layer):
 
 @pytest.fixture
 def halves():
-    return build.Networks(Half(), Half(), None)
+    return Networks(Half(), Half(), None)
 
 
 def test_results_are_rounded_to_even_and_clipped(halves):
@@ -37,7 +38,7 @@ def test_results_are_rounded_to_even_and_clipped(halves):
         def call(self, stego):
             return stego * 4 - 1
 
-    beyond = build.Networks(None, Beyond(), None)
+    beyond = Networks(None, Beyond(), None)
     for stego, expected in ((60, 0), (200, 255)):
         found = pictures.reveal(beyond, (1, 1), np.full((1, 2, 2, 3), stego, np.uint8))
         np.testing.assert_array_equal(np.asarray(found), expected)
@@ -69,7 +70,7 @@ def test_a_hide_network_that_needs_more_sees_a_mirrored_border(multiple):
             return inputs[1]
 
     cover, secret = batch(20, 30), batch(20, 30, seed=1)
-    stego = pictures.hide(build.Networks(Spy(), None, None), (multiple, 2), cover, secret)
+    stego = pictures.hide(Networks(Spy(), None, None), (multiple, 2), cover, secret)
     np.testing.assert_array_equal(np.asarray(stego), secret)
     border = ((0, 0), (0, -20 % multiple), (0, -30 % multiple), (0, 0))
     for found, expected in zip(seen, (cover, secret), strict=True):

@@ -7,12 +7,12 @@ import shutil
 import numpy as np
 import pytest
 
-from stegano_tf import cli, presets, runtime, savedmodels
+from stegano_tf import commands, presets, runtime, savedmodels
 from stegano_tf.errors import BackendError, PresetError
 from stegano_tf.runtime import backends, exported
+from stegano_tf.runtime.backends.litert import LitertBackend
+from stegano_tf.runtime.backends.saved_model import SavedModelBackend
 from stegano_tf.runtime.exported import Exported
-from stegano_tf.runtime.litert import LitertBackend
-from stegano_tf.runtime.saved_model import SavedModelBackend
 
 PICTURE = np.arange(16 * 16 * 3, dtype=np.uint8).reshape(1, 16, 16, 3)
 HIDE, REVEAL = "tflite/tiny-hide.tflite", "tflite/tiny-reveal.tflite"
@@ -123,7 +123,7 @@ def test_a_damaged_installation_is_one_line_on_the_command_line(folder, monkeypa
     runtime.load.cache_clear()
     arguments = ["reveal", str(tmp_path / "stego.png"), str(tmp_path / "secret.png"), "--preset", "tiny"]
     with pytest.raises(SystemExit) as exit_:
-        cli.main(cli.parse(["stegano-tf", *arguments]))
+        commands.main(commands.parse(["stegano-tf", *arguments]))
     runtime.load.cache_clear()
     assert exit_.value.code == 1
     said = capsys.readouterr().err
@@ -178,7 +178,7 @@ class TestChoice:
     def test_weights_on_another_runtime_are_bad_usage(self, capsys):
         arguments = ["hide", "a.png", "b.png", "c.png", "--weights", "mine.weights.h5", "--runtime", "litert"]
         with pytest.raises(SystemExit) as exit_:
-            cli.main(cli.parse(["stegano-tf", *arguments]))
+            commands.main(commands.parse(["stegano-tf", *arguments]))
         assert exit_.value.code == 2
         assert "--weights goes with --runtime keras only" in capsys.readouterr().err
 

@@ -31,7 +31,7 @@ class Missing:
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 
 sys.meta_path.insert(0, Missing(json.loads(sys.argv.pop(1))))
-from stegano_tf.cli import run
+from stegano_tf.commands import run
 run()
 """
 
@@ -93,13 +93,36 @@ def test_the_command_works_with_the_light_set(command, tmp_path):
         (["--runtime", "keras"], "the runtime 'keras' needs the packages keras and tensorflow"),
         (["--runtime", "savedmodel"], "the runtime 'savedmodel' needs the package tensorflow"),
         (["--preset", "tiny", "--weights", "no.h5"], "the runtime 'keras' needs the packages keras and tensorflow"),
+        (["--report"], "--report needs the package scikit-image, which is not installed"),
     ],
 )
-def test_what_needs_them_says_so(command, arguments, message):
-    done = command("hide", "cover.png", "secret.png", "stego.png", *arguments)
-    assert done.returncode == 1
-    assert done.stderr.startswith(f"stegano-tf: {message}")
+def test_what_needs_them_says_so(command, tmp_path, arguments, message):
+    for name, output in (("hide", "stego.png"), ("send", "message.wav")):
+        said = refused(command, name, "cover.png", "secret.png", output, *arguments)
+        assert said.startswith(f"stegano-tf: {message}")
+        assert not (tmp_path / output).exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["demo"], "demo needs the package scikit-image"),
+        (["serve"], "serve needs the package "),
+        (["inspect", "none.wav", "--plot", "a.png"], "--plot needs the package matplotlib"),
+    ],
+)
+def test_before_any_work(command, tmp_path, arguments, message):
+    before = sorted(tmp_path.iterdir())
+    assert refused(command, *arguments).startswith(f"stegano-tf: {message}")
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def refused(command, *arguments):
+    """Runs a command that must fail, and returns what it says."""
+    done = command(*arguments)
+    assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.count("\n") == 1
+    return done.stderr
 
 
 def test_the_light_set_is_a_part_of_the_whole():

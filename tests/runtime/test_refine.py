@@ -4,8 +4,10 @@ import pytest
 from stegano_tf import images, metrics, runtime
 from stegano_tf.demo_pictures import pairs
 from stegano_tf.errors import BackendError
-from stegano_tf.networks import build
-from stegano_tf.runtime import refine, refine_blocks
+from stegano_tf.networks import build, refine
+from stegano_tf.networks.codebook.refine import TrialRefiner
+from stegano_tf.networks.refine import GradientRefiner
+from stegano_tf.runtime import refining
 
 
 def test_rounding_by_hand():
@@ -60,6 +62,13 @@ def test_turns_take_every_block_once():
     assert not first[:4, 4:8].any()
 
 
+def refined(refiner, cover, secret, stego, **options):
+    """What `refining.refine` makes of a copy."""
+    found = stego.copy()
+    refining.refine(refiner, cover, secret, found, **options)
+    return found
+
+
 class Linear:
     """A reveal network whose best stego image is known: it takes the picture for the secret, twice as bright."""
 
@@ -73,7 +82,7 @@ def test_the_known_optimum_is_found():
     # d/dx of (x - c)² + w (2x - 127.5 - s)²: x = (c + 2 w (s + 127.5)) / (1 + 4 w)
     for weight in (0.1, 1.0):
         best = (cover + 2 * weight * (secret + 127.5)) / (1 + 4 * weight)
-        found = refine.Refiner(Linear()).refine(cover, secret, cover, steps=20, weight=weight)
+        found = refined(GradientRefiner(Linear()), cover, secret, cover, steps=20, weight=weight)
         # Rounded plainly it would be within 0.5, and 0.25 on average; the estimated metric has some noise.
         assert np.abs(found - best).max() < 0.7
         assert np.abs(found - best).mean() < 0.27
@@ -82,12 +91,11 @@ def test_the_known_optimum_is_found():
 def test_tiles_are_refined_without_seams(monkeypatch):
     random = np.random.default_rng(0)
     cover, secret = (random.integers(90, 160, (180, 200, 3), dtype=np.uint8) for _ in range(2))
-    whole = refine.Refiner(Linear()).refine(cover, secret, cover, steps=12, weight=1.0)
-    monkeypatch.setattr(refine, "_TILE", (2 * refine._CONTEXT + 24) ** 2)
-    monkeypatch.setattr(refine, "_SMALLEST", (2 * refine._CONTEXT + 24) ** 2)
+    whole = refined(GradientRefiner(Linear()), cover, secret, cover, steps=12, weight=1.0)
+    monkeypatch.setattr(GradientRefiner, "tile_pixels", ((2 * GradientRefiner.halo + 24) ** 2,) * 2)
     told = []
-    tiled = refine.Refiner(Linear()).refine(
-        cover, secret, cover, steps=12, weight=1.0, progress=lambda *now: told.append(now)
+    tiled = refined(
+        GradientRefiner(Linear()), cover, secret, cover, steps=12, weight=1.0, progress=lambda *now: told.append(now)
     )
     assert told[-1][2] > 12, "there was one tile only"
     assert told[-1][1] == told[-1][2]
@@ -139,14 +147,13 @@ def test_few_steps_never_harm(hidden, steps):
 
 def test_tiles_are_refined_as_the_whole(hidden, monkeypatch):
     networks, cover, secret, stego = hidden
-    refiner = refine_blocks.BlockRefiner(build.load(networks.preset.name))
+    refiner = TrialRefiner(build.load(networks.preset.name))
     options = {"steps": 3, "weight": 1.0}
     parts = cover[:, :96], secret, stego[:, :96]
-    whole = refiner.refine(*parts, **options)
+    whole = refined(refiner, *parts, **options)
     told = []
-    monkeypatch.setattr(refine_blocks, "_TILE", 64 * 64)
-    monkeypatch.setattr(refine_blocks, "_SMALLEST", 64 * 64)
-    tiled = refiner.refine(*parts, **options, progress=lambda *now: told.append(now))
+    monkeypatch.setattr(TrialRefiner, "tile_pixels", (64 * 64, 64 * 64))
+    tiled = refined(refiner, *parts, **options, progress=lambda *now: told.append(now))
     assert told[-1][1:] == (9, 9)  # three tiles of 32 rows
     # Rounding decides where two classes are as good: in few blocks.
     assert np.mean(tiled != whole) < 0.05
@@ -156,9 +163,7 @@ def test_more_steps_than_classes_are_as_many(hidden):
     networks, _, secret, stego = hidden
     networks = build.build("tiny")
     found = [
-        refine_blocks.BlockRefiner(networks).refine(
-            secret[:16, :16], secret[:16, :16], stego[:16, :16], steps=s, weight=1.0
-        )
+        refined(TrialRefiner(networks), secret[:16, :16], secret[:16, :16], stego[:16, :16], steps=s, weight=1.0)
         for s in (8, 99)
     ]
     np.testing.assert_array_equal(*found)

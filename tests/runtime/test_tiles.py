@@ -9,6 +9,8 @@ import pytest
 from stegano_tf import presets, runtime
 from stegano_tf.errors import MemoryLimitError
 from stegano_tf.networks import build
+from stegano_tf.networks.paper.config import PaperConfig
+from stegano_tf.networks.unet.config import UNetConfig
 from stegano_tf.runtime import memory, tiles
 
 
@@ -80,8 +82,8 @@ def randomise(networks):
 @pytest.mark.parametrize(
     "config",
     [
-        presets.UNet(hide_widths=(4, 6, 8), reveal_width=6, reveal_blocks=2),
-        presets.Paper(downsamplings=3, base_filters=4, reveal_filters=(4, 6, 4)),
+        UNetConfig(hide_widths=(4, 6, 8), reveal_width=6, reveal_blocks=2),
+        PaperConfig(downsamplings=3, base_filters=4, reveal_filters=(4, 6, 4)),
     ],
     ids=str,
 )
@@ -199,6 +201,6 @@ def test_free_memory_by_hand(monkeypatch):
 
 
 def test_presets_state_their_halo():
-    assert [preset.networks.halos for preset in presets.PRESETS.values()] == [(0, 0), (64, 20), (256, 6), (0, 0)]
+    assert [preset.networks.halos for preset in presets.PRESETS.values()] == [(0, 0), (0, 0), (64, 20), (256, 6)]
     for preset, (halo, multiple) in itertools.product(presets.PRESETS.values(), [(0, 0), (1, 1)]):
         assert preset.networks.halos[halo] % preset.networks.multiples[multiple] == 0

@@ -56,7 +56,7 @@ class Server:
             [
                 sys.executable,
                 "-m",
-                "stegano_tf.cli",
+                "stegano_tf",
                 "serve",
                 f"--savedmodels={tree}",
                 "--port=0",

@@ -29,7 +29,7 @@ from tensorflow_serving.apis import (
     prediction_service_pb2_grpc,
 )
 
-from stegano_tf import cli
+from stegano_tf import commands
 from stegano_tf.serving import server as server_module
 from stegano_tf.serving.errors import ServerError
 from stegano_tf.serving.settings import Settings
@@ -536,7 +536,7 @@ def test_the_server_ends_when_its_requests_are_answered(servers, functions, pict
 def fails(capsys, *flags):
     """Runs a server that must not start, and returns what it says."""
     with pytest.raises(SystemExit) as exit_:
-        cli.main(cli.parse(["stegano-tf", "serve", *map(str, flags)]))
+        commands.main(commands.parse(["stegano-tf", "serve", *map(str, flags)]))
     assert exit_.value.code == 1
     said = capsys.readouterr().err
     assert said.count("\n") == 1
@@ -588,13 +588,13 @@ def test_a_port_that_is_taken(server, taken):
 @pytest.mark.parametrize("flag", ["--port=65536", "--num_batch_threads=0", "--max_pixels=-1", "--max_requests=x"])
 def test_settings_that_cannot_be(flag, capsys):
     with pytest.raises(SystemExit) as exit_:
-        cli.parse(["stegano-tf", "serve", flag])
+        commands.parse(["stegano-tf", "serve", flag])
     assert exit_.value.code == 2
     assert "expected an integer from" in capsys.readouterr().err
 
 
 def test_a_package_that_is_missing_is_named():
-    script = "import sys; sys.modules['aiohttp'] = None; from stegano_tf import cli; cli.main(cli.parse(sys.argv))"
+    script = "import sys; sys.modules['aiohttp'] = None; from stegano_tf import commands; commands.run()"
     done = subprocess.run([sys.executable, "-c", script, "serve"], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (
         1,

@@ -3,14 +3,14 @@
 import numpy as np
 from keras import layers, ops
 
-from stegano_tf.networks import allocation, lattice
+from stegano_tf.networks.codebook import allocation, lattice
 from stegano_tf.networks.layers import register
 
 # Parts of the largest overload threshold at which an overload is computed; in between it is interpolated.
 _THRESHOLDS = np.concatenate([[0.0], 2.0 ** np.arange(-6.0, 1.0)]).astype("float32")
 
 COVER_WEIGHT = 8.0
-"""By how much more a block's squared error must shrink in the secret than it grows in the cover, to be worth it."""
+"""A deep class is taken if it lowers a block's error in the secret by this times what it adds to that in the cover."""
 
 
 @register
@@ -20,18 +20,18 @@ class Codebook(layers.Layer):
     A block is coded as the number of a class and a level for each coefficient: adaptive transform coding at a fixed
     rate (Chen and Smith, 1977, https://doi.org/10.1109/TCOM.1977.1093763), with the class found by trial. A quantiser
     of n levels compresses y to v = asinh(y / scale) / steepness, cuts v off at +-1 and takes the middle of one of n
-    equal cells. asinh is what the tails of photographs want: linear near 0, logarithmic far out.
+    equal cells. asinh suits the tails of photographs: it is linear near 0 and logarithmic far out.
 
-    The bits go into the block of the cover in groups of 8 samples (`networks.lattice`), the number of the class in the
-    first. The last classes are for blocks that come out badly otherwise, noise mostly: their groups but the first take
-    a lattice of twice the scale, four times the cover's squared error for one bit more a sample.
+    The bits go into the block of the cover in groups of 8 samples (`lattice`), the number of the class in the first.
+    The last classes, the deep ones, are for blocks that would come out badly, noise mostly. All their groups but the
+    first take a lattice of twice the scale: one bit more a sample, for four times the cover's squared error.
 
-    What is trained are scale and steepness; `training.fitting` makes the classes and deals out the bits.
+    Training changes scale and steepness; `fit` makes the classes and deals out the bits before.
 
     Args:
       classes: how many, both kinds.
-      deep_classes: how many of them are of the last kind.
-      depth: of the lattice, but for deep classes.
+      deep_classes: how many of them are deep.
+      depth: base-2 logarithm of the lattice's scale, 1 to 4; deep classes have one more.
       candidates: how many classes are tried out on each block, the likeliest ones.
     """
 
@@ -68,7 +68,7 @@ class Codebook(layers.Layer):
 
         Returns:
           With `inverse`, the coefficients that the samples hold. Else samples that hold the coefficients, and the
-          coefficients that will be read there, with gradients as if nothing had been quantised.
+          coefficients as they will be read there. The latter have the gradients of coefficients that are not quantised.
         """
         if inverse:
             return self.decode(*self.extract(inputs))
@@ -79,7 +79,7 @@ class Codebook(layers.Layer):
     def encode(self, y):
         """Returns levels, float32[B, h, w, C], and classes, int32[B, h, w], of coefficients, float32[B, h, w, C].
 
-        Of the classes that the estimate likes best, the one that does best: quantisation is luck in part.
+        Of the classes with the lowest estimates, this takes the one with the least error.
         """
         _, shortlist = ops.top_k(-self.estimate(y), self.candidates)
         best, least = shortlist[..., 0], np.inf
@@ -93,9 +93,9 @@ class Codebook(layers.Layer):
     def estimate(self, y, cover_weight: float = COVER_WEIGHT):
         """Returns about what each class costs a block: float32[B, h, w, C] -> float32[B, h, w, classes].
 
-        That is the squared error, and `cover_weight` times what deep classes add to that of the cover. Within the range
-        of its quantiser, a coefficient is wrong by its share of a cell, which is as wide as the slope of the
-        compression there makes it; beyond, by what is cut off.
+        That is the squared error, and `cover_weight` times what deep classes add to that of the cover. A coefficient
+        within the range of its quantiser has the error of a cell of uniform values; the width of the cell follows from
+        the slope of the compression there. A coefficient beyond the range has the error of what is cut off.
         """
         coded = ops.cast(self.bits > 0.0, "float32")
         steepness, scale = ops.exp(self.log_steepness), ops.exp(self.log_scale)
@@ -103,12 +103,12 @@ class Codebook(layers.Layer):
         limit = coded * scale * ops.sinh(steepness)
         largest = ops.max(limit, axis=0) + 1e-6
 
-        # Each limit is a mean of the two thresholds around it, and an overload about the same mean of theirs.
+        # Each limit is a weighted mean of the two thresholds around it. Its overload is about the same mean of theirs.
         gaps = np.diff(_THRESHOLDS)[:, None]
         steps = ops.clip((ops.expand_dims(limit / largest, 1) - _THRESHOLDS[:-1, None]) / gaps, 0.0, 1.0)
         shares = ops.concatenate([1.0 - steps[:, :1], steps[:, :-1] - steps[:, 1:], steps[:, -1:]], axis=1)
 
-        # Not axis -1: TFLite's converter works out the sum in advance, and is wrong then.
+        # Not axis -1: TFLite's converter works out that sum in advance, and gets it wrong.
         errors = ops.matmul(ops.square(y), ops.transpose(cell)) + ops.sum(cell * ops.square(scale), axis=1)
         for i, threshold in enumerate(_THRESHOLDS):
             overload = ops.relu(ops.abs(y) - float(threshold) * largest)
@@ -119,7 +119,8 @@ class Codebook(layers.Layer):
         """Returns the levels of coefficients in given classes: float32[B, h, w, C]."""
         levels, scale, steepness = self._quantisers(chosen)
         v = _asinh(y / scale) / steepness
-        # 0 lies between two cells, and a flat block has many: without the shift each engine's rounding would decide.
+        # 0 lies between two cells, and a flat block has many zeros. The shift decides for all engines; without it each
+        # one's rounding would.
         return ops.clip(ops.floor((v + 1.0) * levels / 2.0 + 1e-3), 0.0, levels - 1.0)
 
     def decode(self, level, chosen):

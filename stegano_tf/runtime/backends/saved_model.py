@@ -9,6 +9,8 @@ from stegano_tf.runtime.exported import Exported
 class SavedModelBackend:
     """Exported networks as TensorFlow runs them."""
 
+    overhead = 6.0  # its allocator keeps more than is alive
+
     def __init__(self, exported: Exported):
         """Loads the SavedModel.
 
@@ -33,3 +35,7 @@ class SavedModelBackend:
     def reveal(self, stego: np.ndarray) -> np.ndarray:
         """As `Backend`."""
         return self._signatures["reveal"](stego=stego)["secret"].numpy()
+
+    def release(self) -> bool:
+        """As `Backend`: TensorFlow has no way to do it."""
+        return False

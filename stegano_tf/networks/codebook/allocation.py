@@ -1,10 +1,10 @@
-"""Bits for coefficients: how many each gets, and the quantiser that goes with them."""
+"""How many bits each coefficient gets, and which quantiser."""
 
 import numpy as np
 
-# For 0 to 8 bits, of a coefficient of standard deviation 1: the squared error that is left, and the scale and steepness
-# of the quantiser (`Codebook`) that leaves it. Found by trial on blocks of 1700 photographs that had been divided by
-# their class's deviations; the tails are heavier than a Laplacian's.
+# For 0 to 8 bits and a coefficient of standard deviation 1: the squared error that is left, and the scale and steepness
+# of the quantiser (`Codebook`) that leaves it. Found by trial on blocks of 1700 photographs, whose coefficients were
+# divided by their standard deviations in their class. Their tails are heavier than a Laplacian's.
 _ERROR, _SCALE, _STEEPNESS = np.array(
     [
         [1.0, 0.55, 0.21, 0.066, 0.0193, 0.0053, 0.0014, 0.0004, 0.0001],

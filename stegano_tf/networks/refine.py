@@ -1,37 +1,33 @@
-"""Refinement: a stego image is improved by gradients through the reveal network, with weights that stay as they are.
+"""Refinement by gradients: a stego image is improved through the reveal network, whose weights stay as they are.
 
-What is minimised, over 8-bit pictures x, is |x - cover|² + weight |reveal(x) - secret|². Without rounding that is a
-smooth problem, for conjugate gradients. Rounding then costs more than they have won: the reveal network amplifies
-errors of some directions by a factor of 20 and leaves others alone. So it is done where it hurts least, as in the
-decoding of lattices:
+What is minimised, over 8-bit pictures x, is |x - cover|² + weight |reveal(x) - secret|². Without rounding to 8 bits it
+is a smooth problem, which conjugate gradients solve. But plain rounding then costs more than they have won, because the
+reveal network amplifies errors of some directions by a factor of 20 and leaves others alone. So pixels are rounded to
+the side where it hurts least, as in the decoding of lattices:
 
 * The Gauss-Newton matrix of a block of 4x4 pixels, its mean over the picture, is found by one gradient of a random
-  projection (Hutchinson's estimator). It preconditions the conjugate gradients, and by its Cholesky factor the pixels
-  of a block are rounded one after the other, each making up for the errors of those before (Babai's nearest plane,
-  1986; https://doi.org/10.1007/BF02579403).
-* Blocks are rounded in four turns, every other one each way. After each turn further steps on the blocks that are still
-  free make up for what the rounded ones have done to them.
+  projection (Hutchinson's estimator). It preconditions the conjugate gradients. By its Cholesky factor the pixels of a
+  block are rounded one after the other, each making up for the errors of those before (Babai's nearest plane, 1986;
+  https://doi.org/10.1007/BF02579403).
+* Blocks are rounded in four turns, every other one each way. After each turn, further steps change the blocks that are
+  still free, and so make up for the errors of the rounded ones.
 
-Needs Keras on TensorFlow. Large pictures are refined in tiles, each with its surroundings as they are by then. That is
-exact as far as `_CONTEXT` reaches; the network's halo is wider, but what lies out there hardly matters.
+Needs Keras on TensorFlow. A tile sees its surroundings as they are by then, refined or not. That is exact as far as
+`halo` reaches. The network's own halo is wider, but what lies out there hardly matters.
 """
 
 import dataclasses
 import math
+from collections.abc import Callable
 
+import keras
 import numpy as np
 
-from stegano_tf import scratch
 from stegano_tf.errors import BackendError
-from stegano_tf.runtime import memory, tiles
 
 BLOCK = 4
 """Pixels each way that are rounded together."""
 
-_CONTEXT = 64  # pixels around a tile that the network sees; errors of the secret count in the inner half of them
-_TILE = 2**19  # pixels of a tile at most: larger ones are slower, because they leave the cache
-_SMALLEST = (2 * _CONTEXT + 128) ** 2  # where memory is short
-_BYTES_PER_PIXEL = 1000  # of a tile: measured, with what the gradient needs
 _SAMPLES = 2048  # blocks that the mean Gauss-Newton matrix is taken over, at least: it has 1176 values to be found
 _TURNS = ((0, 0), (1, 1), (0, 1), (1, 0))  # of blocks, by whether their row and their column is odd
 _FEWEST_FOR_TURNS = 20  # steps below which all blocks are rounded at once
@@ -48,17 +44,21 @@ class Errors:
         return self.cover + weight * self.secret
 
 
-class Refiner:
-    """Refines stego images for a frozen reveal network."""
+class GradientRefiner:
+    """Refines stego images for a frozen reveal network; a `networks.family.Refiner`."""
 
-    def __init__(self, reveal):
-        """Takes the network, a Keras model of stego -> secret, float32[B, H, W, 3] in [0, 1].
+    halo = 64  # errors of the secret count in the inner half of it
+    tile_pixels = (2 * halo + 128) ** 2, 2**19  # larger ones are slower, because they leave the cache
+    bytes_per_pixel = 1000  # measured, with what the gradient needs
+    max_steps = math.inf
+
+    def __init__(self, reveal, multiple: int = 1):
+        """Takes the network, stego -> secret, float32[B, H, W, 3] in [0, 1], and what its sides are multiples of.
 
         Raises:
           BackendError: Keras does not run on TensorFlow.
         """
-        import keras  # noqa: PLC0415  (seconds to import, and only needed here)
-
+        self.multiple = math.lcm(BLOCK, multiple)
         if keras.config.backend() != "tensorflow":
             raise BackendError(f"refinement needs Keras on TensorFlow, found it on {keras.config.backend()}")
         import tensorflow as tf  # noqa: PLC0415
@@ -84,51 +84,13 @@ class Refiner:
 
         self._errors, self._projection = errors, projection
 
-    def refine(
-        self,
-        cover: np.ndarray,
-        secret: np.ndarray,
-        stego: np.ndarray,
-        *,
-        steps: int,
-        weight: float,
-        memory_limit: int | None = None,
-        progress: tiles.Progress | None = None,
-    ) -> np.ndarray:
-        """Returns a stego image that is no worse in any tile, and nearly always better.
-
-        Args:
-          cover, secret, stego: uint8[H, W, 3], sides at least `BLOCK`, and multiples of what the network needs. Of a
-            side that is no multiple of `BLOCK` the last pixels stay as they are.
-          steps: gradients to take, for each tile.
-          weight: of the secret's squared error beside the cover's.
-          memory_limit: as `Runtime.hide`.
-          progress: is told after each step.
-
-        Raises:
-          MemoryLimitError: as `Runtime.hide`.
-        """
-        height, width = (side - side % BLOCK for side in stego.shape[:2])
-        free = memory.free(memory_limit, min(_SMALLEST, height * width) * _BYTES_PER_PIXEL)
-        most = max(_SMALLEST, min(_TILE, free // _BYTES_PER_PIXEL))
-        plan = tiles.plan((height, width), _CONTEXT, BLOCK, most)
-        result = scratch.copy(stego)
-        for done, tile in enumerate(plan):
-            report = _reporter(progress, done, len(plan), steps)
-            kept = result[tile.kept]
-            kept[...] = self._refine_tile(
-                *(picture[tile.seen] for picture in (cover, secret, result)), tile, steps, weight, report
-            )
-            for picture in (cover, secret, result):
-                scratch.release(picture)
-        return result
-
-    def _refine_tile(self, cover, secret, stego, tile, steps, weight, report):  # noqa: PLR0917  (one caller)
-        rows, columns = tile.inner
+    def refine_tile(self, cover, secret, stego, *, inner, steps, weight, report):
+        """As `networks.family.Refiner`; a step takes one gradient."""
+        rows, columns = inner
         free = np.zeros((1, *stego.shape[:2], 1), np.float32)
         free[:, rows, columns] = 1
         judged = np.zeros_like(free)
-        near = (slice(max(0, side.start - _CONTEXT // 2), side.stop + _CONTEXT // 2) for side in (rows, columns))
+        near = (slice(max(0, side.start - self.halo // 2), side.stop + self.halo // 2) for side in inner)
         judged[:, *near] = 1
         x, cover, secret = (picture[None].astype(np.float32) / 255 for picture in (stego, cover, secret))
         task = _Task(self, cover, secret, np.broadcast_to(judged, x.shape), weight, report)
@@ -143,18 +105,22 @@ class Refiner:
 class _Task:
     """What is asked of one tile."""
 
-    refiner: Refiner
+    refiner: GradientRefiner
     cover: np.ndarray
     secret: np.ndarray
     judged: np.ndarray
     weight: float
-    report: object
+    report: Callable[[str], None]
 
     def errors(self, x: np.ndarray) -> tuple[Errors, np.ndarray]:
         """Returns the errors of `x` and the gradient of half the objective."""
         cover, secret, gradient = self.refiner._errors(x, self.cover, self.secret, self.judged, self.weight)
         found = Errors(float(cover), float(secret))
-        self.report(found, x.size, int(self.judged.sum()))
+        dbs = (
+            -10 * math.log10(max(error, 1e-10) / values)
+            for error, values in ((found.cover, x.size), (found.secret, int(self.judged.sum())))
+        )
+        self.report("refining: cover {:.1f} dB, secret {:.1f} dB".format(*dbs))
         return found, gradient.numpy()
 
     def metric(self, x: np.ndarray, free: np.ndarray) -> np.ndarray:
@@ -252,18 +218,3 @@ def _unblocks(blocks: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     _, height, width, _ = shape
     parts = blocks.reshape(height // BLOCK, width // BLOCK, BLOCK, BLOCK, 3)
     return parts.transpose(0, 2, 1, 3, 4).reshape(shape)
-
-
-def _reporter(progress: tiles.Progress | None, done: int, count: int, steps: int):
-    """Tells `progress` of each gradient, with the errors as PSNR."""
-    taken = 0
-
-    def report(errors: Errors, cover_values: int, secret_values: int) -> None:
-        nonlocal taken
-        taken = min(taken + 1, steps)
-        if progress:
-            cover = -10 * math.log10(max(errors.cover, 1e-10) / cover_values)
-            secret = -10 * math.log10(max(errors.secret, 1e-10) / secret_values)
-            progress(f"refining: cover {cover:.1f} dB, secret {secret:.1f} dB", done * steps + taken, count * steps)
-
-    return report

@@ -15,6 +15,8 @@ class LitertBackend:
     A network is read when it is first used. Calls from several threads wait for each other.
     """
 
+    overhead = 3.5
+
     def __init__(self, exported: Exported, variant: str = "float32"):
         """Takes the files of `variant`.
 
@@ -37,10 +39,11 @@ class LitertBackend:
         """As `hide`."""
         return self._run("reveal", stego=stego)["secret"]
 
-    def release(self) -> None:
-        """Gives back the memory of the runs so far; the next one reads its network again."""
+    def release(self) -> bool:
+        """As `Backend`; the next run reads its network again."""
         with self._lock:
             self._runners.clear()
+        return True
 
     def _run(self, name: str, **pictures: np.ndarray) -> dict[str, np.ndarray]:
         with self._lock:

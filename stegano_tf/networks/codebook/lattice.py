@@ -1,8 +1,8 @@
 """Bits into pictures and out of them, exactly: quantisation index modulation with the lattice E8.
 
-A group of 8 samples says which coset of a lattice it lies in, and of that coset's points hiding takes the one nearest
-to the cover (B. Chen and G. Wornell, 2001, https://doi.org/10.1109/18.923725). Revealing asks for the coset alone, so
-it needs no cover and cannot err, and the difference from the cover is the same noise whatever is hidden and wherever.
+The bits choose a coset of a lattice, and hiding moves a group of 8 samples to the nearest point of that coset (B. Chen
+and G. Wornell, 2001, https://doi.org/10.1109/18.923725). Revealing finds the coset again, without the cover and without
+error. The difference from the cover is noise of the same size, whatever is hidden and wherever.
 
 The lattice is 2^depth times {x in Z^8: x mod 2 is a word of the extended Hamming code}, which is E8 (J. Conway and
 N. Sloane, "Sphere Packings, Lattices and Groups", chapter 5, construction A). For the same number of bits its error is
@@ -36,15 +36,15 @@ def embed(samples, bits, depth: int):
       depth: the base-2 logarithm of the lattice's scale, 1 to 5.
 
     Returns:
-      float32[..., 8], whole numbers from 0 to 255; they differ from `samples` by at most 2**depth, or next to 0 and 255
-      by less than twice that.
+      float32[..., 8], whole numbers from 0 to 255. They differ from `samples` by at most 2**depth; near 0 and 255, by
+      less than twice as much.
     """
     scale = float(2**depth)
     leader = ops.concatenate([_number(bits[..., : 4 * depth], depth), _number(bits[..., 4 * depth :], depth + 1)], -1)
     even, odd = (_nearest(samples, leader + offset, 2.0 * scale) for offset in (0.0, scale))
     # The squared error of each word of the code, but for a term they share.
     errors = ops.matmul(ops.square(odd - samples) - ops.square(even - samples), ops.convert_to_tensor(_WORDS.T))
-    # Whole numbers, and as such: Keras' argmin of floats minds signs of zero, by operators that TFLite has not.
+    # The errors are whole numbers. As integers, because Keras' argmin of floats uses operators that TFLite lacks.
     best = ops.argmin(ops.cast(errors, "int32"), axis=-1)
     word = ops.take(ops.convert_to_tensor(_WORDS), best, axis=0)
     return even + word * (odd - even)
@@ -62,7 +62,7 @@ def extract(samples, depth: int):
 
 def bit(numbers, places):
     """Returns the bits of whole numbers that have given place values, both float32."""
-    # Half a unit more, because graphs are optimised to multiply by reciprocals, which are not exact then.
+    # Half a unit more: optimised graphs multiply by reciprocals instead of dividing, which is not exact.
     return _modulo(ops.floor((numbers + 0.5) / places), 2.0)
 
 
@@ -70,7 +70,7 @@ def _nearest(samples, residues, modulus: float):
     """The nearest values within 0 to 255 that are congruent to `residues`."""
     half = modulus / 2.0
     nearest = samples + _modulo(residues - samples + half, modulus) - half
-    # Whole numbers: what they are beyond the range by, cut off at 1, says whether they are.
+    # By how much a whole number is beyond the range, cut off at 1, is 1 if it is beyond and 0 if it is not.
     return nearest + modulus * (ops.clip(-nearest, 0.0, 1.0) - ops.clip(nearest - 255.0, 0.0, 1.0))
 
 

@@ -1,15 +1,16 @@
-"""A codebook's classes and bits, which gradients cannot find: before training, from blocks of pictures."""
+"""Makes a codebook's classes and deals out their bits, before training: gradients cannot find these."""
 
 from collections.abc import Iterable
 
 import numpy as np
 import scipy.sparse
+from absl import logging
 from keras import ops
 from scipy.cluster.vq import kmeans2, vq
 
-from stegano_tf import presets
-from stegano_tf.networks import allocation
-from stegano_tf.networks.codebook import Codebook
+from stegano_tf.networks.codebook import allocation
+from stegano_tf.networks.codebook.config import BLOCK
+from stegano_tf.networks.codebook.layer import Codebook
 from stegano_tf.networks.layers import dct_kernel
 
 PICTURES = 2000
@@ -20,15 +21,15 @@ _ROUNDS = 8
 _HARDEST = 0.04  # share of the blocks that deep classes are made for
 _CHUNK = 4096
 
-# A class's variances are means over its blocks and, as if there were so many more, a part of the variances over all.
+# A class's variances are means over its blocks and so many more, whose variances are this part of the overall ones.
 _PRIOR_BLOCKS, _PRIOR = 10, 1e-5
 
 
 def sample(pictures: Iterable[np.ndarray], count: int, classes: int, seed: int = 0) -> np.ndarray:
     """Returns coefficients of blocks of pictures, as many as `fit` wants for so many classes.
 
-    Half of them are blocks of a grid that starts at the picture's corner, as that of a JPEG file does, whose traces
-    they bear; the others are blocks that lie across it.
+    Half of them are blocks of a grid that starts at the picture's corner. The grid of a JPEG file starts there too, so
+    these blocks bear its traces. The others are blocks that lie across the grid.
 
     Args:
       pictures: uint8[H, W, 3] each, sides at least 16.
@@ -37,33 +38,33 @@ def sample(pictures: Iterable[np.ndarray], count: int, classes: int, seed: int =
     Returns:
       float32[N, 192].
     """
-    side = presets.Codebook.BLOCK
     wanted = max(1, _BLOCKS_PER_CLASS * classes // (2 * count))
     random = np.random.default_rng(seed)
     found = []
     for picture in pictures:
-        for start in ((0, 0), random.integers(1, side, 2)):
-            rows, columns = ((length - first) // side for length, first in zip(picture.shape[:2], start, strict=True))
-            (top, left), area = start, (rows * side, columns * side)
-            blocks = picture[top : top + area[0], left : left + area[1]].reshape(rows, side, columns, side, 3)
+        for start in ((0, 0), random.integers(1, BLOCK, 2)):
+            rows, columns = ((length - first) // BLOCK for length, first in zip(picture.shape[:2], start, strict=True))
+            (top, left), area = start, (rows * BLOCK, columns * BLOCK)
+            blocks = picture[top : top + area[0], left : left + area[1]].reshape(rows, BLOCK, columns, BLOCK, 3)
             blocks = blocks.swapaxes(1, 2).reshape(rows * columns, -1)
             found.append(blocks[random.permutation(len(blocks))[:wanted]])
     values = np.concatenate(found).astype(np.float32) / 255.0 - 0.5
-    return values @ dct_kernel(side).reshape(values.shape[1], -1)
+    return values @ dct_kernel(BLOCK).reshape(values.shape[1], -1)
 
 
 def fit(codebook: Codebook, y: np.ndarray, seed: int = 0) -> None:
     """Makes the classes of a codebook: generalised Lloyd iterations (Linde, Buzo and Gray, 1980).
 
-    Blocks of like spectra are put together, and each class gets the bits and quantisers that its variances ask for;
-    then, in turns, each block goes to the class that suits it best, and each class follows its blocks. Deep classes are
-    made in the same way, of the blocks that are coded worst without them.
+    Blocks of like spectra are put together, and each class gets the bits and quantisers that suit its variances. Then,
+    in turns, each block goes to the class that suits it best, and each class is made anew from its blocks. Deep classes
+    are made in the same way, of the blocks that have the largest errors without them.
 
     Args:
       codebook: is changed.
       y: float32[N, C], coefficients of blocks: a few hundred for each class.
       seed: of the first division.
     """
+    logging.info("making %d classes of blocks from %d blocks", codebook.classes, len(y))
     normal = codebook.classes - codebook.deep_classes
     errors = _fit(codebook, y, slice(0, normal), seed)
     hardest = np.argsort(errors)[int((1.0 - _HARDEST) * len(y)) :]
@@ -85,7 +86,7 @@ def _fit(codebook: Codebook, y: np.ndarray, rows: slice, seed: int) -> np.ndarra
         counts = np.bincount(chosen, minlength=len(budgets))
         sums = scipy.sparse.csr_array((np.ones(len(y)), (chosen, np.arange(len(y)))), (len(budgets), len(y))) @ energies
         variances = (sums + _PRIOR_BLOCKS * _PRIOR * overall) / (counts + _PRIOR_BLOCKS)[:, None]
-        # A class that has next to no blocks takes a share of those of the class with most errors.
+        # A class that has next to no blocks takes some of the blocks of the class that has the largest error in sum.
         burdens = np.bincount(chosen, errors, minlength=len(budgets))
         for idle in np.flatnonzero(counts < _PRIOR_BLOCKS):
             busiest = np.argmax(burdens)

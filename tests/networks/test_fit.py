@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from stegano_tf.networks.codebook import Codebook
+from stegano_tf.networks.codebook import fit
+from stegano_tf.networks.codebook.layer import Codebook
 from stegano_tf.networks.layers import dct_kernel
-from stegano_tf.training import fitting
 
 CHANNELS = 192
 
@@ -41,7 +41,7 @@ def error(codebook, y):
 @pytest.fixture(scope="module")
 def fitted():
     codebook = make()
-    fitting.fit(codebook, blocks(3000, seed=0)[0])
+    fit.fit(codebook, blocks(3000, seed=0)[0])
     return codebook
 
 
@@ -74,10 +74,10 @@ def test_every_class_has_its_bits(fitted):
 
 def test_the_same_blocks_give_the_same_classes(fitted):
     other = make()
-    fitting.fit(other, blocks(3000, seed=0)[0])
+    fit.fit(other, blocks(3000, seed=0)[0])
     for found, expected in zip(tables(other), tables(fitted), strict=True):
         np.testing.assert_array_equal(found, expected)
-    fitting.fit(other, blocks(3000, seed=0)[0], seed=1)
+    fit.fit(other, blocks(3000, seed=0)[0], seed=1)
     assert any((found != expected).any() for found, expected in zip(tables(other), tables(fitted), strict=True))
 
 
@@ -85,7 +85,7 @@ def test_classes_without_blocks_take_a_share_of_the_busiest():
     # One kind of block for six classes: those that stay empty are told from the others all the same.
     codebook = make()
     y = (np.random.default_rng(0).laplace(size=(200, CHANNELS)) * np.geomspace(1, 1e-3, CHANNELS)).astype("float32")
-    fitting.fit(codebook, np.tile(y[:20], (10, 1)))
+    fit.fit(codebook, np.tile(y[:20], (10, 1)))
     bits, log_scale, _ = tables(codebook)
     np.testing.assert_array_equal(bits.sum(1), codebook.level_bits())
     assert np.isfinite(log_scale).all()
@@ -96,7 +96,7 @@ def test_samples_are_blocks_of_the_picture():
     # In a picture of two colours, side by side, a block has only a mean, or lies across the border.
     picture = np.zeros((40, 48, 3), np.uint8)
     picture[:, 24:] = 255
-    y = fitting.sample([picture, picture], count=2, classes=1)
+    y = fit.sample([picture, picture], count=2, classes=1)
     assert (y.dtype, y.shape[1]) == (np.float32, CHANNELS)
     # 30 blocks of the grid and 4 x 5 across it, of each of the two.
     assert len(y) == 2 * (30 + 20)
@@ -110,11 +110,11 @@ def test_samples_are_blocks_of_the_picture():
 def test_no_more_blocks_are_sampled_than_wanted():
     random = np.random.default_rng(0)
     pictures = [random.integers(0, 256, (64, 64, 3), dtype=np.uint8) for _ in range(4)]
-    found = fitting.sample(pictures, count=4, classes=1)
+    found = fit.sample(pictures, count=4, classes=1)
     assert len(found) == 4 * (64 + 49)  # 100 of each kind would be wanted
-    found = fitting.sample(iter(pictures), count=40, classes=1)
+    found = fit.sample(iter(pictures), count=40, classes=1)
     assert len(found) == 4 * 2 * 10
-    np.testing.assert_array_equal(found, fitting.sample(pictures, count=40, classes=1))
+    np.testing.assert_array_equal(found, fit.sample(pictures, count=40, classes=1))
     # Each is one of the picture's: the first ten lie in its grid.
     grid = pictures[0].reshape(8, 8, 8, 8, 3).swapaxes(1, 2).reshape(64, -1) / 255 - 0.5
     grid = grid @ dct_kernel(8).reshape(CHANNELS, CHANNELS)

@@ -9,9 +9,9 @@ import numpy as np
 from stegano_tf import presets, savedmodels
 from stegano_tf.errors import BackendError
 from stegano_tf.runtime import exported
-from stegano_tf.runtime.identity import network_id
-from stegano_tf.runtime.litert import LitertBackend
-from stegano_tf.runtime.saved_model import SavedModelBackend
+from stegano_tf.runtime.backends.keras import KerasBackend
+from stegano_tf.runtime.backends.litert import LitertBackend
+from stegano_tf.runtime.backends.saved_model import SavedModelBackend
 
 
 class Backend(Protocol):
@@ -22,9 +22,11 @@ class Backend(Protocol):
 
     Attributes:
       network: 8 bytes that name the weights, as a frame records them.
+      overhead: how many bytes the engine takes for each byte of activations: measured.
     """
 
     network: bytes
+    overhead: float
 
     def hide(self, cover: np.ndarray, secret: np.ndarray) -> np.ndarray:
         """Returns the stego images."""
@@ -32,33 +34,8 @@ class Backend(Protocol):
     def reveal(self, stego: np.ndarray) -> np.ndarray:
         """Returns the secrets."""
 
-
-class KerasBackend:
-    """The networks as Keras runs them, with any weights file."""
-
-    def __init__(self, preset: presets.Preset, weights: str | os.PathLike | None = None):
-        """Loads `weights`, by default the installed ones.
-
-        Raises:
-          BackendError: Keras or what it computes with is not installed.
-          PresetError: there are no such weights, or they do not fit.
-        """
-        try:
-            from stegano_tf.networks import build, pictures  # noqa: PLC0415  (Keras takes seconds to import)
-        except ImportError as error:
-            raise BackendError(f"the runtime 'keras' needs the packages keras and tensorflow: {error}") from error
-        self._pictures = pictures
-        self._networks = build.load(preset.name, weights)
-        self._multiples = preset.networks.multiples
-        self.network = network_id(weights or savedmodels.weights_file(preset.name))
-
-    def hide(self, cover: np.ndarray, secret: np.ndarray) -> np.ndarray:
-        """As `Backend`."""
-        return np.asarray(self._pictures.hide(self._networks, self._multiples, cover, secret))
-
-    def reveal(self, stego: np.ndarray) -> np.ndarray:
-        """As `Backend`."""
-        return np.asarray(self._pictures.reveal(self._networks, self._multiples, stego))
+    def release(self) -> bool:
+        """Frees the buffers of the runs so far; returns False if the engine keeps them for its next run."""
 
 
 def make(preset: presets.Preset, weights: str | os.PathLike | None = None, name: str | None = None) -> Backend:

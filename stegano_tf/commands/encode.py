@@ -1,0 +1,67 @@
+"""Write any picture as sound."""
+
+from pathlib import Path
+
+from stegano_tf import settings
+from stegano_tf.commands import flags
+from stegano_tf.commands._interim import FORMS, OptionError, codec, old
+
+
+def add_arguments(parser) -> None:
+    parser.add_argument("image", metavar="IMAGE", nargs="?", type=flags.file_name, help="the picture to read")
+    flags.add_files(parser, audio=flags.SOUND_OUT)
+    text = "an age file to send instead of IMAGE"
+    parser.add_argument("--payload-in", metavar="FILE", type=flags.file_name, help=text)
+    add_sound(parser)
+
+
+def add_sound(parser) -> None:
+    """Adds the options of whatever writes a sound."""
+    settings.add_arguments(parser, flags.Sound, *FORMS, flags.Output)
+    flags.add_passphrase(parser)
+    text = "seal for this one, too; ssh-… keys also serve"
+    parser.add_argument("--recipient", metavar="AGE1…", action="append", default=[], help=text)
+
+
+def run(args) -> None:
+    from stegano_tf import pipeline
+    from stegano_tf.audio import codec
+    from stegano_tf.errors import FormatError
+
+    if (args.image is None) == (args.payload_in is None):
+        args.usage_error("expected either IMAGE or --payload-in")
+    if args.image:
+        describe(pipeline.encode(args.image, args.audio, **sound_options(args)))
+        return
+    if args.recipient or args.payload or args.raw_bmp:
+        args.usage_error("--payload-in is sent as it is: it goes with no --recipient, --payload or --raw-bmp")
+    options = old(settings.given(args, flags.Sound, *FORMS, flags.Output))
+    data = Path(args.payload_in).read_bytes()
+    try:
+        describe(codec.encode_payload(data, args.audio, passphrase=flags.passphrase(args), **options))
+    except FormatError as error:
+        raise FormatError(f"{args.payload_in}: {error}") from error
+
+
+def sound_options(args) -> dict:
+    """Returns the options with which `audio.codec.encode` writes `args.audio`; exits if they exclude each other.
+
+    Raises:
+      SteganoError: the sound cannot be written, whatever picture it is to hold.
+    """
+    options = settings.given(args, flags.Sound, *FORMS, flags.Output) | {"lock": flags.lock(args)}
+    try:
+        codec.check(args.audio, spell=lambda name: f"--{name.replace('_', '-')}", **options)
+    except OptionError as error:
+        args.usage_error(str(error))
+    return old(options)
+
+
+def describe(info) -> None:
+    """Prints what a sound that was written holds."""
+    what = "a sealed message"
+    if info.image_size:
+        height, width = info.image_size
+        what = f"a {'sealed ' if info.sealed else ''}picture of {width}x{height}"
+    noise = "" if info.snr is None else f" in {info.bits} bits a sample, noise {info.snr:.1f} dB below full scale"
+    print(f"{info.path}: {info.container} {info.subtype}, {info.duration:.1f} s, holds {what}{noise}")

@@ -1,0 +1,145 @@
+"""What several subcommands share: groups of options, the readers of option values, and what the options lead to.
+
+A group is a dataclass of settings (`stegano_tf.settings`), named as the keyword arguments of the functions that they
+are for. `settings.add_arguments(parser, *groups)` adds them, `settings.given(args, *groups)` returns those that were
+given. The forms of sound (`stegano_tf.audio.forms.FORMS`) are such groups, too.
+"""
+
+import argparse
+import dataclasses
+import os
+import re
+
+from stegano_tf import presets, settings
+from stegano_tf.settings import setting
+
+COVER = "the picture to hide it in, at least 16x16 pixels"
+SECRET = "the picture to hide; it is resized to the cover's size"
+SECRET_OUT = "the picture to write"
+SOUND = "the sound to read, in any lossless form"
+SOUND_OUT = "the sound to write: .wav .flac .aiff .caf .w64 .rf64"
+
+
+def file_name(text: str) -> str:
+    """Reads the name of a file or folder."""
+    if not text:
+        raise argparse.ArgumentTypeError("an empty file name")
+    return text
+
+
+def memory_size(text: str) -> int:
+    """Reads a number of bytes, above 0."""
+    match = re.fullmatch(r"(\d{1,9}(?:\.\d*)?)([MG])B", text, re.IGNORECASE)
+    size = int(float(match[1]) * {"M": 10**6, "G": 10**9}[match[2].upper()]) if match else 0
+    if not size:
+        raise argparse.ArgumentTypeError(f"{text!r}, expected megabytes or gigabytes, such as 800MB or 2GB")
+    return size
+
+
+def picture_size(text: str) -> tuple[int, int]:
+    """Reads a width and a height in pixels; returns (height, width)."""
+    match = re.fullmatch(r"([1-9]\d*)x([1-9]\d*)", text, re.ASCII)
+    if not match:
+        raise argparse.ArgumentTypeError(f"{text!r}, expected WIDTHxHEIGHT in pixels, such as 640x480")
+    return int(match[2]), int(match[1])
+
+
+@dataclasses.dataclass(frozen=True)
+class Networks:
+    """Which networks run, on what, and in how much memory."""
+
+    preset: str | None = setting(
+        None,
+        f"which networks (default: {presets.DEFAULT}, or to receive, those that the sound names)",
+        choices=tuple(presets.PRESETS),
+        parse=presets.current,
+    )
+    weights: str | None = setting(
+        None, "weights for them instead of the installed ones", metavar="FILE", parse=file_name
+    )
+    runtime: str | None = setting(
+        None, "what runs them (default: litert; keras with --weights)", choices=presets.RUNTIMES
+    )
+    memory_limit: int | None = setting(
+        None, "memory that may be taken in all, such as 800MB or 2GB", metavar="SIZE", parse=memory_size
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Pictures:
+    """Which pictures are read."""
+
+    max_pixels: int | None = setting(
+        None, "refuse larger pictures before they are decoded (default: 178956970, as Pillow)", low=1, high=2**40
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Output:
+    """How files are written."""
+
+    force: bool = setting(False, "overwrite an existing output")
+
+
+@dataclasses.dataclass(frozen=True)
+class Sound:
+    """What a sound holds, whatever its form."""
+
+    sample_rate: int = setting(44100, "of the sound; a recording keeps its own", metavar="HZ")
+    payload: str = setting("bmp", "png and webp last half as long", choices=("bmp", "png", "webp"))
+
+
+def add_files(parser: argparse.ArgumentParser, **texts: str) -> None:
+    """Adds arguments that name files, in this order; each text says what the file is for."""
+    for name, text in texts.items():
+        parser.add_argument(name, metavar=name.upper(), help=text, type=file_name)
+
+
+def add_opening(parser: argparse.ArgumentParser) -> None:
+    """Adds what opens a sealed message."""
+    add_passphrase(parser)
+    parser.add_argument("--identity", metavar="FILE", action="append", default=[], help="that opens it", type=file_name)
+    parser.add_argument("--bare", action="store_true", help="take the sound for what --bare writes")
+
+
+def add_passphrase(parser: argparse.ArgumentParser) -> None:
+    """Adds the ways to state a passphrase: none on the command line, which every process of the machine can read."""
+    parser.add_argument("--passphrase-file", metavar="FILE", help="its first line is the passphrase", type=file_name)
+    text = "take STEGANO_TF_PASSPHRASE if it is set, else ask"
+    parser.add_argument("--ask-passphrase", action="store_true", help=text)
+
+
+def networks(args: argparse.Namespace, *groups: type) -> dict:
+    """Returns the options of `Networks` and other groups that were given."""
+    if args.weights and args.runtime not in (None, "keras"):
+        args.usage_error("--weights goes with --runtime keras only")
+    return settings.given(args, Networks, *groups)
+
+
+def lock(args: argparse.Namespace):
+    """Returns who can open what is sent, an `audio.sealing.Lock`, or None for everybody."""
+    from stegano_tf.audio.sealing import Lock
+
+    text = passphrase(args, twice=True)
+    if text is not None and args.recipient:
+        args.usage_error("a message is sealed with a passphrase or for recipients, not both")
+    return Lock(passphrase=text, recipients=args.recipient) if text is not None or args.recipient else None
+
+
+def passphrase(args: argparse.Namespace, *, twice: bool = False) -> str | None:
+    """Returns the passphrase that the options lead to, or None; `twice` asks for it twice."""
+    from stegano_tf.audio import sealing
+
+    if args.passphrase_file:
+        return sealing.read_passphrase(args.passphrase_file)
+    if args.ask_passphrase:
+        return os.environ.get(sealing.PASSPHRASE_VARIABLE) or sealing.ask_passphrase(twice=twice)
+    return None
+
+
+def key(args: argparse.Namespace):
+    """Returns what opens a message, an `audio.sealing.Key`; it asks at the terminal once a message needs that."""
+    from stegano_tf.audio import sealing
+
+    text = passphrase(args) or os.environ.get(sealing.PASSPHRASE_VARIABLE) or sealing.ask_passphrase
+    return sealing.Key(passphrase=text, identities=args.identity, bare=args.bare)

@@ -1,0 +1,81 @@
+"""Hide a picture in another one."""
+
+import dataclasses
+
+from stegano_tf import settings
+from stegano_tf.commands import flags, terminal
+from stegano_tf.settings import setting
+
+
+@dataclasses.dataclass(frozen=True)
+class Refinement:
+    """How much work goes into the stego image."""
+
+    refine: int = setting(0, "improve the stego image in N steps: slow", low=0, high=10_000)
+    balance: float = setting(
+        0.0,
+        "with --refine: weigh the secret by so much more than usual, or if negative, the cover",
+        low=-99,
+        high=99,
+        metavar="DB",
+    )
+
+
+def add_arguments(parser) -> None:
+    flags.add_files(parser, cover=flags.COVER, secret=flags.SECRET, stego="the picture to write, losslessly")
+    add_hiding(parser)
+    settings.add_arguments(parser, flags.Output)
+
+
+def add_hiding(parser) -> None:
+    """Adds the options of whatever hides a picture."""
+    settings.add_arguments(parser, flags.Networks, flags.Pictures, Refinement)
+    parser.add_argument("--report", action="store_true", help="say how the stego image and the revealed secret will do")
+
+
+def run(args) -> None:
+    from stegano_tf import images, pipeline
+
+    options = hiding_options(args)
+    images.check(args.stego, force=args.force)
+    cover, secret = pictures(args)
+    with terminal.working(args) as progress:
+        stego = pipeline.hide(cover, secret, progress=progress, **options)
+    images.write(args.stego, stego, force=args.force)
+    report(args, cover, secret, stego)
+
+
+def hiding_options(args) -> dict:
+    """Returns the options of `pipeline.hide` that were given; exits if they exclude each other."""
+    if args.balance and not args.refine:
+        args.usage_error("--balance takes --refine")
+    return flags.networks(args, flags.Pictures, Refinement)
+
+
+def pictures(args) -> tuple:
+    """Returns cover and secret: names of files, or for `--report` arrays, because the output may replace a file.
+
+    Raises:
+      BackendError: what `--report` needs is not installed.
+      ImageError: as `images.read`.
+    """
+    from stegano_tf import images
+
+    if not args.report:
+        return args.cover, args.secret
+    terminal.need("--report", "skimage.metrics")
+    return tuple(
+        images.read(file, max_pixels=args.max_pixels or images.MAX_PIXELS) for file in (args.cover, args.secret)
+    )
+
+
+def report(args, cover, secret, stego) -> None:
+    """Prints what `--report` asks for, of the three pictures, uint8[H, W, 3]."""
+    from stegano_tf import pipeline
+
+    if not args.report:
+        return
+    with terminal.working(args) as progress:
+        found = pipeline.report(cover, secret, stego, progress=progress, **flags.networks(args, flags.Pictures))
+    for name, quality in ("cover", found.cover), ("secret", found.secret):
+        print(f"{name:7} {quality.psnr:5.1f} dB  SSIM {quality.ssim:.3f}  APD {quality.apd:.2f}")

@@ -1,0 +1,84 @@
+"""Say what a sound holds, and whether it is whole."""
+
+import os
+from pathlib import Path
+
+from stegano_tf import settings
+from stegano_tf.commands import flags, terminal
+
+
+def add_arguments(parser) -> None:
+    flags.add_files(parser, audio=flags.SOUND)
+    text = "for --capacity: what is to be sent"
+    parser.add_argument("picture", metavar="PICTURE", nargs="?", type=flags.file_name, help=text)
+    parser.add_argument("--capacity", action="store_true", help="say how much a recording, AUDIO, can carry")
+    flags.add_opening(parser)
+    text = "draw waveform and spectrogram into this picture"
+    parser.add_argument("--plot", metavar="FIGURE", type=flags.file_name, help=text)
+    settings.add_arguments(parser, flags.Output)
+
+
+def run(args) -> None:
+    from stegano_tf import images
+    from stegano_tf.audio import codec
+
+    if args.capacity != bool(args.picture):
+        args.usage_error("--capacity takes PICTURE too" if args.capacity else "PICTURE takes --capacity")
+    if args.capacity:
+        _print_capacity(args)
+        return
+    if args.plot:
+        images.check(args.plot, lossless=False, force=args.force)
+        terminal.need("--plot", "matplotlib.figure", "librosa.display")
+    # Nothing is opened and nobody asked without a sign that it is wanted.
+    wanted = args.passphrase_file or args.ask_passphrase or args.identity or args.bare
+    wanted = wanted or os.environ.get("STEGANO_TF_PASSPHRASE")
+    info = codec.inspect(args.audio, verify=True, key=flags.key(args) if wanted else None)
+    for name, text in _lines(info):
+        print(f"{name:10} {text}")
+    if args.plot:
+        _plot(args, info)
+
+
+def _lines(info):
+    """Yields what is known of a sound as names and texts."""
+    seconds = f"{info.frames:,} samples, {info.duration:.2f} s at {info.sample_rate} Hz"
+    yield "file", info.path
+    yield "sound", f"{info.container} {info.subtype}, {info.channels} channel(s), {seconds}"
+    message = f"{info.form} in channel {info.channel}, {info.payload_bytes:,} bytes"
+    yield "message", f"{message}, {info.samples_after} samples after it"
+    if info.parity is not None:
+        yield "parity", f"{info.parity} of 255, {info.damage or 'nothing to repair'}"
+    if info.sealed:
+        yield "sealed", "opened" if info.image_size else "with age; not opened"
+    if info.image_size:
+        yield "picture", f"{info.image_size[1]}x{info.image_size[0]}"
+        yield "payload", info.payload
+    if info.secret_size:
+        yield "secret", f"{info.secret_size[1]}x{info.secret_size[0]}"
+    if info.network:
+        yield "network", info.network.hex()
+    yield "integrity", "not known: the bare form has no checksum" if info.form == "raw bmp" else "SHA-256 is right"
+
+
+def _plot(args, info) -> None:
+    from stegano_tf import figures, images
+    from stegano_tf.audio import files
+
+    figure = figures.sound_figure(files.read_channel(args.audio, info.channel), info.sample_rate, Path(args.audio).name)
+    images.write(args.plot, figure, lossless=False, force=args.force)
+
+
+def _print_capacity(args) -> None:
+    from stegano_tf import images
+    from stegano_tf.audio import carrier, codec, files
+
+    recording = files.read_recording(args.audio)
+    image = images.read(args.picture)
+    sizes = {name: codec.message_bytes(image, payload=name) for name in codec.PAYLOADS}
+    print(f"{args.picture}: " + ", ".join(f"{size:,} bytes as {name}" for name, size in sizes.items()))
+    print(f"{args.audio}: {recording.samples.size:,} samples of {recording.depth} bits")
+    for bits in range(1, carrier.MAX_BITS + 1):
+        fits = carrier.capacity(recording.samples.size, bits)
+        names = [name for name, size in sizes.items() if size <= fits]
+        print(f"{bits} bits a sample: {fits:,} bytes, fits {', '.join(names) or 'none'}")

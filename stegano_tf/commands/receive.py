@@ -1,0 +1,28 @@
+"""Reveal the picture that a sound holds."""
+
+from stegano_tf import settings
+from stegano_tf.commands import decode, flags, terminal
+
+
+def add_arguments(parser) -> None:
+    flags.add_files(parser, audio=flags.SOUND, secret=flags.SECRET_OUT)
+    text = "also write the stego image, bit for bit as it was sent"
+    parser.add_argument("--stego", metavar="FILE", help=text, type=flags.file_name)
+    settings.add_arguments(parser, flags.Networks, flags.Output)
+    flags.add_opening(parser)
+
+
+def run(args) -> None:
+    from stegano_tf import images, pipeline
+
+    options = flags.networks(args)
+    images.check(args.secret, lossless=False, force=args.force)
+    if args.stego:
+        images.check(args.stego, force=args.force)
+    key = flags.key(args)
+    with terminal.working(args) as progress:
+        received = pipeline.receive(args.audio, key=key, progress=progress, **options)
+    decode.report_damage(received.info)
+    if args.stego:
+        images.write(args.stego, received.stego, force=args.force)
+    images.write(args.secret, received.secret, lossless=False, force=args.force)

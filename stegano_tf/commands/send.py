@@ -1,0 +1,20 @@
+"""Hide a picture in another one and write it as sound."""
+
+from stegano_tf.commands import encode, flags, hide, terminal
+
+
+def add_arguments(parser) -> None:
+    flags.add_files(parser, cover=flags.COVER, secret=flags.SECRET, audio=flags.SOUND_OUT)
+    hide.add_hiding(parser)
+    encode.add_sound(parser)
+
+
+def run(args) -> None:
+    from stegano_tf import pipeline
+
+    hiding, sound = hide.hiding_options(args), encode.sound_options(args)
+    cover, secret = hide.pictures(args)
+    with terminal.working(args) as progress:
+        sent = pipeline.send(cover, secret, args.audio, progress=progress, **hiding, **sound)
+    encode.describe(sent.info)
+    hide.report(args, cover, secret, sent.stego)

@@ -1,0 +1,25 @@
+"""Answer TensorFlow Serving's REST and gRPC requests with the exported networks."""
+
+from pathlib import Path
+
+from stegano_tf import settings
+from stegano_tf.commands import flags, terminal
+from stegano_tf.serving.settings import Settings
+
+
+def add_arguments(parser) -> None:
+    text = "models to serve (default: the installed ones)"
+    parser.add_argument("--savedmodels", metavar="DIR", type=flags.file_name, help=text)
+    parser.add_argument("--preset", metavar="NAME", action="append", default=[], help="only this model of them")
+    settings.add_arguments(parser, Settings)
+
+
+def run(args) -> None:
+    from stegano_tf import savedmodels
+
+    with terminal.working(args):
+        terminal.need("serve", "stegano_tf.serving.server")
+        from stegano_tf.serving import server
+
+        models = server.load(Path(args.savedmodels or savedmodels.FOLDER), args.preset)
+    server.run(models, Settings(**settings.given(args, Settings)))

@@ -1,0 +1,117 @@
+"""What the command shows while it works, and how it ends.
+
+Exit status 0: done; 1: bad input, said in one line on stderr; 2: bad usage; 130: interrupted; 143: terminated.
+"""
+
+import argparse
+import contextlib
+import importlib
+import os
+import signal
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from stegano_tf.errors import BackendError, SteganoError
+
+_BAD_INPUT = (SteganoError, OSError, MemoryError)
+_PACKAGES = {"grpc": "grpcio", "skimage": "scikit-image", "tensorflow_serving": "tensorflow-serving-api"}
+
+
+def show_warning(message: Warning | str, category: type[Warning], file: str, *_) -> None:
+    """Shows a warning of this package in one line, and no other; it can stand in for `warnings.showwarning`."""
+    of_an_old_name = category is FutureWarning and Path(file).is_relative_to(Path(__file__).parents[1])
+    if of_an_old_name or category.__module__.startswith("stegano_tf"):
+        print(f"stegano-tf: warning: {message}", file=sys.stderr)
+
+
+@contextlib.contextmanager
+def session(args: argparse.Namespace) -> Iterator[None]:
+    """Ends the process with a message and a status if the block fails for bad input or is stopped.
+
+    With `--debug`, and if the reason is another, the exception goes on and its traceback is shown.
+    """
+    # An exception, as Ctrl-C is, so that temporary files are removed.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    try:
+        yield
+    except KeyboardInterrupt:
+        sys.exit(128 + signal.SIGINT)
+    except _BAD_INPUT as error:
+        if args.debug:
+            raise
+        message = str(error) or type(error).__name__
+        if isinstance(error, OSError) and error.filename is not None:
+            message = f"{os.fsdecode(error.filename)}: {error.strerror}"
+        print(f"stegano-tf: {message}", file=sys.stderr)
+        sys.exit(1)
+
+
+@contextlib.contextmanager
+def working(args: argparse.Namespace) -> Iterator[Callable[[str, int, int], None] | None]:
+    """Yields what shows progress, called with a name, how much is done and of how much; None where nobody watches.
+
+    Keeps the greetings of TensorFlow and LiteRT off stderr, except with `--debug`.
+    """
+    with contextlib.nullcontext() if args.debug else _quiet(), _progress() as progress:
+        yield progress
+
+
+def need(what: str, *modules: str) -> None:
+    """Imports the modules that `what` needs, before any work is done for it.
+
+    Raises:
+      BackendError: a package is not installed, as in an installation for hiding and revealing alone.
+    """
+    try:
+        for module in modules:
+            importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        name = error.name.partition(".")[0]
+        package = _PACKAGES.get(name, name)
+        raise BackendError(f"{what} needs the package {package}, which is not installed") from error
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Holds back what libraries write to stderr in C++, which no setting silences, and shows it if the block crashes.
+
+    What Python writes there, warnings and progress, still arrives.
+    """
+    sys.stderr.flush()
+    with os.fdopen(os.dup(2), "w", buffering=1) as stderr, tempfile.TemporaryFile() as held:
+        # pytest puts something else in its place.
+        redirected = contextlib.redirect_stderr(stderr) if sys.stderr is sys.__stderr__ else contextlib.nullcontext()
+        os.dup2(held.fileno(), 2)
+        try:
+            with redirected:
+                yield
+        except Exception as error:
+            if not isinstance(error, _BAD_INPUT):
+                held.seek(0)
+                stderr.write(held.read().decode(errors="replace"))
+            raise
+        finally:
+            os.dup2(stderr.fileno(), 2)
+
+
+@contextlib.contextmanager
+def _progress() -> Iterator[Callable[[str, int, int], None] | None]:
+    """Draws a bar with an estimate on stderr if that is a terminal."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    import rich.console
+    import rich.progress
+
+    console = rich.console.Console(file=sys.stderr)
+    with rich.progress.Progress(console=console, transient=True) as bars:
+        task = bars.add_task("", start=False, visible=False)
+
+        def progress(name: str, done: int, total: int) -> None:
+            if bars.tasks[0].total != total:
+                bars.reset(task, total=total, visible=total > 1)
+            bars.update(task, description=name, completed=done)
+
+        yield progress
