@@ -79,7 +79,7 @@ def test_stated_count_is_the_one_by_hand(name):
 def test_built_networks_have_it(name):
     from stegano_tf.networks import build
 
-    assert build.count_parameters(build.build(name)) == BY_HAND[name]
+    assert build.build(name).pair.count_params() == BY_HAND[name]
 
 
 def test_the_default_weights_stay_below_4_mb():
