@@ -30,6 +30,10 @@ RUNTIMES = ("litert", "savedmodel", "keras")
 _RENAMED = {"invertible": "codebook"}
 
 
+class RenamedWarning(FutureWarning):
+    """A preset was asked for by a name that it had before."""
+
+
 def get(name: str) -> Preset:
     """Returns the preset called `name`; an old name will do, and gives one warning.
 
@@ -56,5 +60,5 @@ def current(name: str) -> str:
 
 @functools.cache  # the warning is given once
 def _renamed(name: str) -> str:
-    warnings.warn(f"the preset {name!r} is called {_RENAMED[name]!r} now", FutureWarning, stacklevel=3)
+    warnings.warn(f"the preset {name!r} is called {_RENAMED[name]!r} now", RenamedWarning, stacklevel=3)
     return _RENAMED[name]

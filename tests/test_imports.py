@@ -126,13 +126,13 @@ def test_the_public_functions_are_there():
         stegano_tf.hidden  # noqa: B018
 
 
-def test_setup_lists_every_package_and_the_command():
+def test_setup_has_every_module_and_the_command():
     setup = configparser.ConfigParser()
     setup.read(PACKAGE.parent / "setup.cfg")
-    here = {file.parent.relative_to(PACKAGE.parent) for file in PACKAGE.rglob("__init__.py")}
-    there = {Path("stegano_tf", name) for name in ("datasets", "datasets/linnaeus5", "savedmodels")}
-    listed = {Path(*name.split(".")) for name in setup["options"]["packages"].split()}
-    assert listed == here | there
+    patterns = setup["options.package_data"]["stegano_tf"].split()
+    assert {file for pattern in patterns for file in PACKAGE.glob(pattern)} >= set(PACKAGE.rglob("*.py"))
+    there = {"stegano_tf", *(f"stegano_tf.{name}" for name in ("datasets", "datasets.linnaeus5", "savedmodels"))}
+    assert set(setup["options"]["packages"].split()) == there
     (script,) = setup["options.entry_points"]["console_scripts"].strip().splitlines()
     name, _, entry = script.partition(" = ")
     assert (name, pkgutil.resolve_name(entry)) == ("stegano-tf", commands.run)

@@ -15,7 +15,6 @@ from stegano_tf.errors import BackendError, CheckpointError
 from stegano_tf.training import assembly, checkpoints, cost, loop, run_folder, strategies
 from stegano_tf.training.callbacks import checkpointer, contact_sheet, divergence, ending, log, progress, weights
 from stegano_tf.training.data import batches, sources, split, validation
-from stegano_tf.training.model import SteganoModel
 from stegano_tf.training.options import Options, complete
 
 _TIMED_STEPS = 3

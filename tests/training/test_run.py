@@ -180,13 +180,14 @@ def test_a_folder_that_does_not_exist(tmp_path):
 
 def test_the_rates_of_the_paper_fall_one_by_one(monkeypatch):
     from stegano_tf import presets
+    from stegano_tf.networks.paper.config import PaperConfig
     from stegano_tf.training import assembly
     from stegano_tf.training.callbacks.ending import Budget
 
     tiny = complete(Options(data=".", preset="tiny", protocol="paper", crop=32))
     assert not hasattr(assembly.compiled(tiny).optimizer, "reveal_rate")  # one network: one rate
 
-    small = presets.Paper(downsamplings=2, base_filters=2, reveal_filters=(2,))
+    small = PaperConfig(downsamplings=2, base_filters=2, reveal_filters=(2,))
     monkeypatch.setitem(
         presets.PRESETS, "small", dataclasses.replace(presets.get("paper"), name="small", networks=small)
     )
