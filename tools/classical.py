@@ -1,10 +1,10 @@
-"""Classical ways to hide a picture in a picture, for comparison; all pictures are uint8[H, W, 3].
+"""Classical ways to hide a picture in a picture, for comparison. All pictures are uint8[H, W, 3].
 
-* `LeastSignificantBits`: the K low bits of each value of the cover become the K high bits of the secret's, after which
+* `LeastSignificantBits`: the K low bits of each value of the cover become the K high bits of the secret's value. Then
   the optimal pixel adjustment process (C.-K. Chan, L. M. Cheng, 2004, https://doi.org/10.1016/j.patcog.2003.08.007)
-  moves the upper bits by one where that brings the value closer to the cover's.
-* `ModuloJpegXl`: the secret as JPEG XL at the best quality that fits, its bytes written in base M, and each value of
-  the cover moved to the nearest one of its digit's residue class modulo M.
+  changes the upper bits by one where that brings the value closer to the cover's.
+* `ModuloJpegXl`: the secret becomes a JPEG XL file of the best quality that fits. Its bytes are written in base M. Each
+  value of the cover moves to the nearest value whose remainder modulo M is the digit.
 """
 
 import math
@@ -44,7 +44,7 @@ class ModuloJpegXl:
         """Returns the stego image that holds the secret at the best quality that fits."""
         coded = best_jpeg_xl(secret, cover.size // self.digits * self.bits // 8 - self._LENGTH_BYTES)
         digits = self._digits(len(coded).to_bytes(self._LENGTH_BYTES, "little") + coded)
-        residues = cover.ravel() % self.modulus  # where nothing is written, nothing changes
+        residues = cover.ravel() % self.modulus  # values behind the message stay as they are
         residues[: len(digits)] = digits
         return nearest_residues(cover, residues.reshape(cover.shape), self.modulus)
 
@@ -63,7 +63,7 @@ class ModuloJpegXl:
 
     def _bytes(self, digits: np.ndarray) -> bytes:
         whole = digits[: len(digits) // self.digits * self.digits].reshape(-1, self.digits).astype(np.uint64)
-        # A group that holds no message may be larger than 2**bits: it wraps, and nobody reads it.
+        # A group behind the message may exceed 2**bits and wrap. Nobody reads it.
         values = whole @ (np.uint64(self.modulus) ** np.arange(self.digits, dtype=np.uint64))
         bits = values[:, None] >> np.arange(self.bits, dtype=np.uint64) & np.uint64(1)
         return np.packbits(bits.astype(np.uint8).ravel(), bitorder="little").tobytes()
