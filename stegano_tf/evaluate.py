@@ -17,6 +17,7 @@ from absl import app, flags
 
 from stegano_tf import __version__, outputs, presets, provenance
 from stegano_tf.errors import SteganoError
+from stegano_tf.pairing import list_pictures
 
 _DATA = flags.DEFINE_string("data", None, "Folder of pictures, read with its subfolders.", required=True)
 _PRESET = flags.DEFINE_enum("preset", presets.DEFAULT, list(presets.PRESETS), "Which networks to score.")
@@ -48,7 +49,6 @@ def evaluate() -> dict:
         outputs.check(_JSON.value, force=_FORCE.value)
     from stegano_tf import scoreboard  # noqa: PLC0415  (--help need not wait for Keras)
     from stegano_tf.runtime import Runtime  # noqa: PLC0415
-    from stegano_tf.training.pairs import list_pictures  # noqa: PLC0415
 
     files = list_pictures(_DATA.value)[: _LIMIT.value]
     networks = Runtime(_PRESET.value, _WEIGHTS.value)

@@ -15,7 +15,7 @@ ALLOWED = {
     "errors": set(),
     "outputs": {"errors"},
     "provenance": set(),
-    "pairing": set(),
+    "pairing": {"errors"},
     "presets": {"errors"},
     "scratch": {"errors"},
     "images": {"errors", "outputs", "scratch"},
@@ -23,10 +23,13 @@ ALLOWED = {
     "figures": {"errors", "images", "metrics"},
     "audio": {"errors", "outputs", "images", "scratch"},
     "networks": {"errors", "presets", "savedmodels"},
-    "training": {"errors", "presets", "images", "figures", "networks", "outputs", "pairing", "datasets", "provenance"},
+    "training": {
+        *("errors", "presets", "images", "figures", "networks", "outputs", "pairing", "datasets", "provenance"),
+        "settings",
+    },
     "runtime": {"errors", "presets", "images", "metrics", "networks", "savedmodels", "scratch"},
-    "exporting": {"errors", "outputs", "presets", "savedmodels", "networks", "runtime", "scoreboard", "training"},
-    "serving": {"errors", "runtime", "savedmodels"},
+    "exporting": {"errors", "outputs", "pairing", "presets", "savedmodels", "networks", "runtime", "scoreboard"},
+    "serving": {"errors", "runtime", "savedmodels", "settings"},
 }
 
 

@@ -20,7 +20,7 @@ from absl import app, flags
 from publishing import publish
 
 from stegano_tf import provenance, scoreboard
-from stegano_tf.training.pairs import list_pictures
+from stegano_tf.pairing import list_pictures
 
 _DATA = flags.DEFINE_string("data", None, "Folder of pictures, read with its subfolders.", required=True)
 _LIMIT = flags.DEFINE_integer("limit", None, "Use the first so many pictures only.", lower_bound=2)

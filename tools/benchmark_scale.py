@@ -21,6 +21,7 @@ from publishing import publish
 from stegano_tf import images, presets
 from stegano_tf.audio import bmp, sealing
 from stegano_tf.errors import SteganoError
+from stegano_tf.pairing import list_pictures
 
 _DATA = flags.DEFINE_string("data", None, "Folder of photographs, read with its subfolders.", required=True)
 _SENT = flags.DEFINE_list("send", ["12", "48"], "Sizes of pictures to send and receive, in megapixels.")
@@ -97,8 +98,6 @@ def measure_sounds(folder: Path, files: list[Path], megapixels: float) -> dict:
 def main(argv):
     if len(argv) > 1:
         raise app.UsageError(f"unexpected arguments: {' '.join(argv[1:])}")
-    from stegano_tf.training.pairs import list_pictures  # noqa: PLC0415  (--help need not wait for it)
-
     try:
         files = list_pictures(_DATA.value)
     except SteganoError as error:

@@ -16,10 +16,10 @@ from stegano_tf import __version__, outputs, presets, savedmodels, scoreboard
 from stegano_tf.errors import OutputError, PresetError
 from stegano_tf.exporting import card, signatures, tflite, warmup
 from stegano_tf.networks import build
+from stegano_tf.pairing import list_pictures
 from stegano_tf.runtime import Runtime, network_id
 from stegano_tf.runtime.exported import MANIFEST, Exported, sha256_of_files
 from stegano_tf.runtime.litert import LitertBackend, tflite_file
-from stegano_tf.training.pairs import list_pictures
 
 MAX_LOSS = 0.5
 """dB: an int8 variant that scores this much below float32, in cover or secret, or is not measured, is not written."""
