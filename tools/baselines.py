@@ -3,8 +3,8 @@ r"""Measures what classical coding reaches by the scoreboard's protocol, so that
     pip install imagecodecs
     python tools/baselines.py --data=DIR --json=tools/results/baselines-test.json
 
-`lsb-K` and `jxl-M` are the methods of `tools/classical.py`, each at several strengths. Means leave out the pairs whose
-secret comes back identical, because their PSNR is infinite; `secret_identical` says how many these are.
+`lsb-K`, `jxl-M` and `jp2-M` are the methods of `tools/classical.py`, K and M their strengths. Means leave out the pairs
+whose secret comes back identical, because their PSNR is infinite; `secret_identical` says how many these are.
 """
 
 import concurrent.futures
@@ -28,6 +28,7 @@ _JSON = flags.DEFINE_string("json", None, "File to write the figures to, replace
 
 METHODS = {f"lsb-{bits}": classical.LeastSignificantBits(bits) for bits in (2, 3, 4)}
 METHODS |= {f"jxl-{modulus}": classical.ModuloJpegXl(modulus) for modulus in (3, 5, 9)}
+METHODS["jp2-5"] = classical.ModuloJpeg2000(5)
 
 
 def measure(name: str, files: list[Path]) -> dict:

@@ -24,7 +24,7 @@ from stegano_tf import presets, savedmodels, scoreboard
 
 ROOT = Path(__file__).parent.parent
 PLOT = ROOT / "docs/quality.png"
-INSERT = re.compile(r"(<!-- report: (\w+) -->)(.*?)(<!-- end -->)", re.DOTALL)
+INSERT = re.compile(r"(<!-- report: ([a-z_]+) -->)(.*?)(<!-- end -->)", re.DOTALL)
 
 
 def documents() -> dict[Path, str]:
@@ -77,10 +77,14 @@ def plot() -> None:
     canvas = FigureCanvasAgg(figure)
     panels = figure.subplots(1, 2, sharex=True, sharey=True)
     for axes, (kind, (boards, methods)) in zip(panels, plotted().items(), strict=True):
-        for prefix, label in (("lsb-", "low bits, K = "), ("jxl-", "JPEG XL modulo M = ")):
+        for prefix, text in tables.METHODS.items():
             points = {name.removeprefix(prefix): at[:2] for name, at in methods.items() if name.startswith(prefix)}
             axes.plot(
-                *zip(*points.values(), strict=True), "o-", markersize=4, linewidth=1, label=label + ", ".join(points)
+                *zip(*points.values(), strict=True),
+                "o-",
+                markersize=4,
+                linewidth=1,
+                label=f"{text} = {', '.join(points)}",
             )
             for strength, at in points.items():
                 axes.annotate(strength, at, (4, 3), textcoords="offset points", fontsize=7)

@@ -15,6 +15,8 @@ KINDS = {
     "bundled": "photographs of the tests",
 }
 
+METHODS = {"lsb-": "low bits, K", "jxl-": "JPEG XL modulo M", "jp2-": "JPEG 2000 modulo M"}
+
 # As their authors state them, on other pictures, of stego images in floating point: (cover dB, secret dB, source).
 PUBLISHED = {
     "the publication": (30.5, 32.1, "the log in its released code"),
@@ -204,7 +206,7 @@ def codec() -> str:
         ["encode", f"{found['encode_ratio']:.2f} times `soundfile.write`", f"{memory['encode_peak_ratio']:.2f}"],
         ["decode", read, f"{memory['decode_peak_ratio']:.2f}"],
     ]
-    return table([f"{found['megapixels']:g} megapixels", "time", "peak memory by the BMP's size"], rows, result)
+    return table([f"{found['megapixels']:g} megapixels", "time", "peak memory, the BMP file = 1"], rows, result)
 
 
 @insert
@@ -234,7 +236,7 @@ def sound_speed() -> str:
         ["encode / decode with parity 10 %", f"{parity['encode_mb_s']:.0f} / {parity['decode_clean_mb_s']:.0f} MB/s"],
     ]
     for name, snr in result["carrier"].items():
-        rows.append([f"noise in a carrier at {name.split('_')[2]} bits a sample", f"{snr:.0f} dB below full scale"])
+        rows.append([f"noise in a carrier, bits a sample: {name.split('_')[2]}", f"{snr:.0f} dB below full scale"])
     return table(["what", "measured"], rows, result)
 
 
@@ -249,7 +251,7 @@ def serving() -> str:
         ratios = (f"{found[key]:.2f}" for key in ("server_to_bare", "server_to_bare_processor_time", "p99_to_p50"))
         rows.append([text, *ratios, f"{found['errors']} of {found['requests']}"])
     memory = ", ".join(f"{mb:.0f}" for mb in result["figures"]["soak"]["resident_mb_each_minute"])
-    heading = ["way in", "rate by the bare loop's", "processor time by its", "p99 latency by p50", "errors"]
+    heading = ["way in", "rate, bare loop = 1", "processor time, bare loop = 1", "p99 latency, p50 = 1", "errors"]
     return table(heading, rows, result) + f"\nResident memory under load, minute by minute: {memory} MB.\n"
 
 
@@ -262,7 +264,7 @@ def training() -> str:
         preset, side, policy = name.split("_", 2)
         rates = f"{found['trainer_pairs_per_second']:.2f}", f"{found['ratio']:.2f}"
         rows.append([f"`{preset}`", f"{side}²", policy, *rates])
-    return table(["preset", "pictures", "policy", "pairs a second", "by the bare loop's"], rows, result)
+    return table(["preset", "pictures", "policy", "pairs a second", "rate, bare loop = 1"], rows, result)
 
 
 @insert
