@@ -21,18 +21,15 @@ def commit() -> str | None:
     Documents and JSON files may change: measuring writes them. None: there is no checkout, or no git.
     """
     root = Path(__file__).parent.parent
-    git = ["git", "-C", str(root)]
-    status = [*git, "status", "--porcelain", "--untracked-files=no", "--", ".", ":!*.json", ":!*.md", ":!docs"]
-    if not (root / ".git").exists():
-        return None
-    try:
-        head, changed = (
-            subprocess.run(command, capture_output=True, text=True, check=True).stdout
-            for command in ([*git, "rev-parse", "HEAD"], status)
-        )
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return head[:12] + ("-dirty" if changed else "")
+
+    def git(*arguments: str) -> str:
+        return subprocess.run(["git", "-C", root, *arguments], capture_output=True, text=True, check=True).stdout
+
+    with contextlib.suppress(OSError, subprocess.CalledProcessError):
+        if (root / ".git").exists():
+            changed = git("status", "--porcelain", "--untracked-files=no", "--", ".", ":!*.json", ":!*.md", ":!docs")
+            return git("rev-parse", "HEAD")[:12] + ("-dirty" if changed else "")
+    return None
 
 
 def versions() -> dict[str, str]:

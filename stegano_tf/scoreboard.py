@@ -16,15 +16,14 @@ from stegano_tf.audio import codec
 from stegano_tf.errors import ImageError
 from stegano_tf.runtime import Runtime
 
-SIDE = 256
 FIGURES = ("cover_psnr", "secret_psnr", "cover_ssim", "secret_ssim", "cover_apd", "secret_apd")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Score:
-    """The figures of one pair: PSNR in dB, SSIM -1 to 1, APD 0 to 255."""
+    """The figures of one pair, by the names of its files: PSNR in dB, SSIM -1 to 1, APD 0 to 255."""
 
-    cover: str  # the file's name
+    cover: str
     secret: str
     cover_psnr: float
     secret_psnr: float
@@ -36,7 +35,7 @@ class Score:
 
 
 def scores(
-    files: list[Path], networks: Runtime, side: int = SIDE, *, refine: int = 0, balance: float = 0.0
+    files: list[Path], networks: Runtime, side: int = 256, *, refine: int = 0, balance: float = 0.0
 ) -> Iterator[Score]:
     """Yields the scores of all pairs of `files`, in order, cropped to `side` pixels each way.
 
@@ -44,9 +43,6 @@ def scores(
 
     Raises:
       ImageError: a file is no picture, or a smaller one.
-
-    Example:
-      summary(list(scores(sorted(Path("pictures").glob("*.png")), stegano_tf.load("unet"))))["secret_psnr"]
     """
 
     def picture(file: Path):
@@ -66,8 +62,8 @@ def scores(
             decoded = codec.decode(audio).image
             of = {"cover": metrics.quality(cover, decoded), "secret": metrics.quality(secret, networks.reveal(decoded))}
             figures = {name: getattr(of[name.split("_")[0]], name.split("_")[1]) for name in FIGURES}
-            identical = bool((decoded == stego).all())
-            yield Score(cover=files[i].name, secret=files[j].name, **figures, stego_identical=identical)
+            figures["stego_identical"] = bool((decoded == stego).all())
+            yield Score(cover=files[i].name, secret=files[j].name, **figures)
 
 
 def means(results: list[Score]) -> dict[str, float]:
