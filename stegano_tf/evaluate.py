@@ -80,6 +80,7 @@ def evaluate(options: Options) -> dict:
         "version": __version__,
         "commit": provenance.commit(),
         "packages": provenance.versions(),
+        "machine": provenance.machine(),
         "pairs": [dataclasses.asdict(score) for score in scores],
     }
     print_table(result)

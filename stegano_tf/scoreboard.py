@@ -1,8 +1,8 @@
-"""The one protocol behind every quality figure that this project quotes.
+"""The one protocol behind every figure of quality.
 
-Sorted picture files x[0..N), centre-cropped to 256x256; cover x[i], secret x[(i + N // 2) % N]; hide; write the WAV;
-read the WAV; reveal; RGB PSNR, SSIM and APD on uint8, averaged over pictures. Nothing but the sound file gets from the
-first half to the second.
+Take sorted picture files x[0..N) and crop their centres to 256x256. The cover is x[i], the secret x[(i + N // 2) % N].
+Hide, write the WAV, read the WAV, reveal. PSNR, SSIM and APD are those of RGB uint8, averaged over pictures. Only the
+sound file passes from the first half to the second.
 """
 
 import dataclasses
@@ -16,12 +16,12 @@ from stegano_tf.audio import codec
 from stegano_tf.errors import ImageError
 from stegano_tf.runtime import Runtime
 
-SIDE = 256
+FIGURES = ("cover_psnr", "secret_psnr", "cover_ssim", "secret_ssim", "cover_apd", "secret_apd")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Score:
-    """The figures of one pair: PSNR in dB, SSIM -1 to 1, APD 0 to 255."""
+    """The figures of one pair, by the names of its files: PSNR in dB, SSIM -1 to 1, APD 0 to 255."""
 
     cover: str
     secret: str
@@ -31,21 +31,18 @@ class Score:
     secret_ssim: float
     cover_apd: float
     secret_apd: float
-    stego_identical: bool  # whether the stego image from the WAV is that which was written, byte for byte
-
-
-FIGURES = ("cover_psnr", "secret_psnr", "cover_ssim", "secret_ssim", "cover_apd", "secret_apd")
+    stego_identical: bool  # whether the WAV gave the stego image back byte for byte
 
 
 def scores(
-    files: list[Path], networks: Runtime, side: int = SIDE, *, refine: int = 0, balance: float = 0.0
+    files: list[Path], networks: Runtime, side: int = 256, *, refine: int = 0, balance: float = 0.0
 ) -> Iterator[Score]:
-    """Yields the scores of all pairs of `files`, in order, centre-cropped to `side` pixels each way.
+    """Yields the scores of all pairs of `files`, in order, cropped to `side` pixels each way.
 
-    With `refine`, after so many steps of `Runtime.refine`, which the protocol above leaves out.
+    `refine` is the number of steps of `Runtime.refine`, and `balance` its weight; the protocol has none.
 
     Raises:
-      ImageError: a file is no picture, or smaller than that.
+      ImageError: a file is no picture, or a smaller one.
     """
 
     def picture(file: Path):
@@ -63,27 +60,18 @@ def scores(
                 stego = networks.refine(cover, secret, stego, steps=refine, balance=balance)
             codec.encode(stego, audio, force=True)
             decoded = codec.decode(audio).image
-            of_cover, of_secret = metrics.quality(cover, decoded), metrics.quality(secret, networks.reveal(decoded))
-            yield Score(
-                cover=files[i].name,
-                secret=files[j].name,
-                cover_psnr=of_cover.psnr,
-                secret_psnr=of_secret.psnr,
-                cover_ssim=of_cover.ssim,
-                secret_ssim=of_secret.ssim,
-                cover_apd=of_cover.apd,
-                secret_apd=of_secret.apd,
-                stego_identical=bool((decoded == stego).all()),
-            )
-
-
-def summary(results: list[Score]) -> dict[str, float]:
-    """Returns `means`, and as worst_cover_psnr and worst_secret_psnr the lowest of either."""
-    return means(results) | {
-        f"worst_{name}": min(getattr(score, name) for score in results) for name in ("cover_psnr", "secret_psnr")
-    }
+            of = {"cover": metrics.quality(cover, decoded), "secret": metrics.quality(secret, networks.reveal(decoded))}
+            figures = {name: getattr(of[name.split("_")[0]], name.split("_")[1]) for name in FIGURES}
+            figures["stego_identical"] = bool((decoded == stego).all())
+            yield Score(cover=files[i].name, secret=files[j].name, **figures)
 
 
 def means(results: list[Score]) -> dict[str, float]:
     """Returns the mean of each of `FIGURES`."""
     return {name: statistics.fmean(getattr(score, name) for score in results) for name in FIGURES}
+
+
+def summary(results: list[Score]) -> dict[str, float]:
+    """Returns `means`, and the lowest PSNR of all covers and of all secrets."""
+    worst = {f"worst_{name}": min(getattr(score, name) for score in results) for name in FIGURES[:2]}
+    return means(results) | worst

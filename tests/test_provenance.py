@@ -1,5 +1,6 @@
 import hashlib
 import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -16,8 +17,11 @@ def checkout(tmp_path, monkeypatch):
         subprocess.run(["git", "-C", tmp_path, *identity, *arguments], check=True, capture_output=True)
 
     git("init")
-    (tmp_path / "a").write_text("1")
-    git("add", "a")
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "tools").mkdir()
+    for name in ("a", "README.md", "docs/plot.png", "tools/result.json"):
+        (tmp_path / name).write_text("1")
+    git("add", ".")
     git("commit", "-m", "One")
     (tmp_path / "stegano_tf").mkdir()
     monkeypatch.setattr(provenance, "__file__", str(tmp_path / "stegano_tf/provenance.py"))
@@ -29,6 +33,12 @@ def test_commit_and_whether_files_were_changed(checkout):
     assert provenance.commit() == head.stdout[:12]
     (checkout / "a").write_text("2")
     assert provenance.commit() == f"{head.stdout[:12]}-dirty"
+
+
+def test_documents_and_results_may_change(checkout):
+    for name in ("README.md", "docs/plot.png", "tools/result.json", "untracked"):
+        (checkout / name).write_text("2")
+    assert not provenance.commit().endswith("-dirty")
 
 
 def test_no_commit_outside_of_a_checkout(tmp_path, monkeypatch):
@@ -43,6 +53,12 @@ def test_no_commit_without_git(checkout, monkeypatch):
 
 def test_versions_are_those_installed():
     assert provenance.versions()["numpy"] == np.__version__
+
+
+def test_machine():
+    found = provenance.machine()
+    assert found["cores"] >= 1
+    assert found["python"].split(".") == [str(part) for part in sys.version_info[:3]]
 
 
 def test_hash_by_hand(tmp_path):

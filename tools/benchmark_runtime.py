@@ -1,37 +1,33 @@
 """Measures hiding and revealing on every runtime beside ONNX Runtime and OpenVINO, and the command as a process.
 
-    pip install '.[benchmark]' && python tools/benchmark_runtime.py --json=tools/results/runtime.json
+    python tools/benchmark_runtime.py --json=tools/results/runtime.json
+    pip install '.[benchmark]'    # for ONNX Runtime and OpenVINO, which are left out where they are not installed
 
 ONNX Runtime and OpenVINO run what tf2onnx and OpenVINO's own converter make of the same exported SavedModel, with as
-many threads. All are given the same pictures and take turns within each repeat, so a busy machine slows all of them;
-medians, and medians of the ratios within a repeat, are reported. All must reveal the same pixels to within 1 of 255,
-and hide as well to within 0.05 dB: where two ways to hide are as good, rounding decides. Of the two others, one that
-does not is left out, and named under `wrong`.
+many threads. All get the same pictures and take turns, so that a busy machine slows all of them. Medians are reported,
+and medians of the ratios within a turn. All must reveal the same pixels to within 1 of 255, and hide as well to within
+0.05 dB. Of ONNX Runtime and OpenVINO, one that doesn't is not timed, and named under `wrong`.
 
 * `networks`: one pair in arrays, hidden and revealed by a backend that has done it before. `fastest_to_best_other` is
   the ratio of the fastest of this package's runtimes to the faster of the two others.
 * `processes`: `stegano-tf hide` on PNG files, from the start of the interpreter to its end, and its peak memory.
 """
 
-import platform
+import importlib.util
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
-import openvino
 import rich.progress
-import tensorflow as tf
 from absl import app, flags
 from publishing import publish
 
-from stegano_tf import demo_pictures, images, metrics, outputs, presets, provenance, savedmodels
+from stegano_tf import demo_pictures, images, metrics, presets, savedmodels
 from stegano_tf.runtime import backends, exported
 from stegano_tf.runtime.backends.litert import usable_cores
 
@@ -43,7 +39,7 @@ _PROCESS_SIDE = flags.DEFINE_integer("process_side", 512, "The same for `process
 _REPEATS = flags.DEFINE_integer("repeats", 15, "How many turns each takes.", lower_bound=1)
 _JSON = flags.DEFINE_string("json", None, "File that the figures are also written to.")
 
-OTHERS = ("onnxruntime", "openvino")
+OTHERS = [name for name in ("onnxruntime", "openvino") if importlib.util.find_spec(name)]
 
 # The system counts a child's peak from before it was another program, so what starts the command must be small.
 LAUNCHER = """
@@ -60,6 +56,8 @@ Network = Callable[..., np.ndarray]
 
 def onnx_runtime(folder: Path, name: str, threads: int) -> Network:
     """Returns a signature of a SavedModel on ONNX Runtime."""
+    import onnxruntime  # noqa: PLC0415
+
     with tempfile.TemporaryDirectory() as scratch:
         file = Path(scratch, f"{name}.onnx")
         command = [sys.executable, "-m", "tf2onnx.convert", "--saved-model", folder, "--signature_def", name]
@@ -74,6 +72,9 @@ def onnx_runtime(folder: Path, name: str, threads: int) -> Network:
 
 def open_vino(folder: Path, name: str, threads: int) -> Network:
     """Returns a signature of a SavedModel on OpenVINO."""
+    import openvino  # noqa: PLC0415
+    import tensorflow as tf  # noqa: PLC0415
+
     loaded = tf.saved_model.load(folder)
     settings = {"INFERENCE_NUM_THREADS": threads, "PERFORMANCE_HINT": "LATENCY"}
     model = openvino.Core().compile_model(openvino.convert_model(loaded.signatures[name]), "CPU", settings)
@@ -94,7 +95,8 @@ def measure_networks(preset: str, side: int, repeats: int) -> dict:
     result = {}
     for name, pictures in (("hide", (cover[None], secret[None])), ("reveal", (stego,))):
         networks = {runtime: getattr(backend, name) for runtime, backend in own.items()}
-        networks |= {"onnxruntime": onnx_runtime(folder, name, threads), "openvino": open_vino(folder, name, threads)}
+        convert = {"onnxruntime": onnx_runtime, "openvino": open_vino}
+        networks |= {other: convert[other](folder, name, threads) for other in OTHERS}
         expected = networks["litert"](*pictures)
         wrong = []
         for runtime, network in networks.items():
@@ -149,26 +151,14 @@ def measure_processes(preset: str, side: int, repeats: int) -> dict:
 def main(argv):
     if len(argv) > 1:
         raise app.UsageError(f"unexpected arguments: {' '.join(argv[1:])}")
-    if _JSON.value:
-        outputs.check(_JSON.value, force=True)
     names = _PRESETS.value or [name for name in presets.PRESETS if savedmodels.versions(name)]
-    packages = ("ai-edge-litert", "onnxruntime", "openvino", "tf2onnx")
-    result = {
-        "machine": f"{usable_cores()} cores, {platform.machine()}, Python {platform.python_version()}",
-        "commit": provenance.commit(),
-        "packages": provenance.versions() | {name: version(name) for name in packages},
-        "side": _SIDE.value,
-        "process_side": _PROCESS_SIDE.value,
-        "repeats": _REPEATS.value,
-        "presets": {},
-    }
+    result = {"side": _SIDE.value, "process_side": _PROCESS_SIDE.value, "repeats": _REPEATS.value, "presets": {}}
     for name in names:
         result["presets"][name] = {
-            "network": exported.installed(name).network.hex(),
             "networks": measure_networks(name, _SIDE.value, _REPEATS.value),
             "processes": measure_processes(name, _PROCESS_SIDE.value, max(1, _REPEATS.value // 5)),
         }
-    publish(result, _JSON.value)
+    publish(result, _JSON.value, presets=names)
 
 
 if __name__ == "__main__":

@@ -17,8 +17,6 @@ import asyncio
 import base64
 import contextlib
 import json
-import os
-import platform
 import re
 import statistics
 import subprocess
@@ -41,10 +39,10 @@ _SAVEDMODELS = flags.DEFINE_string("savedmodels", None, "Folder of the exported 
 _PRESET = flags.DEFINE_string("preset", presets.DEFAULT, "Which of them.")
 _SIDE = flags.DEFINE_integer("side", 256, "Side of the stego image, in pixels.", lower_bound=16)
 _CONNECTIONS = flags.DEFINE_integer("connections", 16, "Clients at a time, each on its own connection.", lower_bound=1)
-_SECONDS = flags.DEFINE_float("seconds", 10.0, "How long each turn lasts.", lower_bound=0.1)
-_REPEATS = flags.DEFINE_integer("repeats", 5, "How many turns each takes.", lower_bound=1)
-_SOAK_MINUTES = flags.DEFINE_integer("soak_minutes", 5, "How long memory is watched.", lower_bound=0)
-_SERVER_FLAGS = flags.DEFINE_multi_string("server_flag", [], "Handed to the server, such as --num_batch_threads=1.")
+_SECONDS = flags.DEFINE_float("seconds", 6.0, "How long each turn lasts.", lower_bound=0.1)
+_REPEATS = flags.DEFINE_integer("repeats", 3, "How many turns each takes.", lower_bound=1)
+_SOAK_MINUTES = flags.DEFINE_integer("soak_minutes", 3, "How long memory is watched.", lower_bound=0)
+_SERVER_FLAGS = flags.DEFINE_multi_string("server_flag", [], "Handed to the server, such as --num-batch-threads=1.")
 _ALL_WAYS = ["grpc", "rest_b64", "rest_json"]
 _WAYS = flags.DEFINE_multi_enum("way", _ALL_WAYS, _ALL_WAYS, "Which of the ways in are compared.")
 _JSON = flags.DEFINE_string("json", None, "File that the figures are also written to.")
@@ -58,7 +56,7 @@ def serving(folder: str, preset: str, server_flags: list[str]) -> Iterator[tuple
     """Runs a server; yields its process and where its REST and gRPC interfaces are."""
     command = [sys.executable, "-m", "stegano_tf", "serve", f"--savedmodels={folder}", f"--preset={preset}"]
     process = subprocess.Popen(
-        [*command, "--port=0", "--grpc_port=0", *server_flags], stdout=subprocess.PIPE, text=True
+        [*command, "--port=0", "--grpc-port=0", *server_flags], stdout=subprocess.PIPE, text=True
     )
     try:
         for line in process.stdout:
@@ -254,11 +252,6 @@ async def measure(folder: str, preset: str, side: int, connections: int, seconds
         "server_flags": _SERVER_FLAGS.value,
         "seconds": seconds,
         "repeats": _REPEATS.value,
-        "cores": os.cpu_count(),
-        "machine": platform.platform(),
-        "tensorflow": tf.__version__,
-        "grpc": grpc.__version__,
-        "aiohttp": aiohttp.__version__,
         "figures": figures,
     }
 
@@ -267,9 +260,11 @@ def main(argv: list[str]) -> None:
     """Measures and prints."""
     if len(argv) > 1:
         raise app.UsageError(f"unexpected arguments: {' '.join(argv[1:])}")
+    if _JSON.value and _SAVEDMODELS.value:
+        raise app.UsageError("--json takes the installed models: a result names no others")
     folder = _SAVEDMODELS.value or str(savedmodels.FOLDER)
     figures = asyncio.run(measure(folder, _PRESET.value, _SIDE.value, _CONNECTIONS.value, _SECONDS.value))
-    publish(figures, _JSON.value)
+    publish(figures, _JSON.value, presets=[_PRESET.value])
 
 
 if __name__ == "__main__":

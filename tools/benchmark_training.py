@@ -238,7 +238,7 @@ def main(argv):
         print(work(*map(int, _WORKER.value.split(","))))
         return
     strategies.make("default", logical_devices=2)
-    publish(measure(), _JSON.value)
+    publish(measure(), _JSON.value, presets=_PRESETS.value)
 
 
 if __name__ == "__main__":

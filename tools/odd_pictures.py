@@ -1,10 +1,10 @@
-r"""Makes pictures that are unlike the photographs which networks are trained on, to see where they fail.
+r"""Makes pictures that are unlike photographs, to see where networks fail that were trained on photographs.
 
-    python tools/odd_pictures.py --out=DIR --side=512
-    python -m stegano_tf.evaluate --data=DIR --side=512 --json=tools/results/invertible-odd-512.json
+    python tools/odd_pictures.py --out=DIR --side=256
+    python -m stegano_tf.evaluate --data=DIR --side=256 --json=tools/results/codebook-odd-256.json
 
-Ten are drawn here, ten are photographs from scikit-image's wheel, scaled to the side asked for. Their names sort so
-that the scoreboard's pairing makes each odd picture once the cover of a photograph and once the secret in one.
+Ten are drawn here. Ten are photographs from scikit-image's wheel, scaled to --side. By the order of their names, the
+scoreboard makes each drawn picture the cover of a photograph once, and the secret in one once.
 """
 
 import importlib.resources

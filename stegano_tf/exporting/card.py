@@ -1,7 +1,7 @@
 """The model card of exported networks: what they are, how good they are, their data, and the hash of every file.
 
 What was measured and how the weights were trained stand beside the weights: for NAME.weights.h5 that is NAME.json,
-which `tools/benchmark.py --card` writes, and NAME.md, in words.
+which `tools/report.py` writes, and NAME.md, in words.
 """
 
 import json

@@ -172,5 +172,3 @@ def dry_run(options: Options) -> Iterator[str]:
         times.append(time.perf_counter() - start)
     seconds = statistics.median(times[1:])
     yield f"a step here: {seconds:.3g} s, {size / seconds:.3g} pairs/s, after {times[0]:.3g} s for the first"
-
-
