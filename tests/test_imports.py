@@ -21,7 +21,7 @@ ALLOWED = {
     "images": {"errors", "outputs", "scratch"},
     "metrics": {"errors", "images", "scratch"},
     "figures": {"errors", "images", "metrics"},
-    "audio": {"errors", "outputs", "images", "scratch"},
+    "audio": {"errors", "outputs", "scratch", "settings"},
     "networks": {"errors", "presets", "savedmodels"},
     "training": {"errors", "presets", "images", "figures", "networks", "outputs", "pairing", "datasets", "provenance"},
     "runtime": {"errors", "presets", "images", "metrics", "networks", "savedmodels", "scratch"},
