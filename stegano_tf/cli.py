@@ -17,6 +17,8 @@ from absl import app
 from absl.flags import argparse_flags
 
 from stegano_tf import __version__, presets, settings
+from stegano_tf.audio import forms
+from stegano_tf.audio.payloads import PAYLOADS
 from stegano_tf.errors import SteganoError
 
 
@@ -124,9 +126,6 @@ def _sound_commands(command, sound_out: tuple[str, str], sound_in: tuple[str, st
     sub.add_argument("image", metavar="IMAGE", nargs="?", type=_name, help="the picture to read")
     sub.add_argument("audio", metavar="AUDIO", type=_name, help=sound_out[1])
     sub.add_argument("--payload-in", metavar="FILE", type=_name, help="an age file to send instead of IMAGE")
-    sub.add_argument(
-        "--raw-bmp", action="store_true", help="write the bare BMP file, as published: no damage is noticed"
-    )
     _sound_flags(sub)
     _sealing_flags(sub)
     _force_flag(sub)
@@ -193,19 +192,8 @@ def _limit_flags(parser: argparse.ArgumentParser, pictures: bool = True) -> None
 
 def _sound_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--sample-rate", metavar="HZ", type=int, default=44100, help="default: %(default)s")
-    parser.add_argument(
-        "--payload", choices=("bmp", "png", "webp"), default="bmp", help="png and webp last half as long"
-    )
-    parser.add_argument(
-        "--parity", metavar="PERCENT", type=_percent, help="lengthen the sound by this much to repair damage: 10%%"
-    )
-    parser.add_argument(
-        "--depth", choices=(8, 4), type=int, default=8, help="with --parity, bits a sample; 4 bears far more noise"
-    )
-    parser.add_argument("--carrier", metavar="SOUND", type=_name, help="hide the message in this recording")
-    parser.add_argument(
-        "--bits", metavar="N", type=int, choices=range(1, 9), help="of the carrier's samples (default: the fewest)"
-    )
+    parser.add_argument("--payload", choices=list(PAYLOADS), default="bmp", help="png and webp last half as long")
+    settings.add_arguments(parser, *forms.FORMS)
 
 
 def _sealing_flags(parser: argparse.ArgumentParser) -> None:
@@ -216,9 +204,6 @@ def _sealing_flags(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         help="seal for this one, too; ssh-… keys also serve",
-    )
-    parser.add_argument(
-        "--bare", action="store_true", help="with a passphrase: a sound like noise, without even a magic"
     )
 
 
@@ -263,17 +248,6 @@ def _integer(low: int, high: int):
         return int(text)
 
     return parse_integer
-
-
-def _percent(text: str) -> float:
-    from stegano_tf.audio import parity
-
-    try:
-        share = float(text.removesuffix("%")) / 100
-        parity.checks_for(share)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(f"{text!r}, expected 0% to 78%") from error
-    return share
 
 
 def _bytes(text: str) -> int:
@@ -391,24 +365,25 @@ def _passphrase(args, *, twice: bool = False) -> str | None:
 
 def _sound_options(args) -> dict:
     """The options that `audio.codec.encode` and `encode_payload` share; exits if they exclude each other."""
-    from stegano_tf.audio.carrier import Carrier
-    from stegano_tf.audio.marked import Marks
+    given = settings.given(args, *forms.FORMS)
+    try:
+        forms.choose(given, _spell)
+    except forms.OptionError as error:
+        args.usage_error(str(error))
+    return {"sample_rate": args.sample_rate, "force": args.force, **given}
 
-    if args.parity is None and args.depth != 8:
-        args.usage_error("--depth takes --parity (0%: marks alone)")
-    if args.carrier and args.depth != 8:
-        args.usage_error("--depth does not go with --carrier, whose low bits know no levels")
-    if args.bits and not args.carrier:
-        args.usage_error("--bits takes --carrier")
-    if args.bare and (args.parity is not None or args.carrier):
-        args.usage_error("--bare goes neither with --parity nor with --carrier: they would show")
-    return {
-        "marks": None if args.parity is None else Marks(parity=args.parity, depth=args.depth),
-        "carrier": Carrier(path=args.carrier, bits=args.bits) if args.carrier else None,
-        "bare": args.bare,
-        "sample_rate": args.sample_rate,
-        "force": args.force,
-    }
+
+def _check(args, **options) -> None:
+    from stegano_tf.audio import codec
+
+    try:
+        codec.check(args.audio, spell=_spell, **options)
+    except forms.OptionError as error:
+        args.usage_error(str(error))
+
+
+def _spell(name: str) -> str:
+    return "--" + name.replace("_", "-")
 
 
 def _lock(args):
@@ -418,8 +393,6 @@ def _lock(args):
     passphrase = _passphrase(args, twice=True)
     if passphrase is not None and args.recipient:
         args.usage_error("a message is sealed with a passphrase or for recipients, not both")
-    if args.bare and passphrase is None:
-        args.usage_error("--bare takes --passphrase-file or --ask-passphrase")
     return Lock(passphrase=passphrase, recipients=args.recipient) if passphrase is not None or args.recipient else None
 
 
@@ -437,11 +410,11 @@ def _report_damage(info) -> None:
 
 
 def _send(args) -> None:
-    from stegano_tf import outputs, pipeline
+    from stegano_tf import pipeline
 
     options = _networks(args) | _limits(args)
     hiding, sound, lock = _hiding(args), _sound_options(args), _lock(args)
-    outputs.check(args.audio, force=args.force)
+    _check(args, payload=args.payload, lock=lock, **sound)
     with _quiet(args), _progress() as progress:
         sent = pipeline.send(
             args.cover,
@@ -506,8 +479,8 @@ def _encode(args) -> None:
         args.usage_error("expected either IMAGE or --payload-in")
     options = _sound_options(args)
     if args.payload_in:
-        if args.recipient or args.raw_bmp or args.payload != "bmp":
-            args.usage_error("--payload-in is sent as it is: it goes with no --recipient, --raw-bmp or --payload")
+        if args.recipient or args.payload != "bmp":
+            args.usage_error("--payload-in is sent as it is: it goes with no --recipient or --payload")
         try:
             info = codec.encode_payload(
                 Path(args.payload_in).read_bytes(), args.audio, passphrase=_passphrase(args), **options
@@ -516,9 +489,8 @@ def _encode(args) -> None:
             raise FormatError(f"{args.payload_in}: {error}") from error
     else:
         lock = _lock(args)
-        if args.raw_bmp and (lock or args.payload != "bmp" or options["marks"] or options["carrier"]):
-            args.usage_error("--raw-bmp is neither sealed, marked nor carried")
-        info = pipeline.encode(args.image, args.audio, raw_bmp=args.raw_bmp, payload=args.payload, lock=lock, **options)
+        _check(args, payload=args.payload, lock=lock, **options)
+        info = pipeline.encode(args.image, args.audio, payload=args.payload, lock=lock, **options)
     print(_describe(info))
 
 
@@ -545,7 +517,7 @@ def _decode(args) -> None:
 
 def _inspect(args) -> None:
     from stegano_tf import images
-    from stegano_tf.audio import codec, files
+    from stegano_tf.audio import codec, files, sealing
 
     if args.capacity:
         _print_capacity(args)
@@ -555,8 +527,9 @@ def _inspect(args) -> None:
     if args.plot:
         images.check(args.plot, lossless=False, force=args.force)
     # Without a sign that it is wanted, nothing is opened and nobody asked.
-    passphrase = args.passphrase_file or args.ask_passphrase or os.environ.get("STEGANO_TF_PASSPHRASE")
-    info = codec.inspect(args.audio, verify=True, key=_key(args) if passphrase or args.identity else None)
+    passphrase = _passphrase(args) or os.environ.get("STEGANO_TF_PASSPHRASE")
+    key = sealing.Key(passphrase=passphrase, identities=args.identity, bare=args.bare)
+    info = codec.inspect(args.audio, verify=True, key=key)
     seconds = f"{info.frames:,} samples, {info.duration:.2f} s at {info.sample_rate} Hz"
     print(f"file       {info.path}")
     print(f"sound      {info.container} {info.subtype}, {info.channels} channel(s), {seconds}")
@@ -573,9 +546,7 @@ def _inspect(args) -> None:
         print(f"secret     {info.secret_size[1]}x{info.secret_size[0]}")
     if info.network:
         print(f"network    {info.network.hex()}")
-    print(
-        f"integrity  {'not known: the bare form has no checksum' if info.form == codec.RAW_BMP else 'SHA-256 is right'}"
-    )
+    print(f"integrity  {f'not known: {info.unproved}' if info.unproved else 'SHA-256 is right'}")
     if args.plot:
         from stegano_tf import figures
 
@@ -590,7 +561,7 @@ def _inspect(args) -> None:
 
 def _print_capacity(args) -> None:
     from stegano_tf import images
-    from stegano_tf.audio import carrier, codec, files
+    from stegano_tf.audio import codec, files
 
     if not args.picture:
         args.usage_error("--capacity takes PICTURE too")
@@ -599,8 +570,7 @@ def _print_capacity(args) -> None:
     sizes = {name: codec.message_bytes(image, payload=name) for name in codec.PAYLOADS}
     print(f"{args.picture}: " + ", ".join(f"{size:,} bytes as {name}" for name, size in sizes.items()))
     print(f"{args.audio}: {recording.samples.size:,} samples of {recording.depth} bits")
-    for bits in range(1, carrier.MAX_BITS + 1):
-        fits = carrier.capacity(recording.samples.size, bits)
+    for bits, fits in codec.capacities(args.audio).items():
         names = [name for name, size in sizes.items() if size <= fits]
         print(f"{bits} bits a sample: {fits:,} bytes, fits {', '.join(names) or 'none'}")
 
