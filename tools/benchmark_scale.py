@@ -21,7 +21,8 @@ from PIL import Image
 from publishing import publish
 
 from stegano_tf import images, outputs, presets, provenance
-from stegano_tf.audio import bmp, sealing
+from stegano_tf.audio import sealing
+from stegano_tf.audio.payloads import bmp
 from stegano_tf.errors import SteganoError
 
 _DATA = flags.DEFINE_string("data", None, "Folder of photographs, read with its subfolders.", required=True)

@@ -11,6 +11,7 @@ import os
 import re
 
 from stegano_tf import presets, settings
+from stegano_tf.audio.payloads import PAYLOADS
 from stegano_tf.settings import setting
 
 COVER = "the picture to hide it in, at least 16x16 pixels"
@@ -86,7 +87,7 @@ class Sound:
     """What a sound holds, whatever its form."""
 
     sample_rate: int = setting(44100, "of the sound; a recording keeps its own", metavar="HZ")
-    payload: str = setting("bmp", "png and webp last half as long", choices=("bmp", "png", "webp"))
+    payload: str = setting("bmp", "png and webp last half as long", choices=tuple(PAYLOADS))
 
 
 def add_files(parser: argparse.ArgumentParser, **texts: str) -> None:
@@ -107,6 +108,11 @@ def add_passphrase(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--passphrase-file", metavar="FILE", help="its first line is the passphrase", type=file_name)
     text = "take STEGANO_TF_PASSPHRASE if it is set, else ask"
     parser.add_argument("--ask-passphrase", action="store_true", help=text)
+
+
+def spell(name: str) -> str:
+    """Returns how the option for a keyword argument is written."""
+    return f"--{name.replace('_', '-')}"
 
 
 def networks(args: argparse.Namespace, *groups: type) -> dict:
@@ -137,9 +143,11 @@ def passphrase(args: argparse.Namespace, *, twice: bool = False) -> str | None:
     return None
 
 
-def key(args: argparse.Namespace):
-    """Returns what opens a message, an `audio.sealing.Key`; it asks at the terminal once a message needs that."""
+def key(args: argparse.Namespace, *, ask: bool = True):
+    """Returns what opens a message, an `audio.sealing.Key`; with `ask` it asks once a message needs it."""
     from stegano_tf.audio import sealing
 
-    text = passphrase(args) or os.environ.get(sealing.PASSPHRASE_VARIABLE) or sealing.ask_passphrase
-    return sealing.Key(passphrase=text, identities=args.identity, bare=args.bare)
+    text = passphrase(args) or os.environ.get(sealing.PASSPHRASE_VARIABLE)
+    return sealing.Key(
+        passphrase=text or (sealing.ask_passphrase if ask else None), identities=args.identity, bare=args.bare
+    )

@@ -1,4 +1,4 @@
-"""Bytes to the low bits of a given recording, and back.
+"""The carried form: the message in the low bits of a given recording.
 
 The bits of the message, highest first, are cut into groups of `bits`; each group becomes the low bits of one sample. Of
 all values with these low bits a sample takes the nearest, which may carry into its higher bits: that is half the error
@@ -12,34 +12,123 @@ samples as hold whole bytes, so that a burst damages no more bytes than it must.
 """
 
 import dataclasses
+import functools
 import hashlib
 import math
-import os
 import unicodedata
+from collections.abc import Iterable
 
 import numpy as np
 
+from stegano_tf.audio import files, framing, parity, sealing
+from stegano_tf.audio.forms.form import Form, Found, Sound, in_memory
+from stegano_tf.audio.forms.marked import parity_setting, reading, writing
 from stegano_tf.errors import AudioError
+from stegano_tf.settings import setting
 
 MAX_BITS = 8
 _CLIPPED = 1e-3  # share of samples at full scale from which a recording counts as clipped
+# Where labels are looked for: in front, and far enough behind for whatever a burst in front left. Before every 21st
+# segment there is a whole number of samples, at any number of bits.
+_LOOKED_AT = (0, *(21 << doubling for doubling in range(20)))
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Carrier:
-    """A recording that hides a message.
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Carried(Form):
+    """A frame, with or without parity, in 16- or 24-bit PCM of any lossless container, which keeps its sample rate.
 
-    Attributes:
-      path: 16- or 24-bit PCM in any lossless container.
-      bits: of each sample that are used, 1 to 8; None for the fewest that fit.
+    Raises:
+      ValueError: the parity or the number of bits is impossible.
     """
 
-    path: str | os.PathLike
-    bits: int | None = None
+    carrier: str = setting(dataclasses.MISSING, "hide the message in this recording", metavar="SOUND")
+    bits: int | None = setting(None, "of the carrier's samples, 1 to 8 (default: the fewest)", low=1, high=MAX_BITS)
+    parity: float | None = parity_setting(None)
+
+    name = f"frame v{framing.VERSION} in the low bits of a recording"
 
     def __post_init__(self):
         if self.bits is not None and not 1 <= self.bits <= MAX_BITS:
             raise ValueError(f"{self.bits} bits a sample, expected 1 to {MAX_BITS}")
+        parity.checks_for(self.parity or 0)
+
+    @functools.cached_property
+    def recording(self) -> files.Recording:
+        """What `carrier` holds."""
+        return files.read_recording(self.carrier)
+
+    def samples(self, size: int) -> int:
+        return self.recording.samples.size
+
+    def check(self, path, size: int, sample_rate: int) -> None:
+        recording = self.recording
+        try:
+            check_clipping(recording.samples, recording.depth)
+            self._choose_bits(size)
+        except AudioError as error:
+            raise AudioError(f"{self.carrier}: {error}") from error
+        samples = recording.samples.size * recording.depth // 16
+        files.container_for(path, samples, sample_rate=recording.sample_rate)
+
+    def _choose_bits(self, size: int) -> int:
+        if self.parity is not None:
+            size = writing.encoded_bytes(size, parity.checks_for(self.parity))
+        samples, rate = self.recording.samples, self.recording.sample_rate
+        return choose_bits(samples.size, size, rate, samples.shape[1], self.bits)
+
+    def write(
+        self, path, size: int, blocks: Iterable, *, passphrase: str | None, sample_rate: int, force: bool
+    ) -> tuple[files.Reader, dict]:
+        recording = self.recording
+        checks = None if self.parity is None else parity.checks_for(self.parity)
+        bits = self._choose_bits(size)
+        message = b"".join(blocks)
+        if checks is not None:
+            message = writing.encode_bytes(message, checks)
+        flat = recording.samples.reshape(-1)
+        key = order_key(passphrase) if passphrase is not None else None
+        changed = embed(flat, message, bits, recording.depth, order(flat.size, bits, key))
+        made = dataclasses.replace(recording, samples=changed.reshape(recording.samples.shape))
+        facts = {"bits": bits, "snr": snr(flat, changed, recording.depth), "parity": checks}
+        return files.write_recording(path, made, force=force), facts
+
+    @classmethod
+    def search(cls, sound: Sound, key: sealing.Key | None) -> Found | None:
+        if sound.recording is None:
+            return None
+        flat = sound.recording.samples.reshape(-1)
+        secrets = [None]
+        # A passphrase that would have to be asked for is not: most sounds in which nothing is seen hold nothing.
+        if key is not None and isinstance(key.passphrase, str):
+            secrets.append(order_key(key.passphrase))
+        for secret in secrets:
+            for bits in range(1, MAX_BITS + 1):
+                found = _found(flat, bits, order(flat.size, bits, secret))
+                if found:
+                    return found
+        return None
+
+    @classmethod
+    def capacities(cls, path) -> dict[int, int]:
+        samples = files.read_recording(path).samples.size
+        return {bits: capacity(samples, bits) for bits in range(1, MAX_BITS + 1)}
+
+
+def _found(flat: np.ndarray, bits: int, order: np.ndarray | None) -> Found | None:
+    """Returns the message in so many low bits of the samples in this order, told by its magic or by a label."""
+    fits = capacity(flat.size, bits)
+    for segment in _LOOKED_AT:
+        start = segment * writing.BYTES_SEGMENT
+        if start >= fits:
+            break
+        part = extract(flat, min(fits - start, 4 * writing.BYTES_SEGMENT), bits, order, start)
+        if segment == 0 and part[: len(framing.MAGIC)].tobytes() == framing.MAGIC:
+            return in_memory(extract(flat, fits, bits, order), bits=bits)
+        label = reading.find_label(part, segment)
+        if label is not None:
+            message, damage = reading.decode_bytes(extract(flat, fits, bits, order), label)
+            return in_memory(message, bits=bits, parity=label.checks, damage=damage)
+    return None
 
 
 def order_key(passphrase: str) -> bytes:
@@ -131,3 +220,6 @@ def snr(before: np.ndarray, after: np.ndarray, depth: int) -> float:
     """Returns the power of a full-scale square wave over that of the change, in dB."""
     error = np.mean(np.square(np.subtract(after, before, dtype=np.float64)))
     return math.inf if error == 0 else 20 * math.log10((1 << (depth - 1)) / math.sqrt(error))
+
+
+FORM = Carried
