@@ -86,8 +86,7 @@ def keygen(path: str | os.PathLike, *, force: bool = False) -> str:
 
     identity = pyrage.x25519.Identity.generate()
     recipient = str(identity.to_public())
-    with outputs.replacing(path, force=force) as partial:
-        partial.chmod(0o600)  # before the secret is in it
+    with outputs.replacing(path, force=force, mode=0o600) as partial:
         partial.write_text(f"# public key: {recipient}\n{identity}\n", encoding="ascii")
     return recipient
 
