@@ -82,14 +82,13 @@ def evaluate(options: Options) -> dict:
         "packages": provenance.versions(),
         "pairs": [dataclasses.asdict(score) for score in scores],
     }
-    print_table(result)
+    _print_table(result)
     if options.json:
         outputs.write_json(options.json, result, force=options.force)
     return result
 
 
-def print_table(result: dict) -> None:
-    """Prints mean and worst figures to stdout."""
+def _print_table(result: dict) -> None:
     table = rich.table.Table(title=f"{result['preset']} on {result['pictures']} pictures of {result['data']}")
     for heading in ("", "PSNR", "SSIM", "APD", "worst PSNR"):
         table.add_column(heading, justify="right" if heading else "left")

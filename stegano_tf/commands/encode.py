@@ -1,6 +1,5 @@
 """Write any picture as sound."""
 
-import contextlib
 from pathlib import Path
 
 from stegano_tf import settings
@@ -36,41 +35,31 @@ def run(args) -> None:
         return
     if args.recipient or args.payload:
         args.usage_error("--payload-in is sent as it is: it goes with no --recipient or --payload")
-    with _bad_usage(args):
-        options, passphrase = _options(args), flags.passphrase(args)
-        try:
-            data = Path(args.payload_in).read_bytes()
-            describe(codec.encode_payload(data, args.audio, passphrase=passphrase, **options))
-        except FormatError as error:
-            raise FormatError(f"{args.payload_in}: {error}") from error
+    options, passphrase = _options(args), flags.passphrase(args)
+    data = Path(args.payload_in).read_bytes()
+    try:
+        describe(codec.encode_payload(data, args.audio, passphrase=passphrase, **options))
+    except FormatError as error:
+        raise FormatError(f"{args.payload_in}: {error}") from error
 
 
 def sound_options(args) -> dict:
-    """Returns the options with which `audio.codec.encode` writes `args.audio`; exits if they exclude each other.
-
-    Raises:
-      SteganoError: the sound cannot be written, whatever picture it is to hold.
-    """
+    """Returns the options with which `audio.codec.encode` writes `args.audio`; raises what `audio.codec.check` does."""
     from stegano_tf.audio import codec
 
-    with _bad_usage(args):
-        options = _options(args) | {"lock": flags.lock(args)}
-        codec.check(args.audio, spell=flags.spell, **options)
+    options = _options(args) | {"lock": flags.lock(args)}
+    codec.check(args.audio, spell=_spell, **options)
     return options
 
 
 def _options(args) -> dict:
     """Returns the options that were given, once it is known that there is a form with them: nobody is asked before."""
-    forms.choose(settings.given(args, *forms.FORMS), flags.spell)
+    forms.choose(settings.given(args, *forms.FORMS), _spell)
     return settings.given(args, flags.Sound, *forms.FORMS, flags.Output)
 
 
-@contextlib.contextmanager
-def _bad_usage(args):
-    try:
-        yield
-    except forms.OptionError as error:
-        args.usage_error(str(error))
+def _spell(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
 
 
 def describe(info) -> None:

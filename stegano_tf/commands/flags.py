@@ -110,11 +110,6 @@ def add_passphrase(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--ask-passphrase", action="store_true", help=text)
 
 
-def spell(name: str) -> str:
-    """Returns how the option for a keyword argument is written."""
-    return f"--{name.replace('_', '-')}"
-
-
 def networks(args: argparse.Namespace, *groups: type) -> dict:
     """Returns the options of `Networks` and other groups that were given."""
     if args.weights and args.runtime not in (None, "keras"):
