@@ -13,7 +13,7 @@ from pathlib import Path
 import rich.console
 import rich.progress
 import rich.table
-from absl import app, flags
+from absl import app
 
 from stegano_tf import __version__, outputs, presets, provenance, settings
 from stegano_tf.errors import SteganoError
@@ -38,14 +38,14 @@ class Options:
 
 
 settings.define_flags(Options)
-flags.mark_flag_as_required("data")
 
 
 def main(argv):
-    if len(argv) > 1:
-        raise app.UsageError(f"unexpected arguments: {' '.join(argv[1:])}")
+    options = settings.from_flags(Options)
+    if len(argv) > 1 or not options.data:
+        raise app.UsageError(f"found {' '.join(argv[1:]) or 'nothing'}, expected --data=DIR and no arguments")
     try:
-        evaluate(settings.from_flags(Options))
+        evaluate(options)
     except SteganoError as error:
         sys.exit(f"stegano_tf.evaluate: {error}")
 
