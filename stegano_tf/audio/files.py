@@ -51,9 +51,11 @@ def container_for(path: str | os.PathLike, samples: int, *, sample_rate: int = 4
     path = Path(path)
     suffix = path.suffix.lower()
     if suffix in _LOSSY_SUFFIXES:
-        raise AudioError(f"{path}: {suffix} files are lossy and would destroy the message, expected {_expected()}")
+        raise AudioError(
+            f"{path}: {suffix} files are lossy and would destroy the message, expected {' '.join(CONTAINERS)}"
+        )
     if suffix not in CONTAINERS:
-        raise AudioError(f"{path}: the suffix {suffix!r} is of no known sound file, expected {_expected()}")
+        raise AudioError(f"{path}: the suffix {suffix!r} is of no known sound file, expected {' '.join(CONTAINERS)}")
     container = CONTAINERS[suffix]
     highest = _MAX_SAMPLE_RATES.get(container, (1 << 31) - 1)
     if not 1 <= sample_rate <= highest:
@@ -64,10 +66,6 @@ def container_for(path: str | os.PathLike, samples: int, *, sample_rate: int = 4
         if container == "AIFF":
             raise AudioError(f"{path}: {samples:,} samples exceed the 4 GiB of an AIFF file, expected .wav or .flac")
     return container
-
-
-def _expected() -> str:
-    return " ".join(CONTAINERS)
 
 
 def write(
@@ -300,11 +298,7 @@ def _native(path: Path) -> str | bytes:
 
 
 def read_channel(path: str | os.PathLike, channel: int) -> np.ndarray:
-    """Returns one whole channel of a sound file, int16[N], for drawing.
-
-    Raises:
-      AudioError: as `Reader`.
-    """
+    """Returns one whole channel of a sound file, int16[N], for drawing; raises AudioError as `Reader`."""
     with Reader(path) as reader:
         return reader.channel(channel, reader.frames)
 
@@ -331,11 +325,7 @@ RECORDINGS = MappingProxyType({"PCM_16": 16, "ALAC_16": 16, "PCM_24": 24})
 
 
 def read_recording(path: str | os.PathLike) -> Recording:
-    """Returns a recording as its integers are, to be written again with `write_recording`.
-
-    Raises:
-      AudioError: as `Reader.recording`.
-    """
+    """Returns a recording as its integers are, for `write_recording`; raises AudioError as `Reader.recording`."""
     with Reader(path) as reader:
         return reader.recording()
 

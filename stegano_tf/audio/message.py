@@ -10,7 +10,6 @@ from stegano_tf import scratch
 from stegano_tf.audio import age, framing, pcm, sealing
 from stegano_tf.audio.forms.form import Found
 from stegano_tf.audio.payloads import PAYLOADS, bmp
-from stegano_tf.audio.payloads.payload import Picture
 from stegano_tf.errors import FormatError
 
 
@@ -26,13 +25,7 @@ class Message:
     """
 
     def __init__(self, found: Found, digest: framing.Digest, *, framed: bool, sealed: bool = False):
-        """Reads the header.
-
-        Args:
-          found: where the message is.
-          digest: of nothing yet.
-          framed: whether the message is a frame.
-          sealed: whether one that is no frame is an age file.
+        """Reads the header of a frame, or of what is no frame, but an age file if `sealed`; `digest` is of nothing yet.
 
         Raises:
           FormatError: the header is wrong, or announces more than there is.
@@ -88,8 +81,8 @@ class Message:
                     f"is damaged: the payload's SHA-256 is {found.hex()[:16]}…, expected {expected.hex()[:16]}…"
                 )
 
-    def picture(self) -> tuple[str, Picture]:
-        """Returns which of `payloads.PAYLOADS` the payload is, and the picture in it, not decoded yet.
+    def picture(self) -> tuple:
+        """Returns which of `payloads.PAYLOADS` the payload is, and the picture that this opens, not decoded yet.
 
         Raises:
           FormatError: it is no picture, or its header is damaged.
@@ -112,10 +105,10 @@ def unsealed(message: Message, key: sealing.Key) -> Message:
         message.finish()
         opened = scratch.file()  # is closed with the last reference to it
         age.unseal(sealed, opened, key)
-    size = opened.seek(0, os.SEEK_END)
     opened.seek(0)
     # Whoever uses the age command by hand seals a picture file, not a frame.
     framed = opened.read(len(framing.MAGIC)) == framing.MAGIC
+    size = opened.seek(0, os.SEEK_END)
     opened.seek(0)
     found = Found(size=size, read=lambda count: np.frombuffer(opened.read(count), np.uint8))
     inner = Message(found, framing.Digest(), framed=framed)

@@ -254,7 +254,7 @@ def _swap_red_and_blue(source: np.ndarray, target: np.ndarray) -> None:
 
 
 class _Picture:
-    """A `payload.Picture` that is read row by row."""
+    """What `Payload.open` returns; its rows are read when they are wanted."""
 
     def __init__(self, message):
         self._read = message.read
