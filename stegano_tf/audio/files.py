@@ -85,9 +85,7 @@ def write(
       path: its suffix chooses the container, see `container_for`.
       blocks: int16[N] or int32[N, channels] arrays, taken one after the other. Of int32, the upper `depth` bits count.
       samples: how many samples of a channel `blocks` holds in total.
-      sample_rate: in Hz, from 1 up to what the container can state (FLAC: 655,350).
-      channels: of the file.
-      depth: bits of a sample, 16 or 24.
+      sample_rate, channels, depth: in Hz, number, and bits of a sample, 16 or 24.
       tags: libsndfile's strings; those that the container does not know are left out.
       force: whether an existing file is replaced.
 
@@ -222,11 +220,7 @@ class Reader:
             yield block
 
     def channel(self, channel: int, frames: int) -> np.ndarray:
-        """Returns the next `frames` samples of one channel, int16[frames].
-
-        Raises:
-          AudioError: as `blocks`.
-        """
+        """Returns the next `frames` samples of one channel, int16[frames]; raises AudioError as `blocks`."""
         samples = np.empty(frames, np.int16)
         start = 0
         for block in self.channel_blocks(channel, frames):
@@ -255,11 +249,7 @@ class Reader:
         return np.clip(np.nan_to_num(samples, copy=False), -(2**20), 2**20)
 
     def recording(self) -> "Recording":
-        """Returns the whole file as its integers are.
-
-        Raises:
-          AudioError: the samples are not of 16 or 24 bits, or as `blocks`.
-        """
+        """Returns the whole file as its integers are; raises AudioError if they are not of 16 or 24 bits."""
         if self.subtype not in RECORDINGS:
             raise AudioError(f"{self._path}: is {self.subtype}, expected PCM of 16 or 24 bits")
         depth = RECORDINGS[self.subtype]

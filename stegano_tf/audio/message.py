@@ -25,10 +25,10 @@ class Message:
     """
 
     def __init__(self, found: Found, digest: framing.Digest, *, framed: bool, sealed: bool = False):
-        """Reads the header of a frame, or of what is no frame, but an age file if `sealed`; `digest` is of nothing yet.
+        """Reads the header of a frame, or of what is no frame, but an age file if `sealed`.
 
         Raises:
-          FormatError: the header is wrong, or announces more than there is.
+          FormatError: it is wrong, or announces more than there is.
         """
         self._read, self._digest, self._framed = found.read, digest, framed
         self.sealed = sealed
@@ -67,11 +67,7 @@ class Message:
         return b"".join(self.blocks())
 
     def finish(self) -> None:
-        """Reads the payload to its end.
-
-        Raises:
-          FormatError: its digest is not the one that the frame states.
-        """
+        """Reads the payload to its end; raises FormatError if its digest is not the one that the frame states."""
         while self._left:
             self.read(min(self._left, pcm.BLOCK))
         if self._framed:
@@ -82,12 +78,9 @@ class Message:
                 )
 
     def picture(self) -> tuple:
-        """Returns which of `payloads.PAYLOADS` the payload is, and the picture that this opens, not decoded yet.
-
-        Raises:
-          FormatError: it is no picture, or its header is damaged.
-        """
-        kind = next((kind for kind in PAYLOADS.values() if kind.starts(self.head)), bmp.PAYLOAD)  # which says so
+        """Returns which of `PAYLOADS` the payload is, and the picture that this opens; else raises FormatError."""
+        # No kind: BMP's error says with what the payload begins.
+        kind = next((kind for kind in PAYLOADS.values() if kind.starts(self.head)), bmp.PAYLOAD)
         return kind.name, kind.open(self)
 
 
@@ -95,8 +88,7 @@ def unsealed(message: Message, key: sealing.Key) -> Message:
     """Returns the message inside a sealed one, once that has proved whole; any other one itself.
 
     Raises:
-      FormatError: what is inside is sealed again, or the message is damaged.
-      SealingError: the key does not open it.
+      FormatError, SealingError: it is damaged, sealed twice, or the key does not open it.
     """
     if not message.sealed:
         return message
@@ -118,11 +110,7 @@ def unsealed(message: Message, key: sealing.Key) -> Message:
 
 
 def fill(file: BinaryIO, blocks: Iterable) -> None:
-    """Writes blocks to a temporary file and goes back to its start.
-
-    Raises:
-      OutputError: the disk has no room for it.
-    """
+    """Writes blocks to a temporary file and goes back to its start; raises OutputError if the disk is full."""
     try:
         for block in blocks:
             file.write(block)
