@@ -29,38 +29,22 @@ _START_BYTES = 1024  # more than a header with a passphrase takes, armored or no
 
 
 def seal(plaintext: BinaryIO, sealed: BinaryIO, lock: Lock) -> None:
-    """Reads one file object and writes it, padded with zeros to whole `PADDING` bytes, to another as an age v1 file.
+    """Pads what a file object holds with zeros to whole `PADDING` bytes and writes it to another as an age v1 file.
 
     Raises:
-      OutputError: `sealed` cannot be written.
+      OutputError: one of the two cannot be written.
     """
     import pyrage  # noqa: PLC0415 (a shared library that a sound without a seal does not need)
 
-    if lock.passphrase is not None:
-        sealed.write(pyrage.passphrase.encrypt(_Padded(plaintext).read(), lock.passphrase))
-        return
     try:
-        pyrage.encrypt_io(_Padded(plaintext), sealed, [parse_recipient(text) for text in lock.recipients])
-    except pyrage.EncryptError as error:
+        plaintext.write(bytes(-plaintext.seek(0, os.SEEK_END) % PADDING))
+        plaintext.seek(0)
+        if lock.passphrase is not None:
+            sealed.write(pyrage.passphrase.encrypt(plaintext.read(), lock.passphrase))
+        else:
+            pyrage.encrypt_io(plaintext, sealed, [parse_recipient(text) for text in lock.recipients])
+    except (pyrage.EncryptError, OSError) as error:
         raise OutputError(f"the sealed message cannot be written: {error}") from error
-
-
-class _Padded:
-    """A file object that goes on with zeros up to whole `PADDING` bytes."""
-
-    def __init__(self, file: BinaryIO):
-        self._file = file
-        self._size = 0
-
-    def read(self, size: int = -1) -> bytes:
-        data = self._file.read(size)
-        self._size += len(data)
-        if len(data) < size or size < 0:
-            missing = -self._size % PADDING
-            zeros = missing if size < 0 else min(missing, size - len(data))
-            self._size += zeros
-            data += bytes(zeros)
-        return data
 
 
 def sealed_bytes(size: int) -> int:

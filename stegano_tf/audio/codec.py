@@ -11,7 +11,7 @@ import contextlib
 import functools
 import io
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from typing import BinaryIO
 
 import numpy as np
@@ -29,6 +29,7 @@ def check(
     path: str | os.PathLike,
     *,
     size: tuple[int, int] | None = None,
+    age_file: bytes | None = None,
     sample_rate: int = 44100,
     payload: str = "bmp",
     lock: sealing.Lock | None = None,
@@ -36,51 +37,34 @@ def check(
     spell: Callable[[str], str] = str,
     **options,
 ) -> Form:
-    """Returns the form that `encode` will write, and refuses all that can be known before there is a picture.
+    """Returns the form that will be written, and refuses all that can be known before there is a picture.
 
     Args:
       path, sample_rate, payload, lock, force, options: as `encode`.
       size: (height, width) of the picture, as far as it is known.
+      age_file: what `encode_payload` is to write instead of a picture.
       spell: writes the name of an option as the user knows it.
 
     Raises:
-      OptionError: options exclude each other, or the form with the payload or the lock.
-      AudioError: the suffix, the sample rate or the length is not possible, or another file, such as a recording, does
-        not serve for a picture of this size. Of PNG and WebP the size is not known, so a short recording may pass.
+      OptionError: options exclude each other, or the form with the payload or the seal.
+      AudioError: the suffix, the sample rate or the length is not possible, or a recording does not serve. How large a
+        PNG or WebP becomes is not known, so a recording that is too short for it may pass.
       OutputError: `path` cannot be written, or exists and `force` is not set.
     """
-    if payload not in PAYLOADS:
-        raise forms.OptionError(f"{spell('payload')} is {payload!r}, expected one of {', '.join(PAYLOADS)}")
-    least = PAYLOADS[payload].least_bytes(*size) if size else 1
-    if lock:
-        least = age.sealed_bytes(least + framing.OVERHEAD)
-    sealed = {"sealed": lock is not None, "with_passphrase": lock is not None and lock.passphrase is not None}
-    shared = {"sample_rate": sample_rate, "force": force, "spell": spell}
-    return _check(path, least, options, payload=payload, **sealed, **shared)
-
-
-def _check(
-    path: str | os.PathLike,
-    size: int,
-    options: Mapping[str, object],
-    *,
-    sealed: bool,
-    with_passphrase: bool,
-    sample_rate: int,
-    force: bool,
-    payload: str | None = None,
-    spell: Callable[[str], str] = str,
-) -> Form:
-    """As `check`, for a payload of at least `size` bytes, or an age file of so many that seals it."""
     form = forms.choose(options, spell)
     name = " and ".join(spell(name) for name, value in options.items() if value) or form.name
-    if payload and form.payloads is not None and payload not in form.payloads:
+    if payload not in PAYLOADS:
+        raise forms.OptionError(f"{spell('payload')} is {payload!r}, expected one of {', '.join(PAYLOADS)}")
+    if form.payloads is not None and payload not in form.payloads:
         raise forms.OptionError(f"{name} takes {spell('payload')} {' or '.join(form.payloads)}, not {payload}")
-    if sealed and not form.sealable:
+    if (lock or age_file) and not form.sealable:
         raise forms.OptionError(f"{name} cannot be sealed")
-    if form.needs_passphrase and not with_passphrase:
+    if form.needs_passphrase and not (lock.passphrase if lock else age_file and age.needs_passphrase(age_file)):
         raise forms.OptionError(f"{name} must be sealed with a passphrase")
-    form.check(path, size + framing.OVERHEAD * form.framed, sample_rate)
+    least = PAYLOADS[payload].least_bytes(*size) if size else len(age_file or b"-")
+    if lock:
+        least = age.sealed_bytes(least + framing.OVERHEAD)
+    form.check(path, least + framing.OVERHEAD * form.framed, sample_rate)
     outputs.check(path, force=force)
     return form
 
@@ -164,8 +148,7 @@ def encode_payload(
     if not age.is_sealed(data):
         raise FormatError(f"the payload starts with {data[:8]!r}, expected an age file ({age.MAGIC[:-1]!r})")
     shared = {"sample_rate": sample_rate, "force": force}
-    sealed = {"sealed": True, "with_passphrase": age.needs_passphrase(data)}
-    form = _check(path, len(data), options, **sealed, **shared)
+    form = check(path, age_file=data, **shared, **options)
     return _write_sealed(form, path, io.BytesIO(data), {"unproved": form.unproved}, passphrase=passphrase, **shared)
 
 
@@ -193,11 +176,7 @@ def message_bytes(image: np.ndarray, *, payload: str = "bmp") -> int:
 
 
 def capacities(path: str | os.PathLike) -> dict[int, int]:
-    """Returns how many bytes of message a recording carries, by the bits of each sample that are used.
-
-    Raises:
-      AudioError: `path` cannot be read, or is no recording of 16 or 24 bits.
-    """
+    """Returns how many bytes of message a recording of 16 or 24 bits carries, by bits a sample; raises AudioError."""
     return {bits: size for form in forms.FORMS for bits, size in form.capacities(path).items()}
 
 
@@ -228,14 +207,9 @@ def decode_file(
 
     A payload of BMP is never whole in memory; rows that were sent top-down are written so.
 
-    Args:
-      path, key: as `decode`.
-      picture: the file to write.
-      force: whether an existing file is replaced.
-
     Raises:
       AudioError, FormatError, SealingError: as `decode`.
-      OutputError: `picture` or a temporary file cannot be written.
+      OutputError: `picture` or a temporary file cannot be written, or it exists and `force` is not set.
     """
     with outputs.replacing(picture, force=force) as partial, _open(path, key) as (message, describe):
         inner = unsealed(message, key or sealing.Key())
@@ -264,11 +238,7 @@ def inspect(path: str | os.PathLike, *, verify: bool = False, key: sealing.Key |
 
 
 def read_payload(path: str | os.PathLike, *, key: sealing.Key | None = None) -> bytes:
-    """Returns the payload in a sound file as it is: a picture file, or an age file that is not opened.
-
-    Raises:
-      AudioError, FormatError: as `decode`.
-    """
+    """Returns the payload in a sound file, a picture file or an unopened age file, as it is; raises as `decode`."""
     with _open(path, key) as (message, _):
         data = message.rest()
         message.finish()
@@ -303,11 +273,7 @@ def _describe(source: tuple, facts: dict, message: Message, inner: Message, **pi
 
 
 def _find(reader: files.Reader, key: sealing.Key | None) -> tuple[type[Form], Found]:
-    """Returns the message that a sound holds, and its form.
-
-    Raises:
-      FormatError: there is none.
-    """
+    """Returns the message that a sound holds, and its form; raises FormatError if there is none."""
     sound = Sound(reader)
     # A search takes the whole sound: not for a few bytes that claim to be hours of it.
     searched = reader.frames * reader.channels <= (16 << 20) + 2 * reader.size

@@ -51,9 +51,11 @@ def container_for(path: str | os.PathLike, samples: int, *, sample_rate: int = 4
     path = Path(path)
     suffix = path.suffix.lower()
     if suffix in _LOSSY_SUFFIXES:
-        raise AudioError(f"{path}: {suffix} files are lossy and would destroy the message, expected {_expected()}")
+        raise AudioError(
+            f"{path}: {suffix} files are lossy and would destroy the message, expected {' '.join(CONTAINERS)}"
+        )
     if suffix not in CONTAINERS:
-        raise AudioError(f"{path}: the suffix {suffix!r} is of no known sound file, expected {_expected()}")
+        raise AudioError(f"{path}: the suffix {suffix!r} is of no known sound file, expected {' '.join(CONTAINERS)}")
     container = CONTAINERS[suffix]
     highest = _MAX_SAMPLE_RATES.get(container, (1 << 31) - 1)
     if not 1 <= sample_rate <= highest:
@@ -64,10 +66,6 @@ def container_for(path: str | os.PathLike, samples: int, *, sample_rate: int = 4
         if container == "AIFF":
             raise AudioError(f"{path}: {samples:,} samples exceed the 4 GiB of an AIFF file, expected .wav or .flac")
     return container
-
-
-def _expected() -> str:
-    return " ".join(CONTAINERS)
 
 
 def write(
@@ -87,9 +85,7 @@ def write(
       path: its suffix chooses the container, see `container_for`.
       blocks: int16[N] or int32[N, channels] arrays, taken one after the other. Of int32, the upper `depth` bits count.
       samples: how many samples of a channel `blocks` holds in total.
-      sample_rate: in Hz, from 1 up to what the container can state (FLAC: 655,350).
-      channels: of the file.
-      depth: bits of a sample, 16 or 24.
+      sample_rate, channels, depth: in Hz, number, and bits of a sample, 16 or 24.
       tags: libsndfile's strings; those that the container does not know are left out.
       force: whether an existing file is replaced.
 
@@ -224,11 +220,7 @@ class Reader:
             yield block
 
     def channel(self, channel: int, frames: int) -> np.ndarray:
-        """Returns the next `frames` samples of one channel, int16[frames].
-
-        Raises:
-          AudioError: as `blocks`.
-        """
+        """Returns the next `frames` samples of one channel, int16[frames]; raises AudioError as `blocks`."""
         samples = np.empty(frames, np.int16)
         start = 0
         for block in self.channel_blocks(channel, frames):
@@ -257,11 +249,7 @@ class Reader:
         return np.clip(np.nan_to_num(samples, copy=False), -(2**20), 2**20)
 
     def recording(self) -> "Recording":
-        """Returns the whole file as its integers are.
-
-        Raises:
-          AudioError: the samples are not of 16 or 24 bits, or as `blocks`.
-        """
+        """Returns the whole file as its integers are; raises AudioError if they are not of 16 or 24 bits."""
         if self.subtype not in RECORDINGS:
             raise AudioError(f"{self._path}: is {self.subtype}, expected PCM of 16 or 24 bits")
         depth = RECORDINGS[self.subtype]
@@ -300,11 +288,7 @@ def _native(path: Path) -> str | bytes:
 
 
 def read_channel(path: str | os.PathLike, channel: int) -> np.ndarray:
-    """Returns one whole channel of a sound file, int16[N], for drawing.
-
-    Raises:
-      AudioError: as `Reader`.
-    """
+    """Returns one whole channel of a sound file, int16[N], for drawing; raises AudioError as `Reader`."""
     with Reader(path) as reader:
         return reader.channel(channel, reader.frames)
 
@@ -331,11 +315,7 @@ RECORDINGS = MappingProxyType({"PCM_16": 16, "ALAC_16": 16, "PCM_24": 24})
 
 
 def read_recording(path: str | os.PathLike) -> Recording:
-    """Returns a recording as its integers are, to be written again with `write_recording`.
-
-    Raises:
-      AudioError: as `Reader.recording`.
-    """
+    """Returns a recording as its integers are, for `write_recording`; raises AudioError as `Reader.recording`."""
     with Reader(path) as reader:
         return reader.recording()
 

@@ -10,7 +10,6 @@ from stegano_tf import scratch
 from stegano_tf.audio import age, framing, pcm, sealing
 from stegano_tf.audio.forms.form import Found
 from stegano_tf.audio.payloads import PAYLOADS, bmp
-from stegano_tf.audio.payloads.payload import Picture
 from stegano_tf.errors import FormatError
 
 
@@ -26,16 +25,10 @@ class Message:
     """
 
     def __init__(self, found: Found, digest: framing.Digest, *, framed: bool, sealed: bool = False):
-        """Reads the header.
-
-        Args:
-          found: where the message is.
-          digest: of nothing yet.
-          framed: whether the message is a frame.
-          sealed: whether one that is no frame is an age file.
+        """Reads the header of a frame, or of what is no frame, but an age file if `sealed`.
 
         Raises:
-          FormatError: the header is wrong, or announces more than there is.
+          FormatError: it is wrong, or announces more than there is.
         """
         self._read, self._digest, self._framed = found.read, digest, framed
         self.sealed = sealed
@@ -74,11 +67,7 @@ class Message:
         return b"".join(self.blocks())
 
     def finish(self) -> None:
-        """Reads the payload to its end.
-
-        Raises:
-          FormatError: its digest is not the one that the frame states.
-        """
+        """Reads the payload to its end; raises FormatError if its digest is not the one that the frame states."""
         while self._left:
             self.read(min(self._left, pcm.BLOCK))
         if self._framed:
@@ -88,13 +77,10 @@ class Message:
                     f"is damaged: the payload's SHA-256 is {found.hex()[:16]}…, expected {expected.hex()[:16]}…"
                 )
 
-    def picture(self) -> tuple[str, Picture]:
-        """Returns which of `payloads.PAYLOADS` the payload is, and the picture in it, not decoded yet.
-
-        Raises:
-          FormatError: it is no picture, or its header is damaged.
-        """
-        kind = next((kind for kind in PAYLOADS.values() if kind.starts(self.head)), bmp.PAYLOAD)  # which says so
+    def picture(self) -> tuple:
+        """Returns which of `PAYLOADS` the payload is, and the picture that this opens; else raises FormatError."""
+        # No kind: BMP's error says with what the payload begins.
+        kind = next((kind for kind in PAYLOADS.values() if kind.starts(self.head)), bmp.PAYLOAD)
         return kind.name, kind.open(self)
 
 
@@ -102,8 +88,7 @@ def unsealed(message: Message, key: sealing.Key) -> Message:
     """Returns the message inside a sealed one, once that has proved whole; any other one itself.
 
     Raises:
-      FormatError: what is inside is sealed again, or the message is damaged.
-      SealingError: the key does not open it.
+      FormatError, SealingError: it is damaged, sealed twice, or the key does not open it.
     """
     if not message.sealed:
         return message
@@ -112,10 +97,10 @@ def unsealed(message: Message, key: sealing.Key) -> Message:
         message.finish()
         opened = scratch.file()  # is closed with the last reference to it
         age.unseal(sealed, opened, key)
-    size = opened.seek(0, os.SEEK_END)
     opened.seek(0)
     # Whoever uses the age command by hand seals a picture file, not a frame.
     framed = opened.read(len(framing.MAGIC)) == framing.MAGIC
+    size = opened.seek(0, os.SEEK_END)
     opened.seek(0)
     found = Found(size=size, read=lambda count: np.frombuffer(opened.read(count), np.uint8))
     inner = Message(found, framing.Digest(), framed=framed)
@@ -125,11 +110,7 @@ def unsealed(message: Message, key: sealing.Key) -> Message:
 
 
 def fill(file: BinaryIO, blocks: Iterable) -> None:
-    """Writes blocks to a temporary file and goes back to its start.
-
-    Raises:
-      OutputError: the disk has no room for it.
-    """
+    """Writes blocks to a temporary file and goes back to its start; raises OutputError if the disk is full."""
     try:
         for block in blocks:
             file.write(block)

@@ -76,26 +76,36 @@ def test_what_fits():
     assert [carried.capacity(23, bits) for bits in range(1, 9)] == [2, 5, 6, 11, 10, 15, 14, 23]
 
 
+def carrying(samples, rate=44_100, depth=16, **options):
+    """The form with a recording that is in no file, int32[frames, channels]."""
+    form = carried.Carried(carrier="song.wav", **options)
+    vars(form)["recording"] = files.Recording(samples, depth, rate, {})
+    return form
+
+
 def test_the_fewest_bits_that_fit():
-    assert [carried.choose_bits(8000, size, 44100, 1) for size in (1, 1000, 1001, 4000, 8000)] == [1, 1, 2, 4, 8]
-    assert carried.choose_bits(8000, 10, 44100, 1, 4) == 4
+    mono = np.zeros((8000, 1), np.int32)
+    assert [carrying(mono).bits_for(size) for size in (1, 1000, 1001, 4000, 8000)] == [1, 1, 2, 4, 8]
+    assert carrying(mono, bits=4).bits_for(10) == 4
     # 8,001 bytes at 8 bits in stereo at 1 kHz: 4.0005 s.
-    with pytest.raises(AudioError, match=r"8,001 bytes at 8 bits a sample: it lasts 4\.0 s, expected at least 4\.1 s"):
-        carried.choose_bits(8000, 8001, 1000, 2)
+    with pytest.raises(
+        AudioError, match=r"song\.wav: .* 8,001 bytes at 8 bits a sample: it lasts 4\.0 s, .* least 4\.1 s"
+    ):
+        carrying(mono.reshape(4000, 2), rate=1000).bits_for(8001)
     with pytest.raises(AudioError, match="at 1 bits"):
-        carried.choose_bits(8000, 1001, 44100, 1, 1)
+        carrying(mono, bits=1).bits_for(1001)
     with pytest.raises(ValueError, match="9 bits"):
         carried.Carried(carrier="a.wav", bits=9)
 
 
-def test_clipped_recordings_are_refused():
-    samples = (40_000 * np.sin(np.arange(9000) / 9)).clip(-32768, 32767).astype(np.int32)
+def test_clipped_recordings_are_refused(tmp_path):
+    samples = (40_000 * np.sin(np.arange(9000) / 9)).clip(-32768, 32767).astype(np.int32)[:, None]
     with pytest.raises(
-        AudioError, match=r"is clipped: 3\d\.\d% of its samples are at full scale, expected at most 0\.1%"
+        AudioError, match=r"song\.wav: is clipped: 3\d\.\d% of its samples are at full scale, expected at most 0\.1%"
     ):
-        carried.check_clipping(samples, 16)
-    carried.check_clipping(samples, 24)
-    carried.check_clipping(samples // 2, 16)
+        carrying(samples).check(tmp_path / "a.wav", 1, 44_100)
+    carrying(samples, depth=24).check(tmp_path / "a.wav", 1, 44_100)
+    carrying(samples // 2).check(tmp_path / "a.wav", 1, 44_100)
 
 
 @pytest.mark.parametrize(("name", "subtype"), [("a.wav", "PCM_16"), ("a.wav", "PCM_24"), ("a.flac", "PCM_24")])

@@ -3,12 +3,14 @@
 import dataclasses
 import json
 import shutil
+import types
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 
+from stegano_tf import pipeline
 from stegano_tf.audio import age, codec, files, forms, payloads, sealing
 from stegano_tf.errors import AudioError, FormatError, OutputError
 
@@ -174,12 +176,12 @@ def test_a_written_file_is_opened_once(tmp_path, image, monkeypatch, song, recip
         info = codec.encode(image, tmp_path / "a.flac", force=True, **options) if "carrier" not in options else None
         if info:
             assert len(opened) == 1
-            assert opened[0].endswith(".partial")
+            assert ".partial" in opened[0]
             assert info.frames == soundfile.info(tmp_path / "a.flac").frames
     opened.clear()
     codec.encode(image, tmp_path / "a.wav", carrier=song)
     assert opened[0] == "song.wav"
-    assert [name.endswith(".partial") for name in opened] == [False, True]
+    assert [".partial" in name for name in opened] == [False, True]
 
 
 def test_a_new_form_takes_a_module_and_a_line(tmp_path, image, monkeypatch):
@@ -213,6 +215,29 @@ def test_a_new_form_takes_a_module_and_a_line(tmp_path, image, monkeypatch):
     assert info.form == "frame v1 upside down"
     with pytest.raises(forms.OptionError, match="inverted does not go with parity"):
         codec.check(tmp_path / "b.wav", inverted=True, parity=0.1)
+
+
+def test_nothing_is_hidden_for_a_sound_that_cannot_be_written(tmp_path, song, monkeypatch):
+    hidden = []
+    monkeypatch.setattr(pipeline, "_runtime", lambda *_: types.SimpleNamespace(network=b"network!"))
+    monkeypatch.setattr(pipeline, "_hide", lambda networks, cover, *_, **__: hidden.append(cover) or cover)
+    cover = np.zeros((81, 82, 3), np.uint8)
+    for options, error, message in (
+        ({"carrier": song}, AudioError, r"song\.wav: is too short to carry 20,214 bytes"),
+        ({"sample_rate": -1}, AudioError, "a sample rate of -1 Hz"),
+        ({"bare": True}, forms.OptionError, "bare must be sealed"),
+        ({"depth": 4}, forms.OptionError, "depth takes parity"),
+    ):
+        with pytest.raises(error, match=message):
+            pipeline.send(cover, cover, tmp_path / "a.wav", **options)
+        with pytest.raises(error, match=message):
+            pipeline.encode(cover, tmp_path / "a.wav", **options)
+    assert not hidden
+    sent = pipeline.send(cover, cover[:9], tmp_path / "a.wav")
+    assert (sent.info.secret_size, sent.info.network) == ((9, 82), b"network!")
+    sent = pipeline.send(cover, cover[:9], tmp_path / "b.wav", raw_bmp=True)  # records nothing, as published
+    assert (sent.info.form, sent.info.secret_size, sent.info.network) == ("raw bmp", None, None)
+    assert len(hidden) == 2
 
 
 def test_every_payload_says_its_least_size(image):

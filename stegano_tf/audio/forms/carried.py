@@ -57,39 +57,56 @@ class Carried(Form):
         """What `carrier` holds."""
         return files.read_recording(self.carrier)
 
+    @property
+    def checks(self) -> int | None:
+        """Check symbols in a codeword of 255, or None without parity."""
+        return None if self.parity is None else parity.checks_for(self.parity)
+
     def samples(self, size: int) -> int:
         return self.recording.samples.size
 
     def check(self, path, size: int, sample_rate: int) -> None:
-        recording = self.recording
-        try:
-            check_clipping(recording.samples, recording.depth)
-            self._choose_bits(size)
-        except AudioError as error:
-            raise AudioError(f"{self.carrier}: {error}") from error
-        samples = recording.samples.size * recording.depth // 16
-        files.container_for(path, samples, sample_rate=recording.sample_rate)
+        """As `Form.check`; a clipped recording is refused because its flat tops would show what is changed there."""
+        samples, depth = self.recording.samples, self.recording.depth
+        full = 1 << (depth - 1)
+        share = np.count_nonzero((samples >= full - 1) | (samples <= -full)) / max(1, samples.size)
+        if share > _CLIPPED:
+            found = f"is clipped: {share:.1%} of its samples are at full scale, expected at most {_CLIPPED:.1%}"
+            raise AudioError(f"{self.carrier}: {found}")
+        self.bits_for(size)
+        files.container_for(path, samples.size * depth // 16, sample_rate=self.recording.sample_rate)
 
-    def _choose_bits(self, size: int) -> int:
+    def bits_for(self, size: int) -> int:
+        """Returns how many bits of each sample hold a message of `size` bytes: `bits`, or the fewest that do.
+
+        Raises:
+          AudioError: the recording is too short; says how long it must be.
+        """
         if self.parity is not None:
-            size = writing.encoded_bytes(size, parity.checks_for(self.parity))
-        samples, rate = self.recording.samples, self.recording.sample_rate
-        return choose_bits(samples.size, size, rate, samples.shape[1], self.bits)
+            size = writing.encoded_bytes(size, self.checks)
+        (frames, channels), rate = self.recording.samples.shape, self.recording.sample_rate
+        most = self.bits or MAX_BITS
+        needed = next((bits for bits in range(1, most + 1) if capacity(frames * channels, bits) >= size), None)
+        if needed is None:
+            seconds = math.ceil(8 * size / most / channels / rate * 10) / 10
+            raise AudioError(
+                f"{self.carrier}: is too short to carry {size:,} bytes at {most} bits a sample: it lasts "
+                f"{frames / rate:.1f} s, expected at least {seconds:.1f} s"
+            )
+        return self.bits or needed
 
     def write(
         self, path, size: int, blocks: Iterable, *, passphrase: str | None, sample_rate: int, force: bool
     ) -> tuple[files.Reader, dict]:
-        recording = self.recording
-        checks = None if self.parity is None else parity.checks_for(self.parity)
-        bits = self._choose_bits(size)
+        recording, bits = self.recording, self.bits_for(size)
         message = b"".join(blocks)
-        if checks is not None:
-            message = writing.encode_bytes(message, checks)
+        if self.parity is not None:
+            message = writing.encode_bytes(message, self.checks)
         flat = recording.samples.reshape(-1)
         key = order_key(passphrase) if passphrase is not None else None
         changed = embed(flat, message, bits, recording.depth, order(flat.size, bits, key))
         made = dataclasses.replace(recording, samples=changed.reshape(recording.samples.shape))
-        facts = {"bits": bits, "snr": snr(flat, changed, recording.depth), "parity": checks}
+        facts = {"bits": bits, "snr": snr(flat, changed, recording.depth), "parity": self.checks}
         return files.write_recording(path, made, force=force), facts
 
     @classmethod
@@ -157,31 +174,6 @@ def order(samples: int, bits: int, key: bytes | None) -> np.ndarray | None:
 def capacity(samples: int, bits: int) -> int:
     """Returns how many bytes fit."""
     return samples // _group(bits) * _group(bits) * bits // 8
-
-
-def choose_bits(samples: int, size: int, rate: int, channels: int, bits: int | None = None) -> int:
-    """Returns the fewest bits a sample that hold `size` bytes, or `bits` if they do.
-
-    Raises:
-      AudioError: the recording is too short; says how long it must be.
-    """
-    most = bits or MAX_BITS
-    needed = next((number for number in range(1, most + 1) if capacity(samples, number) >= size), None)
-    if needed is None:
-        seconds = math.ceil(8 * size / most / channels / rate * 10) / 10
-        raise AudioError(
-            f"is too short to carry {size:,} bytes at {most} bits a sample: it lasts "
-            f"{samples / channels / rate:.1f} s, expected at least {seconds:.1f} s"
-        )
-    return bits or needed
-
-
-def check_clipping(samples: np.ndarray, depth: int) -> None:
-    """Raises AudioError if a recording is clipped: its flat tops would show what is changed there."""
-    full = 1 << (depth - 1)
-    share = np.count_nonzero((samples >= full - 1) | (samples <= -full)) / max(1, samples.size)
-    if share > _CLIPPED:
-        raise AudioError(f"is clipped: {share:.1%} of its samples are at full scale, expected at most {_CLIPPED:.1%}")
 
 
 def embed(samples: np.ndarray, data: bytes, bits: int, depth: int, order: np.ndarray | None) -> np.ndarray:

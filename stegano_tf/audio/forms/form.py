@@ -5,20 +5,21 @@ samples and finds it again. To add one, say a modem, write a module `forms/modem
 
     @dataclasses.dataclass(frozen=True, kw_only=True)
     class Modem(Form):
-        modem: bool = setting(dataclasses.MISSING, "survive MP3 and the telephone")   # required: it selects the form
-        rate: int = setting(2, "bits a carrier", choices=(1, 2, 4))                      # has a default: optional
+        modem: bool = setting(dataclasses.MISSING, "survive MP3 and the telephone")  # no default: it selects the form
+        rate: int = setting(2, "bits a carrier", choices=(1, 2, 4))
         name = "frame v1 in tones"
 
     FORM = Modem
 
-with these methods: `encode`, `samples` (what a message costs), and `recognise` or `search`. The fields become flags and
-keyword arguments by themselves; two forms exclude each other where no form has the options of both. Then put the name
-of the module into `forms.FORMS`, at the place in which a reader is to ask it.
+with the methods `encode`, `samples`, and `recognise` or `search`. The fields become flags and keyword arguments by
+themselves. Two forms exclude each other where no form has the options of both. Then put the module's name into
+`forms.FORMS`, at the place in which a reader is to ask it.
 """
 
 import dataclasses
 import functools
 from collections.abc import Callable, Iterable, Iterator
+from types import MappingProxyType
 from typing import ClassVar
 
 import numpy as np
@@ -26,7 +27,7 @@ import numpy as np
 from stegano_tf import scratch
 from stegano_tf.audio import files, pcm, sealing
 
-_START = 80  # samples: the longest beginning that any form looks at, and not only the first bytes of a message
+_START = 80  # samples: the longest beginning that any form looks at
 
 
 @dataclasses.dataclass(slots=True, kw_only=True)
@@ -37,7 +38,7 @@ class Found:
       size: bytes that are there from the message's first on, those behind its end included.
       read: returns the next n of them, uint8[n].
       length: of the message, in a form without frames; None: all that is there.
-      facts: what `info.AudioInfo` is to say of it.
+      facts: attributes of `info.AudioInfo`.
     """
 
     size: int
@@ -47,7 +48,7 @@ class Found:
 
 
 def in_memory(data: bytes | np.ndarray, **facts) -> Found:
-    """Returns a message that was read already, with nothing behind its end that belongs to the sound."""
+    """Returns a message that was read already."""
     data = np.frombuffer(data, np.uint8)
     position = 0
 
@@ -82,31 +83,31 @@ class Sound:
 
     def stream(self, channel: int) -> Found:
         """Returns the message whose bytes are the samples of a channel; it is read block by block."""
-        reader = self.reader
 
         def read(count: int) -> np.ndarray:
             data = np.empty(count, np.uint8)
             start = 0
-            for block in reader.blocks(count):
-                pcm.decode(block[:, channel], out=data[start : start + len(block)])
+            for block in self.reader.channel_blocks(channel, count):
+                pcm.decode(block, out=data[start : start + len(block)])
                 start += len(block)
             return data
 
-        reader.seek(0)
-        return Found(size=reader.frames, read=read, facts={"channel": channel})
+        self.reader.seek(0)
+        return Found(size=self.reader.frames, read=read, facts={"channel": channel})
 
 
 class Form:
-    """A form of sound; an instance has its options. The default is that each byte of the message is a sample.
+    """A form of sound; an instance has its options. By default each byte of the message is a sample.
 
     Attributes:
       name: for `AudioInfo.form`.
-      magic: the bytes with which its messages begin, if they are samples one by one.
-      framed: whether its message is a frame.
-      sealable: whether a message can be sealed.
-      needs_passphrase: whether a message must be sealed, with a passphrase.
-      payloads: names of the kinds of picture file that it takes; None for all.
-      unproved: why reading all of it, without opening it, does not prove the message whole; None if that does.
+      magic: the bytes with which a message begins, if each of its bytes is a sample.
+      framed: whether a message is a frame.
+      sealable: whether it can be sealed.
+      needs_passphrase: whether it must be sealed, with a passphrase.
+      payloads: names of the picture files that it takes; None for all.
+      unproved: why reading a message, without opening it, does not prove it whole; None if that does.
+      facts: what `info.AudioInfo` says of the options.
     """
 
     name: ClassVar[str]
@@ -116,54 +117,39 @@ class Form:
     needs_passphrase: ClassVar[bool] = False
     payloads: ClassVar[tuple[str, ...] | None] = None
     unproved: ClassVar[str | None] = None
+    facts = MappingProxyType({})
 
     @property
     def records(self) -> bool:
         """Whether the secret's size and the network are recorded: in a frame, be it inside the seal."""
         return self.framed or self.sealable
 
-    @property
-    def facts(self) -> dict:
-        """What `info.AudioInfo` says of the options."""
-        return {}
-
     def samples(self, size: int) -> int:
         """Returns how many samples, of all channels, the sound of a message of `size` bytes has."""
         return size
 
     def check(self, path, size: int, sample_rate: int) -> None:
-        """Refuses what cannot be written to `path`, before any work is done for it.
-
-        Args:
-          path: the sound to write.
-          size: the fewest bytes that the message will have.
-          sample_rate: in Hz.
+        """Refuses what cannot be written to `path`: a message of at least `size` bytes, samples at this rate in Hz.
 
         Raises:
-          AudioError: the message or its rate does not go into the container, or another file does not serve.
+          AudioError: the container does not hold it, or another file does not serve.
         """
         files.container_for(path, self.samples(size), sample_rate=sample_rate)
 
     def encode(self, size: int, blocks: Iterable) -> tuple[int, Iterator[np.ndarray]]:
-        """Returns the samples of a message: how many, and int16 blocks.
-
-        Args:
-          size: of the message, in bytes.
-          blocks: the message, in bytes-like blocks.
-        """
+        """Returns the samples of a message of `size` bytes in bytes-like blocks: how many, and int16 blocks."""
         return size, map(pcm.encode, blocks)
 
     def write(self, path, size: int, blocks: Iterable, *, passphrase: str | None, **options) -> tuple:
-        """Writes a message, as `encode` has it, as a sound file.
+        """Writes a message, as `encode` takes it, as a sound file.
 
         Args:
-          path: the file.
-          size, blocks: as `encode`.
-          passphrase: what the message is sealed with, for a form that hides it in an order of its own.
+          path, size, blocks: the file and the message.
+          passphrase: what it is sealed with, for a form that hides it in an order of its own.
           options: sample_rate and force, as `files.write`.
 
         Returns:
-          The closed `files.Reader` of the file, and facts for `info.AudioInfo`.
+          The closed `files.Reader` of the file, and attributes of `info.AudioInfo`.
         """
         samples, pieces = self.encode(size, blocks)
         return files.write(path, pieces, samples, **options), self.facts
@@ -173,20 +159,14 @@ class Form:
         """Returns the message of this form in a sound that is as it was written, told by its start; asked first.
 
         Raises:
-          FormatError: there is one, and it can certainly not be read. The message names no file.
+          FormatError: there is one that can certainly not be read. The text names no file; so in `search`.
         """
-        for channel, head in enumerate(sound.heads):
-            if cls.magic and head.startswith(cls.magic):
-                return sound.stream(channel)
-        return None
+        channels = (number for number, head in enumerate(sound.heads) if cls.magic and head.startswith(cls.magic))
+        return next(map(sound.stream, channels), None)
 
     @classmethod
     def search(cls, sound: Sound, key: sealing.Key | None) -> Found | None:
-        """Returns the message of this form anywhere in a sound, damaged or not; asked if no form is recognised.
-
-        Raises:
-          FormatError: as `recognise`.
-        """
+        """Returns the message of this form anywhere in a sound, damaged or not; asked if no form is recognised."""
         return None
 
     @classmethod

@@ -123,19 +123,10 @@ def _encode_blocks(image: np.ndarray, layout: Layout) -> Iterator[bytes | np.nda
 
 
 class File:
-    """A BMP file as a picture that is not in memory.
-
-    Attributes:
-      shape: (height, width, 3), as an array has it.
-    """
+    """A BMP file as a picture that is not in memory; `shape` is (height, width, 3), as an array has it."""
 
     def __init__(self, path: str | os.PathLike):
-        """Reads the header.
-
-        Raises:
-          FormatError: it is no BMP file of the kind that is read here, or is cut short.
-          OSError: it cannot be opened.
-        """
+        """Reads the header; raises FormatError if it is none of the kind that is read here, or OSError."""
         self._path = Path(path)
         with self._path.open("rb") as file:
             self._layout = parse(file.read(HEADER_BYTES), os.fstat(file.fileno()).st_size)
@@ -254,7 +245,7 @@ def _swap_red_and_blue(source: np.ndarray, target: np.ndarray) -> None:
 
 
 class _Picture:
-    """A `payload.Picture` that is read row by row."""
+    """What `Payload.open` returns; its rows are read when they are wanted."""
 
     def __init__(self, message):
         self._read = message.read

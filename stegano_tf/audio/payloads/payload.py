@@ -1,26 +1,9 @@
 """What every kind of picture file that travels offers."""
 
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator
-from typing import Protocol
+from collections.abc import Callable, Iterable
 
 import numpy as np
-
-
-class Picture(Protocol):
-    """A picture in a message, of which the header was read and found right.
-
-    Attributes:
-      size: (height, width).
-    """
-
-    size: tuple[int, int]
-
-    def image(self) -> np.ndarray:
-        """Returns the picture, uint8[H, W, 3] RGB, C-contiguous and writable."""
-
-    def bmp(self) -> Iterator[bytes | np.ndarray]:
-        """Yields the picture as a BMP file."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,11 +17,13 @@ class Payload:
       starts: whether the first bytes of a file (up to 54) are those of this kind.
       least_bytes: of (height, width): the fewest bytes that the file of such a picture has.
       encode: of uint8[H, W, 3] RGB: the size of the file in bytes, and the file in bytes-like blocks.
-      open: of a `message.Message`, from which it reads the file: the picture.
+      open: of a `message.Message`, from which it reads the header: an object that has the attribute `size`, (height,
+        width), and the methods `image`, which returns uint8[H, W, 3] RGB, C-contiguous and writable, and `bmp`, which
+        yields the picture as a BMP file in bytes-like blocks.
     """
 
     name: str
     starts: Callable[[bytes], bool]
     least_bytes: Callable[[int, int], int]
     encode: Callable[[np.ndarray], tuple[int, Iterable]]
-    open: Callable[..., Picture]
+    open: Callable

@@ -44,7 +44,7 @@ def _encode(name: str, options: dict, image: np.ndarray) -> tuple[int, Iterator[
 
 
 class _Picture:
-    """A `payload.Picture`; transparency is put on white."""
+    """What `Payload.open` returns; transparency is put on white."""
 
     def __init__(self, name: str, message):
         from PIL import Image  # noqa: PLC0415

@@ -121,7 +121,7 @@ def decode(samples: np.ndarray, marks: dict[int, Label]) -> tuple[bytes, Damage 
         raise FormatError(f"is cut short: {len(samples):,} of {label.samples:,} samples are there")
     starts, slipped = _places(marks, label)
     gain, offset = _calibrate(samples, marks)
-    # Where samples were lost or inserted between two marks, most likely at a border, is for the check symbols to say.
+    # Between two marks, samples were lost or inserted, most likely at one of them. The check symbols tell where.
     readings = []
     for share in (1, 0, 0.5) if (np.diff(starts) != np.diff(_expected(label))).any() else (1,):
         body, missing = _bodies(samples, starts, label, share)
@@ -140,7 +140,7 @@ def _calibrate(samples: np.ndarray, marks: dict[int, Label]) -> tuple[float, flo
     found = np.stack([samples[place : place + MARK] for place in marks]).astype(np.float64)
     height, offset = np.median([fit(mark[: len(SYNC)]) for mark in found], axis=0)
     off = np.abs(found - offset - height / HIGHEST[label.depth] * written)
-    fair = off <= 4 * np.median(off) + 1  # single clicks are not
+    fair = off <= 4 * np.median(off) + 1  # leaves out single clicks
     return _line(written[fair], found[fair])
 
 
@@ -157,7 +157,7 @@ def _read_levels(
     """Returns the symbols in the samples of all bodies, which of them are doubtful, and refined gain and offset."""
     values = (body - offset) / gain
     levels, residual = _quantise(values, label.depth)
-    # Averaged over all samples, the noise there is vanishes; noise that fills the levels hides them and tells nothing.
+    # The mean over all samples is free of noise. But noise as wide as the levels hides them: then nothing is refined.
     for _ in range(3):
         fair = ~_outliers(residual, _STEP[label.depth]) & ~missing
         if not fair.any() or np.ptp(levels[fair]) == 0 or np.std(residual[fair]) > _STEP[label.depth] / 5:
@@ -229,7 +229,7 @@ def _finish(label: Label, symbols: np.ndarray, doubtful: np.ndarray, found: Dama
     data = parity.message(cube, shape)
     if zlib.crc32(data) != label.crc:
         before = cube.copy()
-        # No code restores more than its redundancy: then the time of a long search is saved.
+        # No code restores more than its redundancy: do not spend the time of a long search.
         if np.count_nonzero(doubtful) > shape.symbols - shape.size:
             raise FormatError(_beyond_repair(label, doubtful, parity.count_wrong(cube, shape), shape.words))
         wrong, words = parity.repair(cube, parity.gather(doubtful, shape), shape)
