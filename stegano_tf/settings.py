@@ -88,7 +88,8 @@ def define_flags(cls: type) -> None:
         if kind is bool:
             flags.DEFINE_boolean(field.name, field.default, details["help"])
         elif details["choices"]:
-            flags.DEFINE(_Choice(details), field.name, field.default, details["help"])
+            text = f"<{'|'.join(details['choices'])}>: {details['help']}"
+            flags.DEFINE(_Choice(details), field.name, field.default, text)
         elif typing.get_origin(kind) is tuple:
             flags.DEFINE_list(field.name, list(field.default), details["help"])
         elif kind is int:
@@ -128,7 +129,6 @@ class _Choice(flags.EnumParser):
     def __init__(self, details: Mapping[str, Any]):
         super().__init__(list(details["choices"]))
         self._parse = details["parse"] or str
-        self.syntactic_help = f"one of {', '.join(self.enum_values)}"
 
     def parse(self, argument: str) -> str:
         return super().parse(self._parse(argument))

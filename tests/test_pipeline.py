@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 import soundfile
@@ -77,6 +79,14 @@ def test_networks_of_ones_own_are_asked_for(cover, secret, tmp_path):
         stegano_tf.receive(tmp_path / "a.wav", preset="codebook")
     received = stegano_tf.receive(tmp_path / "a.wav", preset="tiny", weights=mine)
     np.testing.assert_array_equal(received.stego, sent.stego)
+
+
+def test_a_sound_that_was_sent_under_the_presets_old_name_opens(photograph):
+    # By commit 4bb68cf: send(photograph(16, 24, 0), photograph(20, 30, 1), "sent_by_invertible.wav").
+    received = stegano_tf.receive(Path(__file__).parent / "sent_by_invertible.wav")
+    assert received.info.network == stegano_tf.load("codebook").network
+    assert metrics.psnr(photograph(16, 24, 0), received.stego) > 35
+    assert metrics.psnr(photograph(20, 30, 1), received.secret) > 30
 
 
 @pytest.mark.parametrize(

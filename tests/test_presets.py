@@ -1,5 +1,9 @@
 """Parameter counts of every preset, worked out by hand from the layer tables."""
 
+import subprocess
+import sys
+import warnings
+
 import pytest
 
 from stegano_tf import presets
@@ -75,7 +79,7 @@ def test_stated_count_is_the_one_by_hand(name):
 def test_built_networks_have_it(name):
     from stegano_tf.networks import build
 
-    assert build.count_parameters(build.build(name)) == BY_HAND[name]
+    assert build.build(name).pair.count_params() == BY_HAND[name]
 
 
 def test_the_default_weights_stay_below_4_mb():
@@ -83,5 +87,36 @@ def test_the_default_weights_stay_below_4_mb():
 
 
 def test_unknown_presets_are_named_with_those_that_exist():
-    with pytest.raises(PresetError, match="no preset 'best', expected one of codebook, tiny, unet, paper"):
+    with pytest.raises(PresetError, match="no preset 'best', expected one of codebook, unet, paper, tiny"):
         presets.get("best")
+
+
+def test_an_old_name_is_taken_and_said_once():
+    presets._renamed.cache_clear()
+    with pytest.warns(presets.RenamedWarning, match="the preset 'invertible' is called 'codebook' now"):
+        assert presets.get("invertible") is presets.get("codebook")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert presets.get("invertible").name == "codebook"
+        assert presets.current("best") == "best"
+
+
+def test_a_flag_takes_an_old_name():
+    code = """
+from absl import flags
+from stegano_tf import export, settings
+
+flags.FLAGS(["export", "--preset=invertible"])
+print(settings.from_flags(export.Options).preset)
+flags.FLAGS(["export", "--preset=best"])
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stdout == "codebook\n"
+    assert done.stderr.count("the preset 'invertible' is called 'codebook' now") == 1
+    assert "--preset=best: value should be one of <codebook|unet|paper|tiny>" in done.stderr
+
+
+def test_networks_load_by_their_old_name():
+    from stegano_tf import runtime
+
+    assert runtime.load("invertible").network == runtime.load("codebook").network

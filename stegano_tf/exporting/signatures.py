@@ -1,15 +1,8 @@
 """The networks of a preset as a SavedModel with named signatures, for TF Serving and `tf.saved_model.load`.
 
-| signature | inputs | output |
-|---|---|---|
-| `hide` | `cover`, `secret`: uint8[B, H, W, 3] | `stego`: uint8[B, H, W, 3] |
-| `reveal`, `serving_default` | `stego`: uint8[B, H, W, 3] | `secret`: uint8[B, H, W, 3] |
-| `hide_bytes` | `cover_bytes`, `secret_bytes`: string[B], picture files | `stego_bytes`: string[B], PNG |
-| `reveal_bytes` | `stego_bytes`: string[B], PNG or another lossless picture file | `secret_bytes`: string[B], PNG |
-
-B, H and W are free, H and W at least 16; the pictures of a batch are of one size. TF Serving's REST interface takes and
-returns a tensor as `{"b64": ...}` where its name ends in `_bytes`. TensorFlow decodes the files: it drops alpha and
-ignores EXIF orientation, where `stegano_tf.images` blends and turns.
+`stegano_tf.exporting.card` has the table of signatures. TF Serving's REST interface takes and returns a tensor as
+`{"b64": ...}` where its name ends in `_bytes`. TensorFlow decodes the files: it drops alpha and ignores EXIF
+orientation, where `stegano_tf.images` blends and turns.
 """
 
 import functools

@@ -37,10 +37,6 @@ class Variant:
 
         Raises:
           PresetError: the text is nothing of that kind.
-
-        Example:
-          >>> Variant.parse("float16-256x192")
-          Variant(precision='float16', size=(192, 256))
         """
         match = re.fullmatch(r"(float32|float16|int8)(?:-([1-9]\d*)x([1-9]\d*))?", text)
         if not match:

@@ -17,11 +17,6 @@ def build(preset: presets.Preset | str) -> Networks:
     return (presets.get(preset) if isinstance(preset, str) else preset).networks.build()
 
 
-def count_parameters(networks: Networks) -> int:
-    """Returns how many weights the pair has, those of both networks once."""
-    return networks.pair.count_params()
-
-
 def save_weights(networks: Networks, path: str | os.PathLike) -> None:
     """Writes the weights of both networks to `path`, a file called `*.weights.h5`, replacing an existing one."""
     networks.pair.save_weights(path)
@@ -47,10 +42,6 @@ def load(name: str, weights: str | os.PathLike | None = None) -> Networks:
 
     Raises:
       PresetError: no such preset, or it has no installed weights, or they don't fit.
-
-    Example:
-      networks = load("unet")
-      stego = networks.hide([cover, secret])  # float32[B, H, W, 3] in [0, 1], H and W multiples of 8
     """
     preset = presets.get(name)
     if weights is None:

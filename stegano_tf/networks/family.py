@@ -49,8 +49,8 @@ class Refiner(Protocol):
 
     Attributes:
       halo: how many pixels around a tile it looks at.
-      multiple: the sides of a tile are multiples of this. What is left of a picture at the end stays as it is.
-      tile_pixels: the fewest pixels of a tile, where memory is short, and the most: larger tiles are no faster.
+      multiple: what the sides of a tile are multiples of.
+      tile_pixels: how large a tile is at least, even where memory is short, and at most: larger ones are no faster.
       bytes_per_pixel: how much memory a tile takes.
       max_steps: more steps than this change nothing.
     """
@@ -84,13 +84,7 @@ class Refiner(Protocol):
 
 
 class Config(abc.ABC):
-    """The numbers that define a family's networks, and what can be done with them.
-
-    Example:
-      >>> from stegano_tf import presets
-      >>> presets.get("unet").networks.halos
-      (64, 20)
-    """
+    """The numbers that define a family's networks, and what can be done with them."""
 
     @property
     @abc.abstractmethod

@@ -17,10 +17,6 @@ class Round8Bit(layers.Layer):
     float[...] -> float32[...]. Hide networks end in it; a codebook needs none, because a lattice's points are whole
     numbers. Rounding passes gradients straight through (Bengio et al., 2013, https://arxiv.org/abs/1308.3432). Clipping
     must not. If it did, training would drive pixels far below black and above white, and lose what it had reached.
-
-    Example:
-      >>> Round8Bit()(np.array([-0.1, 0.5, 1.1])).numpy() * 255
-      array([  0., 128., 255.], dtype=float32)
     """
 
     def __init__(self, **kwargs):

@@ -33,17 +33,6 @@ _TURNS = ((0, 0), (1, 1), (0, 1), (1, 0))  # of blocks, by whether their row and
 _FEWEST_FOR_TURNS = 20  # steps below which all blocks are rounded at once
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Errors:
-    """Squared errors of a stego image and of the secret in it, of [0, 1] values, summed."""
-
-    cover: float
-    secret: float
-
-    def objective(self, weight: float) -> float:
-        return self.cover + weight * self.secret
-
-
 class GradientRefiner:
     """Refines stego images for a frozen reveal network; a `networks.family.Refiner`."""
 
@@ -94,16 +83,16 @@ class GradientRefiner:
         judged[:, *near] = 1
         x, cover, secret = (picture[None].astype(np.float32) / 255 for picture in (stego, cover, secret))
         task = _Task(self, cover, secret, np.broadcast_to(judged, x.shape), weight, report)
-        before, gradient = task.errors(x)
+        before, gradient = task.objective(x)
         refined = _search(task, x, gradient, free, steps)
-        after, _ = task.errors(refined)
-        kept = refined if after.objective(weight) < before.objective(weight) else x
+        after, _ = task.objective(refined)
+        kept = refined if after < before else x
         return np.rint(kept[0, rows, columns] * 255).astype(np.uint8)
 
 
 @dataclasses.dataclass
 class _Task:
-    """What is asked of one tile."""
+    """What is asked of one tile: float32[1, H, W, 3] in [0, 1]; judged is 1 where errors of the secret count."""
 
     refiner: GradientRefiner
     cover: np.ndarray
@@ -112,16 +101,13 @@ class _Task:
     weight: float
     report: Callable[[str], None]
 
-    def errors(self, x: np.ndarray) -> tuple[Errors, np.ndarray]:
-        """Returns the errors of `x` and the gradient of half the objective."""
-        cover, secret, gradient = self.refiner._errors(x, self.cover, self.secret, self.judged, self.weight)
-        found = Errors(float(cover), float(secret))
-        dbs = (
-            -10 * math.log10(max(error, 1e-10) / values)
-            for error, values in ((found.cover, x.size), (found.secret, int(self.judged.sum())))
-        )
-        self.report("refining: cover {:.1f} dB, secret {:.1f} dB".format(*dbs))
-        return found, gradient.numpy()
+    def objective(self, x: np.ndarray) -> tuple[float, np.ndarray]:
+        """Returns the sum of the squared errors, the secret's times `weight`, and half its gradient."""
+        *errors, gradient = self.refiner._errors(x, self.cover, self.secret, self.judged, self.weight)
+        cover, secret = map(float, errors)
+        psnrs = (-10 * math.log10(max(e, 1e-10) / n) for e, n in ((cover, x.size), (secret, int(self.judged.sum()))))
+        self.report("refining: cover {:.1f} dB, secret {:.1f} dB".format(*psnrs))
+        return cover + self.weight * secret, gradient.numpy()
 
     def metric(self, x: np.ndarray, free: np.ndarray) -> np.ndarray:
         """Returns float64[48, 48]: the mean Gauss-Newton matrix of the free blocks."""
@@ -146,7 +132,7 @@ def _search(task: _Task, x: np.ndarray, gradient: np.ndarray, free: np.ndarray, 
         x = np.where(now > 0, _round(x, metric), x)
         free = free - now
         if free.any():
-            x = _descend(task, x, task.errors(x)[1], free, metric, later)
+            x = _descend(task, x, task.objective(x)[1], free, metric, later)
     return x
 
 
@@ -170,11 +156,11 @@ def _descend(task: _Task, x, gradient, free, metric, steps: int) -> np.ndarray: 
     for _ in range(steps):
         if not product > 0:
             break
-        errors, trial = task.errors(x + length * direction)
-        if errors.objective(task.weight) > known:  # out where the gradient is anything but linear
+        value, trial = task.objective(x + length * direction)
+        if value > known:  # out where the gradient is anything but linear
             direction, length = -step, length / 5
             continue
-        known = 1.5 * errors.objective(task.weight)
+        known = 1.5 * value
         trial = free * trial
         change = (trial - gradient) / length
         curvature = np.vdot(direction, change)

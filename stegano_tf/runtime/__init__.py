@@ -9,7 +9,7 @@ import numpy as np
 from stegano_tf import images, metrics, presets, scratch
 from stegano_tf.errors import BackendError, ImageError
 from stegano_tf.runtime import backends, memory, refining, tiles
-from stegano_tf.runtime.identity import installed_presets, network_id, preset_of
+from stegano_tf.runtime.exported import installed_presets, network_id, preset_of
 
 __all__ = ["MIN_SIDE", "Runtime", "check_side", "installed_presets", "load", "network_id", "preset_of"]
 
@@ -72,9 +72,9 @@ class Runtime:
     ) -> np.ndarray:
         """Returns the stego image: the cover, with the secret inside.
 
-        A picture that is too large for one run is hidden in tiles. That changes no pixel on LiteRT. TensorFlow's
-        arithmetic depends on the shape of its input, so there a few pixels change by 1 of 255. With a codebook it is a
-        few blocks instead, in which two codings are equally good, and their pixels change by up to 15.
+        A picture that is too large for one run is hidden in tiles. That changes no pixel, unless the arithmetic of the
+        engine depends on the shape of its input, as TensorFlow's does. Then a few pixels change by 1 of 255. With a
+        codebook a few blocks change by up to 15 of 255, those in which two codings are equally good.
 
         Args:
           cover: uint8[H, W, 3], H and W at least `MIN_SIDE`.
@@ -95,8 +95,7 @@ class Runtime:
         height, width = self.region(cover)
         secret = images.resize(secret, (height, width))
         stego = scratch.copy(cover)
-        pictures = cover[:height, :width], secret
-        self._run("hide", pictures, stego[:height, :width], memory_limit, progress)
+        self._run("hide", (cover[:height, :width], secret), stego[:height, :width], memory_limit, progress)
         return stego
 
     def reveal(
@@ -204,7 +203,7 @@ class Runtime:
     def _run(self, name: str, pictures, result: np.ndarray, memory_limit: int | None, progress) -> None:
         networks, direction = self.preset.networks, ("hide", "reveal").index(name)
         halo, multiple = networks.halos[direction], networks.multiples[direction]
-        pixel = memory.bytes_per_pixel(networks.activations[direction], self._backend.overhead)
+        pixel = 4 * networks.activations[direction] * self._backend.overhead + memory.PICTURES
         whole = (tiles.round_up(side, multiple) for side in result.shape[:2])
         smallest = math.prod(min(side, 2 * halo + _SMALLEST_CORE) for side in whole)
         free = memory.free(memory_limit, smallest * pixel, held=self._held)

@@ -1,10 +1,10 @@
-"""Exported networks as they lie on disk: PRESET/VERSION folders whose manifest names every file by its SHA-256.
+"""Installed networks: which there are, and exported ones as PRESET/VERSION folders on disk.
 
     manifest.json
     saved_model.pb, fingerprint.pb, variables/, assets.extra/     the SavedModel, which TF Serving takes as it is
     tflite/PRESET-hide.tflite, tflite/PRESET-reveal.tflite        and variants with a suffix: -float16, -int8, -256x256
 
-The manifest is read first. A file is hashed when it is loaded; other files cost nothing.
+The manifest names every file by its SHA-256. It is read first; a file is hashed when it is loaded, and only then.
 """
 
 import dataclasses
@@ -13,7 +13,7 @@ import json
 import os
 from pathlib import Path
 
-from stegano_tf import savedmodels
+from stegano_tf import presets, savedmodels
 from stegano_tf.errors import PresetError
 
 MANIFEST = "manifest.json"
@@ -107,3 +107,30 @@ def installed(preset: str) -> Exported | None:
     """
     versions = savedmodels.versions(preset)
     return Exported.read(versions[-1]) if versions else None
+
+
+def network_id(weights: str | os.PathLike) -> bytes:
+    """Returns the 8 bytes that name a weights file: the first of its SHA-256."""
+    return hashlib.sha256(Path(weights).read_bytes()).digest()[:8]
+
+
+def preset_of(network: bytes) -> str:
+    """Returns the preset whose installed networks are called `network`.
+
+    Raises:
+      PresetError: none are, and the message lists those that are installed; or an exported version has no readable
+        manifest.
+    """
+    known = {}
+    for name in installed_presets():
+        found = installed(name)
+        known[name] = found.network if found else network_id(savedmodels.weights_file(name))
+        if known[name] == network:
+            return name
+    known = ", ".join(f"{name} {identity.hex()}" for name, identity in known.items()) or "none"
+    raise PresetError(f"the secret was hidden by network {network.hex()}, expected one that is installed ({known})")
+
+
+def installed_presets() -> list[str]:
+    """Returns the names of the presets that have installed networks, exported ones or weights."""
+    return [name for name in presets.PRESETS if savedmodels.versions(name) or savedmodels.weights_file(name).is_file()]

@@ -10,12 +10,8 @@ from stegano_tf.errors import MemoryLimitError
 DEFAULT_LIMIT = 9 * 10**8
 """Bytes that hiding and revealing aim to stay within where no limit is set: a gigabyte, less what estimates miss."""
 
-_PICTURES = 48  # bytes a pixel: two pictures going in and one coming out, as 8 bits and as float32
-
-
-def bytes_per_pixel(activations: int, overhead: float) -> float:
-    """Returns what one pixel of a tile takes, for `activations` floats at once and a backend's `overhead`."""
-    return 4 * activations * overhead + _PICTURES
+PICTURES = 48
+"""Bytes a pixel: two pictures going in and one coming out, as 8 bits and as float32."""
 
 
 def free(limit: int | None, needed: float, *, held: float = 0.0) -> float:

@@ -23,16 +23,11 @@ def refine(
     """Improves a stego image in place: no tile becomes worse, and nearly all become better.
 
     Args:
-      refiner: works on each tile.
       cover, secret, stego: uint8[H, W, 3]. Where H or W is no multiple of `refiner.multiple`, the last rows or columns
         stay as they are.
-      steps: how many gradients or trials to take, for each tile.
-      weight: of the secret's squared error; the cover's has the weight 1.
-      memory_limit: as `Runtime.hide`.
-      progress: is told after each step.
-
-    Raises:
-      MemoryLimitError: as `Runtime.hide`.
+      steps, weight: as `Refiner.refine_tile`, for each tile.
+      memory_limit: as `Runtime.hide`; raises MemoryLimitError as well.
+      progress: is called after each step.
     """
     steps = min(steps, refiner.max_steps)
     size = tuple(side - side % refiner.multiple for side in stego.shape[:2])

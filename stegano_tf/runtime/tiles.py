@@ -5,9 +5,9 @@ tile that reaches `halo` pixels further. What lies nearer to a tile's inner bord
 tiles of a picture have one shape, so that an engine plans its memory once.
 """
 
-import dataclasses
 import math
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -20,8 +20,7 @@ Progress = Callable[[str, int, int], None]
 """Is called with what is going on, how many parts of it are done, and how many there are."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Span:
+class Span(NamedTuple):
     """A tile along one side: the network sees [start, stop), and its result is kept in [first, last)."""
 
     start: int
@@ -29,38 +28,24 @@ class Span:
     first: int
     last: int
 
-    @property
-    def seen(self) -> slice:
-        return slice(self.start, self.stop)
 
-    @property
-    def kept(self) -> slice:
-        return slice(self.first, self.last)
-
-    @property
-    def inner(self) -> slice:
-        """`kept`, counted from `start`."""
-        return slice(self.first - self.start, self.last - self.start)
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Tile:
-    """A part of a picture: rows and columns."""
+class Tile(NamedTuple):
+    """A part of a picture; `seen` and `kept` index the picture, and `inner` is `kept` within `seen`."""
 
     rows: Span
     columns: Span
 
     @property
-    def seen(self) -> tuple[slice, slice]:
-        return self.rows.seen, self.columns.seen
+    def seen(self) -> tuple[slice, ...]:
+        return tuple(slice(side.start, side.stop) for side in self)
 
     @property
-    def kept(self) -> tuple[slice, slice]:
-        return self.rows.kept, self.columns.kept
+    def kept(self) -> tuple[slice, ...]:
+        return tuple(slice(side.first, side.last) for side in self)
 
     @property
-    def inner(self) -> tuple[slice, slice]:
-        return self.rows.inner, self.columns.inner
+    def inner(self) -> tuple[slice, ...]:
+        return tuple(slice(side.first - side.start, side.last - side.start) for side in self)
 
 
 def plan(size: tuple[int, int], halo: int, multiple: int, max_pixels: float) -> list[Tile] | None:
@@ -75,10 +60,6 @@ def plan(size: tuple[int, int], halo: int, multiple: int, max_pixels: float) -> 
 
     Returns:
       The tiles; None if even the smallest ones have more pixels.
-
-    Example:
-      >>> [tile.kept for tile in plan((64, 100), halo=8, multiple=4, max_pixels=64 * 64)]
-      [(slice(0, 64, None), slice(0, 52, None)), (slice(0, 64, None), slice(52, 100, None))]
     """
     height, width = size
     lowest = min(round_up(height, multiple), 2 * halo + multiple)

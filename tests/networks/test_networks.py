@@ -136,6 +136,21 @@ class TestCodebook:
             np.testing.assert_array_equal(np.asarray(one), np.asarray(other))
 
 
+def test_fresh_weights_differ_between_layers_and_follow_the_seed():
+    found = []
+    for seed in (0, 0, 1):
+        keras.utils.set_random_seed(seed)
+        networks = build.build(
+            presets.Preset("small", PaperConfig(3, 4, (4, 4, 4)), 0, presets.get("paper").training, "for tests")
+        )
+        kernels = [np.array(networks.reveal.get_layer(f"conv_{i}").kernel) for i in (2, 3)]
+        assert (kernels[0] != kernels[1]).any()
+        found.append([*kernels, np.array(networks.hide.get_layer("down_2").kernel)])
+    for first, again, other in zip(*found, strict=True):
+        np.testing.assert_array_equal(first, again)
+        assert (first != other).any()
+
+
 def test_an_untrained_unet_shows_the_cover():
     cover, secret = pictures(1, 16, 16)
     np.testing.assert_allclose(np.asarray(small("unet").hide([cover, secret])), cover, atol=0.5 / 255 + 1e-6)

@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -175,3 +178,31 @@ def test_a_runtime_of_hiding_and_revealing_alone_is_refused_before_anything_runs
     picture = np.zeros((16, 16, 3), np.uint8)
     with pytest.raises(BackendError, match="refinement runs on the runtime 'keras' alone, 'litert' was asked for"):
         networks.refine(picture, picture, picture, steps=1)
+
+
+@pytest.mark.parametrize("package", ["keras", "tensorflow"])
+def test_a_package_that_is_missing_is_named_before_anything_is_hidden(package):
+    code = f"""
+import sys
+sys.modules[{package!r}] = None
+import numpy as np
+from stegano_tf import pipeline, runtime
+from stegano_tf.errors import BackendError
+
+networks, picture = runtime.load(), np.zeros((16, 16, 3), np.uint8)
+networks.hide = None
+for refine in (
+    lambda: pipeline.hide(picture, picture, refine=1),
+    lambda: networks.refine(picture, picture, picture, steps=1),
+):
+    try:
+        refine()
+    except BackendError as error:
+        print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    lines = done.stdout.splitlines()
+    assert len(lines) == 2, done.stderr
+    for line in lines:
+        assert line.startswith("refinement runs on the runtime 'keras' alone: ")
+        assert "needs the packages keras and tensorflow" in line

@@ -201,6 +201,6 @@ def test_free_memory_by_hand(monkeypatch):
 
 
 def test_presets_state_their_halo():
-    assert [preset.networks.halos for preset in presets.PRESETS.values()] == [(0, 0), (0, 0), (64, 20), (256, 6)]
+    assert [preset.networks.halos for preset in presets.PRESETS.values()] == [(0, 0), (64, 20), (256, 6), (0, 0)]
     for preset, (halo, multiple) in itertools.product(presets.PRESETS.values(), [(0, 0), (1, 1)]):
         assert preset.networks.halos[halo] % preset.networks.multiples[multiple] == 0

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from stegano_tf.networks.build import Networks, composed
+from stegano_tf.networks.family import Networks, composed
 from stegano_tf.training.model import SteganoModel, psnr
 
 

@@ -217,11 +217,11 @@ def test_the_protocol_of_the_paper():
 def test_the_rates_of_the_paper_fall_one_by_one():
     import dataclasses
 
-    from stegano_tf import presets
+    from stegano_tf.networks.paper.config import PaperConfig
     from stegano_tf.training import callbacks, run
 
     plan = run._plan(Options(data=".", preset="paper", protocol="paper"))
-    small = presets.Paper(downsamplings=2, base_filters=2, reveal_filters=(2,))
+    small = PaperConfig(downsamplings=2, base_filters=2, reveal_filters=(2,))
     plan = dataclasses.replace(plan, preset=dataclasses.replace(plan.preset, networks=small))
     model = run._compiled(plan)
     hide, reveal = run._schedules(plan, callbacks.Budget(steps=1), model)

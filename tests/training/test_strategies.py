@@ -79,6 +79,7 @@ EQUALITY = """
     import dataclasses, json, sys
     import keras, numpy as np
     from stegano_tf import presets
+    from stegano_tf.networks.unet.config import UNetConfig
     from stegano_tf.training import loop, pairs, run, strategies
 
     # First of all: devices are split before their first use.
@@ -102,7 +103,7 @@ EQUALITY = """
         return [loss for loss, _ in found], metrics, np.concatenate(weights).tolist()
 
     codebook = presets.get("tiny").networks
-    unet = presets.UNet(hide_widths=(4, 8), reveal_width=4, reveal_blocks=1)
+    unet = UNetConfig(hide_widths=(4, 8), reveal_width=4, reveal_blocks=1)
     print(json.dumps({
         "plain": [losses(s, codebook, 12, clip=1.01, ema=0.9) for s in (strategies.make("default"), mirrored)],
         "norm": [losses(s, unet, 3) for s in (strategies.make("default"), mirrored)],

@@ -10,7 +10,7 @@ from stegano_tf.networks.layers import Cosine
 
 
 def build(config: CodebookConfig) -> Networks:
-    """Returns functional models that share all their weights; sides of pictures must be multiples of 8."""
+    """As `Config.build`: functional models that share all their weights. Sides must be multiples of 8."""
     codebook = Codebook(config.classes, config.deep_classes, config.depth, config.candidates, name="codebook")
     analysis, synthesis = Cosine(BLOCK, name="analysis"), Cosine(BLOCK, inverse=True, name="synthesis")
     centre, uncentre = (

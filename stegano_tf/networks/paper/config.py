@@ -3,7 +3,7 @@
 import dataclasses
 import itertools
 
-from stegano_tf.networks.family import Config, Preset, Training, composed
+from stegano_tf.networks.family import Config, Preset, Training
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,9 +30,9 @@ class PaperConfig(Config):
         return self.base_filters, max(sum(pair) for pair in itertools.pairwise(filters))
 
     def build(self):
-        from stegano_tf.networks.paper import hide, reveal  # noqa: PLC0415
+        from stegano_tf.networks.paper import build  # noqa: PLC0415
 
-        return composed(hide.build(self), reveal.build(self))
+        return build.build(self)
 
 
 PRESETS = (

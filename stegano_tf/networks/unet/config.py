@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from stegano_tf.networks.family import CROPS, Config, Preset, composed
+from stegano_tf.networks.family import CROPS, Config, Preset
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,9 +33,9 @@ class UNetConfig(Config):
         return self.hide_widths[0] + 6, self.reveal_width
 
     def build(self):
-        from stegano_tf.networks.unet import hide, reveal  # noqa: PLC0415
+        from stegano_tf.networks.unet import build  # noqa: PLC0415
 
-        return composed(hide.build(self), reveal.build(self))
+        return build.build(self)
 
 
 PRESETS = (

@@ -6,7 +6,7 @@ import numpy as np
 
 from stegano_tf import presets, savedmodels
 from stegano_tf.errors import BackendError
-from stegano_tf.runtime.identity import network_id
+from stegano_tf.runtime.exported import network_id
 
 
 class KerasBackend:
@@ -35,13 +35,10 @@ class KerasBackend:
         self.network = network_id(weights or savedmodels.weights_file(preset.name))
 
     def hide(self, cover: np.ndarray, secret: np.ndarray) -> np.ndarray:
-        """As `Backend`."""
         return np.asarray(self._pictures.hide(self.networks, self._multiples, cover, secret))
 
     def reveal(self, stego: np.ndarray) -> np.ndarray:
-        """As `Backend`."""
         return np.asarray(self._pictures.reveal(self.networks, self._multiples, stego))
 
     def release(self) -> bool:
-        """As `Backend`: Keras has no way to do it."""
-        return False
+        return False  # Keras has no way to do it

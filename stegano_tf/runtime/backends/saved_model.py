@@ -29,13 +29,10 @@ class SavedModelBackend:
         self._signatures = self._model.signatures
 
     def hide(self, cover: np.ndarray, secret: np.ndarray) -> np.ndarray:
-        """As `Backend`."""
         return self._signatures["hide"](cover=cover, secret=secret)["stego"].numpy()
 
     def reveal(self, stego: np.ndarray) -> np.ndarray:
-        """As `Backend`."""
         return self._signatures["reveal"](stego=stego)["secret"].numpy()
 
     def release(self) -> bool:
-        """As `Backend`: TensorFlow has no way to do it."""
-        return False
+        return False  # TensorFlow has no way to do it

@@ -1,17 +1,19 @@
-"""The compact UNet, in the Keras functional API."""
+"""The compact networks, in the Keras functional API."""
 
 import keras
 from keras import layers
 
+from stegano_tf.networks.family import Networks, composed
 from stegano_tf.networks.layers import Haar, Round8Bit
 from stegano_tf.networks.unet.config import UNetConfig
 
 
-def build(config: UNetConfig) -> keras.Model:
-    """Returns [cover, secret] -> stego, each float32[B, H, W, 3] in [0, 1], stego in multiples of 1/255.
+def build(config: UNetConfig) -> Networks:
+    """As `Config.build`; sides must be multiples of 2**len(hide_widths) for hiding, and even for revealing."""
+    return composed(_hide(config), _reveal(config))
 
-    H and W must be multiples of 2**len(hide_widths).
-    """
+
+def _hide(config: UNetConfig) -> keras.Model:
     cover = keras.Input((None, None, 3), name="cover")
     secret = keras.Input((None, None, 3), name="secret")
     centre = layers.Rescaling(1.0, offset=-0.5, dtype="float32", name="centre")
@@ -35,6 +37,26 @@ def build(config: UNetConfig) -> keras.Model:
     bands = layers.Add(dtype="float32", name="stego_bands")([cover_bands, residual])
     picture = layers.Rescaling(1.0, offset=0.5, dtype="float32", name="uncentre")(Haar(1, inverse=True)(bands))
     return keras.Model([cover, secret], Round8Bit(name="stego")(picture), name="hide")
+
+
+def _reveal(config: UNetConfig) -> keras.Model:
+    stego = keras.Input((None, None, 3), name="stego")
+    width = config.reveal_width
+    x = layers.Rescaling(1.0, offset=-0.5, dtype="float32", name="centre")(stego)
+    x = Haar(1, name="analysis")(x)
+    x = layers.Conv2D(width, 3, padding="same", name="stem")(x)
+    for block in range(config.reveal_blocks):
+        y = x
+        for i in (1, 2):
+            y = layers.Conv2D(width, 3, padding="same", use_bias=False, name=f"block_{block}_conv_{i}")(y)
+            y = layers.BatchNormalization(name=f"block_{block}_norm_{i}")(y)
+            y = layers.ReLU(name=f"block_{block}_relu_{i}")(y)
+        x = layers.Add(name=f"block_{block}")([x, y])
+    # From zero: a new network says grey. Whatever else it said would be far outside of a picture, and drive the hide
+    # network into black and white, where it has no gradient.
+    x = layers.Conv2D(12, 3, padding="same", kernel_initializer="zeros", dtype="float32", name="bands")(x)
+    x = Haar(1, inverse=True, name="synthesis")(x)
+    return keras.Model(stego, layers.Rescaling(1.0, offset=0.5, dtype="float32", name="secret")(x), name="reveal")
 
 
 def _residual(x, width: int, name: str):
