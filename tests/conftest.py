@@ -1,5 +1,6 @@
 """Settings for all tests."""
 
+import fcntl
 import os
 
 import hypothesis
@@ -14,6 +15,11 @@ hypothesis.settings.register_profile("shared", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("shared")
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+
+def pytest_collection_modifyitems(items):
+    """Lets the tests of training run first: they take longest, and a long one at the end keeps one process waiting."""
+    items.sort(key=lambda item: "training" not in item.path.parts)
 
 
 @pytest.fixture
@@ -58,19 +64,30 @@ def photograph():
 
 
 @pytest.fixture(scope="session")
-def tiny_weights(tmp_path_factory):
-    """A weights file of the preset `tiny`, other than fresh ones."""
+def tiny(worker_id, tmp_path_factory):
+    """A folder with mine.weights.h5, of the preset `tiny`, and the networks that were exported from it, tiny/1."""
     import exported_networks
 
-    return exported_networks.random_weights(tmp_path_factory.mktemp("weights") / "mine.weights.h5")
+    base = tmp_path_factory.getbasetemp()
+    folder = (base if worker_id == "master" else base.parent) / "exported"
+    folder.mkdir(exist_ok=True)
+    # An export takes 20 seconds: the first test process that needs it makes it, the others wait here.
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / "tiny" / "1").exists():
+            weights = exported_networks.random_weights(folder / "mine.weights.h5")
+            variants = ["float16", "float32-48x32"]
+            exported_networks.export_quietly(weights=str(weights), out=str(folder), tflite=variants)
+    return folder
 
 
 @pytest.fixture(scope="session")
-def tiny_exported(tiny_weights, tmp_path_factory):
-    """The folder tiny/1 of exported networks; not to be changed."""
-    import exported_networks
+def tiny_weights(tiny):
+    """A weights file of the preset `tiny`, other than fresh ones."""
+    return tiny / "mine.weights.h5"
 
-    folder = tmp_path_factory.mktemp("models")
-    return exported_networks.export_quietly(
-        weights=str(tiny_weights), out=str(folder), tflite=["float16", "float32-48x32"]
-    )
+
+@pytest.fixture(scope="session")
+def tiny_exported(tiny):
+    """The folder tiny/1 of exported networks; not to be changed."""
+    return tiny / "tiny" / "1"

@@ -5,6 +5,7 @@ import pty
 import re
 import resource
 import select
+import signal
 import subprocess
 import sys
 import time
@@ -18,9 +19,9 @@ COMMAND = [sys.executable, "-m", "stegano_tf"]
 
 @pytest.fixture(scope="module")
 def large(photograph, tmp_path_factory):
-    """A folder with six.bmp and, more than is kept in memory, large.bmp: of 6 and 24 megapixels."""
+    """A folder with small.bmp and, more than is kept in memory, large.bmp: of 0.8 and 24 megapixels."""
     folder = tmp_path_factory.mktemp("large")
-    images.write(folder / "six.bmp", photograph(2000, 3000, 0))
+    images.write(folder / "small.bmp", photograph(800, 1000, 0))
     images.write(folder / "large.bmp", photograph(4000, 6000, 0))
     return folder
 
@@ -39,6 +40,8 @@ def test_ctrl_c_at_the_terminal_leaves_nothing(large, tmp_path):
     if child == 0:
         command = [*COMMAND, "hide", "large.bmp", "large.bmp", str(tmp_path / "stego.png"), "--memory-limit=400MB"]
         os.chdir(large)
+        # Tests that run in the background of a shell have inherited that Ctrl-C is ignored.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
         os.execve(sys.executable, command, os.environ | {"TMPDIR": str(temporary), "TERM": "xterm"})
     said, deadline = b"", time.monotonic() + 120
     while not re.search(rb"hiding.*\d:\d\d:\d\d", said):  # the bar with its estimate
@@ -58,14 +61,14 @@ def test_ctrl_c_at_the_terminal_leaves_nothing(large, tmp_path):
     ("picture", "message"),
     [
         ("large.bmp", r"^stegano-tf: temporary files in .*temporary cannot be written: "),
-        ("six.bmp", r"^stegano-tf: .*message\.wav: "),
+        ("small.bmp", r"^stegano-tf: .*message\.wav: "),
     ],
 )
 def test_a_full_disk_leaves_nothing(large, tmp_path, picture, message):
     temporary = tmp_path / "temporary"
     temporary.mkdir()
     # The limit on a file's size is what a full disk is to the writer, and needs no disk of its own.
-    limit = resource.RLIMIT_FSIZE, (20 << 20, 20 << 20)
+    limit = resource.RLIMIT_FSIZE, (4 << 20, 4 << 20)
     done = subprocess.run(
         [*COMMAND, "send", large / picture, large / picture, tmp_path / "message.wav"],
         capture_output=True,

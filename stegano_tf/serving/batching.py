@@ -1,10 +1,9 @@
 """Runs requests on a few threads, those that fit together as one batch.
 
-Requests of one signature and one size of pictures gather in a batch until a thread is free for it;
-`batch_timeout_micros` keeps it open longer, unless it is full. Without, no request waits for another.
+Requests for one signature whose pictures have one size gather in a batch until a thread is free. With
+`batch_timeout_micros` a batch that is not full waits longer; without, no request waits for another.
 
-Limits: on a processor only small pictures gain by batches. In eights, one of 64x64 takes 0.6 of the processor time that
-it takes alone, one of 128x128 takes 0.8, and one of 256x256 no less; hence the limit in pixels.
+Limits: on a CPU only small pictures run faster in batches, so a batch has a limit in pixels.
 """
 
 import asyncio
@@ -38,8 +37,8 @@ class _Task:
 class _Batch:
     model: Model
     signature: Signature
-    kind: Hashable  # what its requests have in common
-    due: float  # when it may run though it is not full
+    kind: Hashable  # what its requests have in common: signature and size
+    due: float  # from then on it runs even if it is not full
     tasks: list[_Task] = dataclasses.field(default_factory=list)
 
     @property
@@ -63,7 +62,7 @@ class Batcher:
     ) -> dict[str, np.ndarray]:
         """Returns the outputs for `inputs`, whose pictures are all of `size` (height, width).
 
-        A request whose caller is cancelled before it runs is not run.
+        A request does not run if its caller is cancelled before.
 
         Raises:
           RequestError: the graph failed on these inputs.
@@ -82,7 +81,7 @@ class Batcher:
         return await task.answer
 
     async def close(self) -> None:
-        """Ends the threads; whatever still waits is cancelled."""
+        """Cancels what still waits and ends the threads."""
         for worker in self._workers:
             worker.cancel()
         await asyncio.gather(*self._workers, return_exceptions=True)
@@ -101,24 +100,24 @@ class Batcher:
             batch = await self._next_batch()
             try:
                 await self._run(batch, batch.tasks)
-            except Exception as error:  # Nothing that a request causes may end the worker that others need.
+            except Exception as error:  # No request may end the worker: others need it.
                 logging.exception("a batch of %s failed", batch.signature.name)
                 for task in batch.tasks:
                     _set(task, _request_error(error))
 
     async def _next_batch(self) -> _Batch:
-        """The batch that has waited longest of those that are due or full."""
+        """Waits for a batch that is due or full, and takes the oldest."""
         async with self._changed:
             while True:
                 now = time.monotonic()
                 ready = next((b for b in self._waiting if b.due <= now or not self._has_room(b, 1)), None)
                 if ready is None:
                     due = min((batch.due for batch in self._waiting), default=None)
-                    # Waiting ends with an arrival or a batch that is due; what is ready then is seen above.
+                    # Until a request arrives or the next batch is due; then the loop looks again.
                     await _at_most(self._changed.wait(), due and due - now)
                     continue
                 self._waiting.remove(ready)
-                ready.tasks = [task for task in ready.tasks if not task.answer.done()]  # done: its caller is gone
+                ready.tasks = [task for task in ready.tasks if not task.answer.done()]  # done: its caller was cancelled
                 if ready.tasks:
                     return ready
 
@@ -137,7 +136,7 @@ class Batcher:
             if len(tasks) == 1:
                 _set(tasks[0], _request_error(error))
                 return
-            # One of them is bad, and the others have not deserved that.
+            # One request is bad: each runs alone, so that the others get their results.
             for task in tasks:
                 await self._run(batch, [task])
             return
@@ -166,6 +165,6 @@ def _set(task: _Task, answer: dict[str, np.ndarray] | RequestError) -> None:
 def _request_error(error: Exception) -> RequestError:
     if not isinstance(error, tf.errors.OpError):
         return RequestError(grpc.StatusCode.INTERNAL, f"{type(error).__name__}; the server's log has more")
-    # What went wrong stands between where in the source and where in the graph.
+    # TensorFlow puts a place in the source before the message and a place in the graph behind it.
     message = error.message.rpartition("<stack traces unavailable>")[2].partition("[[{{node")[0]
     return RequestError(_CODES.get(error.error_code, grpc.StatusCode.UNKNOWN), " ".join(message.split()))

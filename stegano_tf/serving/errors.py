@@ -1,11 +1,11 @@
-"""What a request can be refused with: one exception, named by gRPC's status codes, which REST maps to its own."""
+"""The error of a request. It has one of gRPC's status codes; `rest` maps them to HTTP's."""
 
 import grpc
 
 from stegano_tf.errors import SteganoError
 
 MAX_MESSAGE = 1000
-"""Characters of a message: gRPC carries it in a header, where clients allow 8 KB, and TensorFlow's can be pages."""
+"""Characters of a message. gRPC sends it in a header, and clients allow 8 KB of these."""
 
 
 class ServerError(SteganoError):
@@ -13,7 +13,7 @@ class ServerError(SteganoError):
 
 
 class RequestError(SteganoError):
-    """A request that gets no result; `code` is the status that TensorFlow Serving gives in such a case."""
+    """A request gets no result; `code` is the status that TensorFlow Serving gives in such a case."""
 
     def __init__(self, code: grpc.StatusCode, message: str):
         super().__init__(message if len(message) <= MAX_MESSAGE else message[: MAX_MESSAGE - 1] + "…")
@@ -21,5 +21,5 @@ class RequestError(SteganoError):
 
 
 def invalid(message: str) -> RequestError:
-    """The error of a request that is wrong in itself."""
+    """Returns the error of a request that no server could answer."""
     return RequestError(grpc.StatusCode.INVALID_ARGUMENT, message)

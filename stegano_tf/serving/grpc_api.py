@@ -18,13 +18,13 @@ from stegano_tf.serving.service import Service
 
 
 def add_to(server: grpc.aio.Server, service: Service) -> None:
-    """Makes `server` answer for `service`."""
+    """Adds both services to `server`; `service` answers."""
     prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(_PredictionService(service), server)
     model_service_pb2_grpc.add_ModelServiceServicer_to_server(_ModelService(service), server)
 
 
 def _answers(method):
-    """Turns the exceptions of a method into statuses."""
+    """Makes a method send its exceptions as statuses."""
 
     @functools.wraps(method)
     async def answer(self, request, context: grpc.aio.ServicerContext):
@@ -58,7 +58,7 @@ class _PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
             if unknown := set(wanted) - signature.outputs.keys():
                 found, known = ", ".join(sorted(unknown)), ", ".join(signature.outputs)
                 raise invalid(f"output tensor alias not found in signature: {found}, expected {known}")
-            # Values that are given are repeated to fill a shape: one byte could ask for all of the memory.
+            # `make_ndarray` repeats the last value until the shape is full: a tiny message could fill all memory.
             limit = 3 * self._service.settings.max_pixels
             inputs = {name: _array(name, tensor, limit) for name, tensor in request.inputs.items()}
             outputs = await self._service.predict(model, signature, inputs)

@@ -1,10 +1,10 @@
 """Predict requests and answers as JSON: the row and the column form of TensorFlow Serving's REST interface.
 
-https://www.tensorflow.org/tfx/serving/api_rest#predict_api. In rows, {"instances": [...]} is answered with
-{"predictions": [...]}; in columns, {"inputs": ...} with {"outputs": ...}. Where there is just one input its name may be
-left out; where there is just one output its name is. Bytes are {"b64": "..."}.
+https://www.tensorflow.org/tfx/serving/api_rest#predict_api. The answer to rows, {"instances": [...]}, is
+{"predictions": [...]}; the answer to columns, {"inputs": ...}, is {"outputs": ...}. A request may leave out the name of
+an only input; an answer leaves out the name of an only output. Bytes are {"b64": "..."}.
 
-Limits: numbers are uint8 only, as all signatures here have them.
+Limits: numbers are uint8, as in all signatures here.
 """
 
 import base64
@@ -33,10 +33,10 @@ _KINDS = {
 def parse(
     body: bytes, find_signature: Callable[[str], Signature]
 ) -> tuple[Signature, dict[str, np.ndarray], Callable[[dict[str, np.ndarray]], bytes]]:
-    """Returns the signature that a request's body asks for, its inputs, and what formats the answer.
+    """Returns the signature that a request's body names, the inputs by name, and a function that formats the outputs.
 
     Args:
-      find_signature: from its name; raises if there is none.
+      find_signature: returns the signature of a name, or raises.
 
     Raises:
       RequestError: INVALID_ARGUMENT.
@@ -91,11 +91,11 @@ def _from_columns(columns, signature: Signature) -> dict[str, list]:
         return dict.fromkeys(names, columns)
     if missing := names - columns.keys():
         raise invalid(f"'inputs' has no {', '.join(sorted(missing))}, expected {', '.join(sorted(names))}")
-    return {name: columns[name] for name in names}  # TensorFlow Serving, too, leaves others unread
+    return {name: columns[name] for name in names}  # others are ignored, as TensorFlow Serving does
 
 
 def _is_named(value) -> bool:
-    """Whether it is an object of named inputs, not of encoded bytes."""
+    """Whether `value` is an object of named inputs, not {"b64": "..."}."""
     return isinstance(value, dict) and not (value.keys() == {"b64"} and isinstance(value["b64"], str))
 
 
@@ -118,7 +118,7 @@ def _string(name: str, value) -> bytes:
 
 
 def _numbers(name: str, values) -> np.ndarray:
-    # Flattened level by level, as fast as np.asarray, which would take true for 1.
+    # Flattens level by level. This is as fast as np.asarray, which would accept true as 1.
     level, shape = [values], []
     while level and isinstance(level[0], list):
         if set(map(type, level)) != {list} or len(sizes := set(map(len, level))) != 1:
@@ -153,7 +153,7 @@ def _to_columns(outputs: Mapping[str, np.ndarray]) -> bytes:
 def _encoded(value: np.ndarray) -> np.ndarray | list:
     if value.dtype != object:
         return np.ascontiguousarray(value)
-    # Every string output here is a picture file, and named so: *_bytes.
+    # TensorFlow Serving writes b64 for outputs called *_bytes; all string outputs here are.
     return [{"b64": base64.b64encode(item).decode()} for item in value]
 
 

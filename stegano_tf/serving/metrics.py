@@ -1,4 +1,4 @@
-"""What the server counts, for Prometheus."""
+"""The server's metrics, for Prometheus."""
 
 import prometheus_client
 
@@ -6,7 +6,7 @@ _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
 
 class Metrics:
-    """The counters of one server, beside those of its process (memory, processor time, open files)."""
+    """The metrics of one server and of its process (memory, CPU time, open files)."""
 
     def __init__(self):
         self._registry = prometheus_client.CollectorRegistry()
@@ -44,7 +44,7 @@ class Metrics:
         return kind(name, text, labels, namespace="stegano_tf", registry=self._registry, **options)
 
     def answered(self, model: str, signature: str, entrypoint: str, code: str, seconds: float) -> None:
-        """Counts a request; `model` and `signature` are empty where the request named none that exists."""
+        """Counts a request; `model` and `signature` are empty if the request named none that exists."""
         self._requests.labels(model, signature, entrypoint, code).inc()
         self._seconds.labels(model, signature, entrypoint).observe(seconds)
 

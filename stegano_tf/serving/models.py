@@ -15,7 +15,7 @@ from stegano_tf.errors import PresetError
 from stegano_tf.runtime.exported import Exported
 
 DEFAULT_SIGNATURE = tf.saved_model.DEFAULT_SERVING_SIGNATURE_DEF_KEY
-_INIT_OP = "__saved_model_init_op"  # listed among the signatures, but for loaders, not for callers
+_INIT_OP = "__saved_model_init_op"  # is among the signatures, but only loaders call it
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -23,8 +23,8 @@ class Signature:
     """One function of a model.
 
     Attributes:
-      inputs: dtype and shape of each input, by name; the first dimension of each is the batch.
-      outputs: the same of the outputs.
+      inputs: dtype and shape of each input, by name; the first dimension is the batch.
+      outputs: the same for each output.
     """
 
     name: str
@@ -33,10 +33,10 @@ class Signature:
     function: Callable
 
     def run(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Returns the outputs; strings are arrays of `bytes` objects. May be called from several threads.
+        """Returns the outputs; strings are arrays of `bytes` objects. Several threads may call it.
 
         Raises:
-          tf.errors.OpError: as the graph does, of inputs that it cannot work on.
+          tf.errors.OpError: the graph cannot work on these inputs.
         """
         tensors = {
             name: tf.constant(value.tolist() if value.dtype == object else value, self.inputs[name].dtype)
@@ -50,15 +50,15 @@ class Model:
 
     Attributes:
       name, version: the names of its folders.
-      signature_defs: what the SavedModel says of its signatures, for those who ask for metadata.
-      signatures: what can be called.
+      signature_defs: the signatures as the SavedModel states them, for metadata.
+      signatures: those that can be called, by name.
     """
 
     def __init__(self, folder: Path):
         """Loads the SavedModel in `folder`, <tree>/<name>/<version>, and runs its warm-up requests.
 
         Raises:
-          PresetError: it is not whole, or not what was exported.
+          PresetError: a file is missing or altered.
         """
         exported = Exported.read(folder)
         for part in ("saved_model.pb", "fingerprint.pb", "variables/", "assets.extra/"):
@@ -67,7 +67,7 @@ class Model:
         try:
             saved = saved_model_pb2.SavedModel.FromString((folder / "saved_model.pb").read_bytes())
             (graph,) = (graph for graph in saved.meta_graphs if tf.saved_model.SERVING in graph.meta_info_def.tags)
-            self._loaded = tf.saved_model.load(folder)  # kept: its functions hold its variables by weak references
+            self._loaded = tf.saved_model.load(folder)  # kept: the functions have weak references to its variables
         except (OSError, ValueError, DecodeError, tf.errors.OpError) as error:
             raise PresetError(f"{folder}: is no whole SavedModel: {_one_line(error)}") from error
         self.signature_defs = dict(graph.signature_def)
@@ -79,7 +79,7 @@ class Model:
         self._warm_up(folder)
 
     def _warm_up(self, folder: Path) -> None:
-        """Runs the PredictionLog records that TensorFlow Serving runs too: the first call of a function is slow."""
+        """Runs the warm-up requests that TensorFlow Serving runs, too: the first call of a function is slow."""
         records = folder / "assets.extra" / "tf_serving_warmup_requests"
         if not records.is_file():
             return
@@ -96,7 +96,7 @@ def latest_versions(tree: Path) -> dict[str, Path]:
     """Returns the folder of the latest version of each model in `tree`.
 
     Raises:
-      PresetError: there is none.
+      PresetError: there is no model.
     """
     names = sorted(folder.name for folder in tree.glob("*") if savedmodels.versions(folder.name, tree))
     if not names:

@@ -1,8 +1,8 @@
-"""The REST interface, https://www.tensorflow.org/tfx/serving/api_rest; beside it /healthz and Prometheus metrics."""
+"""The REST interface of https://www.tensorflow.org/tfx/serving/api_rest, /healthz, and Prometheus metrics."""
 
 import asyncio
+import functools
 import logging
-import re
 
 import grpc
 import orjson
@@ -15,11 +15,11 @@ from stegano_tf.serving.errors import RequestError, invalid
 from stegano_tf.serving.models import Signature
 from stegano_tf.serving.service import Service
 
-_MODEL = r"/v1/models/(?P<name>[^/:]+)(?:/versions/(?P<version>\d+)|/labels/(?P<label>[^/:]+))?"
-_PREDICT = re.compile(_MODEL + r":(?P<method>predict|classify|regress)", re.ASCII)
-_ABOUT = re.compile(_MODEL + r"(?P<metadata>/metadata)?", re.ASCII)
+# A line break belongs to no name: such a path is not found.
+_MODEL = r"/v1/models/{name:[^/:\n]+}"
+_VERSIONS = "", "/versions/{version:[0-9]+}", r"/labels/{label:[^/:\n]+}"
 
-# As TensorFlow Serving maps them. Its full queue is UNAVAILABLE, also 503.
+# As TensorFlow Serving maps them. It says UNAVAILABLE, also 503, when its queue is full.
 _HTTP = {
     grpc.StatusCode.INVALID_ARGUMENT: 400,
     grpc.StatusCode.FAILED_PRECONDITION: 400,
@@ -33,11 +33,11 @@ _HTTP = {
 
 
 class _BodyError(RequestError):
-    """A body that is too large: 413, where gRPC has the code of a full server."""
+    """The body is too large: 413. gRPC has the same code for this as for a full server."""
 
 
 def application(service: Service) -> web.Application:
-    """Returns the application that answers for `service`."""
+    """Returns the web application; `service` answers."""
     app = web.Application(middlewares=[_errors_as_json], client_max_size=service.settings.max_body_mb * 2**20)
 
     async def healthz(_) -> web.Response:
@@ -47,26 +47,26 @@ def application(service: Service) -> web.Application:
         page, content_type = service.metrics.page()
         return web.Response(body=page, headers={"Content-Type": content_type})
 
-    async def v1(request: web.Request) -> web.Response:
-        if request.method == "POST" and (match := _PREDICT.fullmatch(request.path)):
-            return await _predict(service, request, match)
-        if request.method == "GET" and (match := _ABOUT.fullmatch(request.path)):
-            return _json(_about(service, match))
+    async def malformed(request: web.Request) -> web.Response:
         raise invalid(f"Malformed request: {request.method} {request.path}")
 
     app.router.add_get("/healthz", healthz)
     app.router.add_get("/monitoring/prometheus/metrics", metrics)  # where TensorFlow Serving has them
     app.router.add_get("/metrics", metrics)
-    app.router.add_route("*", "/v1/{path:.*}", v1)
+    for path in (_MODEL + version for version in _VERSIONS):
+        app.router.add_post(path + ":{method:predict|classify|regress}", functools.partial(_predict, service))
+        app.router.add_get(path, functools.partial(_status, service), allow_head=False)
+        app.router.add_get(path + "/metadata", functools.partial(_metadata, service), allow_head=False)
+    app.router.add_route("*", "/v1/{path:.*}", malformed)
     return app
 
 
-async def _predict(service: Service, request: web.Request, match: re.Match) -> web.Response:
+async def _predict(service: Service, request: web.Request) -> web.Response:
     with service.admitted("REST") as call:
-        model = service.model(*_spec(match))
+        model = service.model(*_spec(request))
         call.model = model.name
-        if match["method"] != "predict":
-            raise RequestError(grpc.StatusCode.UNIMPLEMENTED, f"{match['method']}: no model here has such signatures")
+        if (method := request.match_info["method"]) != "predict":
+            raise RequestError(grpc.StatusCode.UNIMPLEMENTED, f"{method}: no model here has such signatures")
 
         def find(name: str) -> Signature:
             if name not in model.signatures:
@@ -95,22 +95,24 @@ async def _body(request: web.Request) -> bytes:
         raise invalid(f"the body cannot be read: {' '.join(str(error).split())}") from error
 
 
-def _about(service: Service, match: re.Match) -> bytes:
-    if not match["metadata"]:
-        return orjson.dumps(_document(service.status(*_spec(match))))
-    response = service.metadata(*_spec(match))
+async def _status(service: Service, request: web.Request) -> web.Response:
+    return _json(orjson.dumps(_document(service.status(*_spec(request)))))
+
+
+async def _metadata(service: Service, request: web.Request) -> web.Response:
+    response = service.metadata(*_spec(request))
     signatures = get_model_metadata_pb2.SignatureDefMap()
     response.metadata["signature_def"].Unpack(signatures)
-    return orjson.dumps(
-        {"model_spec": _document(response.model_spec), "metadata": {"signature_def": _document(signatures)}}
-    )
+    document = {"model_spec": _document(response.model_spec), "metadata": {"signature_def": _document(signatures)}}
+    return _json(orjson.dumps(document))
 
 
-def _spec(match: re.Match) -> tuple[str, int | None, str | None]:
-    version = match["version"]
-    if version and len(version) > 18:  # what fits into the 64 bits that gRPC has for it
+def _spec(request: web.Request) -> tuple[str, int | None, str | None]:
+    found = request.match_info
+    version = found.get("version")
+    if version and len(version) > 18:  # fits into gRPC's 64 bits
         raise invalid(f"Failed to convert version: {version} to numeric.")
-    return match["name"], int(version) if version else None, match["label"]
+    return found["name"], int(version) if version else None, found.get("label")
 
 
 def _document(message) -> dict:

@@ -1,4 +1,4 @@
-"""The server process: loads the models, opens the two ports, and answers until it is told to stop."""
+"""The server process: loads the models, opens two ports, and answers until a signal stops it."""
 
 import asyncio
 import contextlib
@@ -19,14 +19,14 @@ from stegano_tf.serving.service import Service
 from stegano_tf.serving.settings import Settings
 
 GRACE = 30.0
-"""Seconds that requests in progress have to end after SIGTERM or SIGINT."""
+"""Seconds that requests in progress may still take after SIGTERM or SIGINT."""
 
 
 def load(tree: Path, names: list[str]) -> dict[str, models.Model]:
-    """Returns the latest versions of the models called `names` in `tree`, by default of all.
+    """Returns the latest versions of the models called `names` in `tree`, or of all if `names` is empty.
 
     Raises:
-      PresetError: there is no such model, or it is not whole.
+      PresetError: there is no such model, or a file is missing or altered.
     """
     folders = models.latest_versions(tree)
     for name in names:
@@ -36,13 +36,13 @@ def load(tree: Path, names: list[str]) -> dict[str, models.Model]:
 
 
 def run(loaded: dict[str, models.Model], settings: Settings) -> None:
-    """Serves `loaded` until SIGTERM or SIGINT; prints where, when it can be reached.
+    """Serves `loaded` until SIGTERM or SIGINT; prints its addresses as soon as they can be reached.
 
     Raises:
       ServerError: a port cannot be listened on.
     """
-    # What is there by now stays. Each JSON array of pixels is a hundred thousand new objects, after which the collector
-    # would walk through all of TensorFlow: half of the time of such a request.
+    # A JSON array of pixels becomes a hundred thousand objects, which makes the garbage collector run. Frozen objects
+    # are left out then: to look at all of TensorFlow's would take half of the time of such a request.
     gc.collect()
     gc.freeze()
     asyncio.run(_run(loaded, settings))
@@ -56,23 +56,23 @@ async def _run(loaded: dict[str, models.Model], settings: Settings) -> None:
     metrics = Metrics()
     batcher = Batcher(settings, metrics)
     service = Service(loaded, settings, batcher, metrics)
-    # What is no HTTP gets its 400 and concerns nobody else; what fails in here, `rest` logs itself.
+    # Bytes that are no HTTP get status 400 and no line in the log. `rest` logs what fails inside the server.
     silent = logging.getLogger(f"{__name__}.http")
     silent.setLevel(logging.CRITICAL)
     runner = web.AppRunner(
         rest.application(service),
         access_log=None,
         logger=silent,
-        handler_cancellation=True,  # a client that goes away takes its request along
+        handler_cancellation=True,  # a request ends when its client goes away
         shutdown_timeout=1.0,
     )
     server = grpc.aio.server(
         options=[
             ("grpc.max_receive_message_length", settings.max_body_mb * 2**20),
             ("grpc.max_send_message_length", -1),
-            ("grpc.so_reuseport", 0),  # or a second server on the port would get half of the requests unnoticed
+            ("grpc.so_reuseport", 0),  # else a second server could listen on the port, too
         ],
-        # Refused before their messages are kept; the rest is for questions about models.
+        # gRPC refuses further calls before it stores their messages. 16 more are for questions about models.
         maximum_concurrent_rpcs=settings.max_requests + 16,
     )
     grpc_api.add_to(server, service)
@@ -91,7 +91,7 @@ async def _run(loaded: dict[str, models.Model], settings: Settings) -> None:
         print("stopping: requests in progress are answered first", flush=True)
         for site in list(runner.sites):
             await site.stop()
-        # Before the runner's own clean-up, which would read no more of bodies that are still coming in.
+        # The runner's own clean-up comes later, because it would stop reading bodies that are still coming in.
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(asyncio.gather(server.stop(GRACE), service.stop()), GRACE)
     finally:

@@ -1,4 +1,4 @@
-"""What both ways in share: finding models, checking inputs, running them, and the documents about models."""
+"""What REST and gRPC share: finds models, checks and runs requests, and describes models."""
 
 import asyncio
 import contextlib
@@ -25,14 +25,14 @@ _PICTURES = ("PNG", "JPEG", "BMP", "GIF")  # what tf.io.decode_image reads
 
 @dataclasses.dataclass(eq=False)
 class Call:
-    """One predict request as the metrics see it; whoever answers it fills in what it turns out to be."""
+    """One predict request for the metrics; REST and gRPC fill in its model and signature when they know them."""
 
     model: str = ""
     signature: str = ""
 
 
 class Service:
-    """The models, and who may use them when."""
+    """The models, and how many requests may use them at a time."""
 
     def __init__(self, models: Mapping[str, Model], settings: Settings, batcher: Batcher, metrics: Metrics):
         self.settings = settings
@@ -44,17 +44,17 @@ class Service:
         self._idle = asyncio.Event()
 
     async def stop(self) -> None:
-        """Admits no more requests, and returns when those in progress have ended."""
+        """Admits no more requests, and returns when none is in progress."""
         self._stopping = True
         if self._in_progress:
             await self._idle.wait()
 
     @contextlib.contextmanager
     def admitted(self, entrypoint: str) -> Iterator[Call]:
-        """Holds a place for a predict request, from before its body is read, and counts how it ends.
+        """Counts a predict request as in progress, from before its body is read, and how it ends.
 
         Raises:
-          RequestError: RESOURCE_EXHAUSTED, there is no place left; UNAVAILABLE, the server is being stopped.
+          RequestError: RESOURCE_EXHAUSTED, too many are in progress; UNAVAILABLE, the server is being stopped.
         """
         start, call, code = time.monotonic(), Call(), grpc.StatusCode.OK
         try:
@@ -90,7 +90,7 @@ class Service:
         """Returns a model; by default its latest version, which is the only one.
 
         Raises:
-          RequestError: NOT_FOUND, or INVALID_ARGUMENT for any label, as none can be configured.
+          RequestError: NOT_FOUND; INVALID_ARGUMENT for any label, because this server has none.
         """
         if label:
             raise invalid(f"Unrecognized servable version label: {label}")
@@ -132,18 +132,16 @@ class Service:
         """Checks and runs a request; strings are arrays of `bytes` objects, one encoded picture each.
 
         Raises:
-          RequestError: INVALID_ARGUMENT for inputs that the signature does not take, whose pictures differ in size or
-            are too large; whatever the graph finds wrong.
+          RequestError: INVALID_ARGUMENT if the signature does not take these inputs, or if pictures are too large or
+            differ in size; another code if the graph fails.
         """
         size = self._check(signature, inputs)
         return await self._batcher.run(model, signature, inputs, size)
 
     def _check(self, signature: Signature, inputs: Mapping[str, np.ndarray]) -> tuple[int, int]:
         """Returns the size of all pictures in `inputs`."""
-        missing, unknown = (
-            sorted(signature.inputs.keys() - inputs.keys()),
-            sorted(inputs.keys() - signature.inputs.keys()),
-        )
+        missing = sorted(signature.inputs.keys() - inputs.keys())
+        unknown = sorted(inputs.keys() - signature.inputs.keys())
         if missing or unknown:
             raise invalid(
                 f"signature {signature.name} takes {', '.join(sorted(signature.inputs))}; "
@@ -166,13 +164,13 @@ class Service:
         return height, width
 
     def _encoded_size(self, name: str, pictures: np.ndarray) -> tuple[int, int]:
-        """The height and width that the heads of picture files state: a small file can be a huge picture."""
+        """Returns height and width as the headers of picture files state them: a small file can be a huge picture."""
         sizes = set()
         for index, encoded in enumerate(pictures):
             try:
                 with Image.open(io.BytesIO(encoded), formats=_PICTURES) as picture:
                     sizes.add((picture.height, picture.width))
-            except Exception as error:  # Pillow's parsers raise whatever they run into.
+            except Exception as error:  # Pillow's parsers raise errors of any kind.
                 found = f"{len(encoded)} bytes that start with {bytes(encoded[:8])!r}"
                 raise invalid(
                     f"input {name}, item {index}: {found}, expected a picture file ({', '.join(_PICTURES)})"

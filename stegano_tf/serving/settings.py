@@ -1,4 +1,4 @@
-"""What can be set of a server: plain data, so that the command line can show it without importing the server."""
+"""A server's settings as data: the command line shows them without importing the server."""
 
 import dataclasses
 import functools
@@ -10,7 +10,7 @@ _number = functools.partial(setting, low=1, high=2**31 - 1)
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Settings:
-    """The settings and their defaults; what TensorFlow Serving has too is named as there."""
+    """The settings and their defaults. Those that TensorFlow Serving has, too, have its names."""
 
     host: str = setting(
         "127.0.0.1", "address to listen on; the default is reached from this machine only", metavar="ADDRESS"
@@ -19,7 +19,7 @@ class Settings:
     grpc_port: int = _number(8500, "for gRPC; 0 takes a free one", low=0, high=65535)
     num_batch_threads: int = _number(2, "batches that run at a time")
     max_batch_size: int = _number(8, "pictures, or pairs, of several requests that run as one batch")
-    max_batch_pixels: int = _number(2**16, "and the pixels that they may have")
+    max_batch_pixels: int = _number(2**16, "pixels of several requests that run as one batch")
     batch_timeout_micros: int = _number(0, "how long a request waits for others to fill its batch", low=0)
     max_body_mb: int = _number(32, "MiB of the largest message")
     max_pixels: int = _number(2**22, "pixels that all pictures of an input of a request may have")

@@ -1,7 +1,6 @@
 import dataclasses
 import filecmp
 import hashlib
-import os
 import re
 import struct
 import subprocess
@@ -398,8 +397,7 @@ def test_memory_stays_near_the_picture(tmp_path):
     assert decode < 1.5  # the picture and blocks
 
 
-@pytest.mark.soak
-@pytest.mark.skipif("STEGANO_TF_SOAK" not in os.environ, reason="writes 9 GB; STEGANO_TF_SOAK=1 runs it")
+@pytest.mark.soak  # writes 9 GB
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize(("name", "container"), [("a.wav", "RF64"), ("a.w64", "W64")])
 def test_beyond_4_gib_of_sound(tmp_path, name, container):

@@ -91,8 +91,8 @@ def status_of(call, request):
 def test_rows_and_columns(server, functions, pictures):
     expected = functions["reveal"](pictures).tolist()
     assert len(np.unique(expected)) > 50  # so that no answer is right by chance
-    for path in ("/v1/models/tiny:predict", "/v1/models/tiny/versions/3:predict"):
-        response = post(server, {"instances": pictures.tolist()}, path)
+    for path in ("tiny:predict", "tin%79%3Apredict?a=b", "tiny/versions/3:predict", "tiny/versions/003:predict"):
+        response = post(server, {"instances": pictures.tolist()}, f"/v1/models/{path}")
         assert response.status_code == 200, response.text
         assert response.headers["Content-Type"].startswith("application/json")
         assert response.json() == {"predictions": expected}
@@ -275,6 +275,18 @@ HUGE = png(np.zeros((3000, 3000, 3), np.uint8))
         ("GET /v1/models/tiny/versions/" + "9" * 5000, None, 400, "Failed to convert version"),
         ("GET /v1/models/nothing/metadata", None, 404, "Servable not found"),
         ("GET /", None, 404, "Not Found"),
+        ("GET /v1/models/tiny/", None, 400, "Malformed request: GET /v1/models/tiny/$"),
+        ("GET /v1//models/tiny", None, 400, "Malformed request"),
+        ("GET /v1/models/tiny/metadata/", None, 400, "Malformed request"),
+        ("GET /v1/models/tiny/labels/a:b", None, 400, "Malformed request"),
+        ("GET /v1/models/tiny/labels/a%2Fb", None, 400, "version label: a/b$"),
+        ("GET /v1/models/a%2Fb", None, 404, "any versions of model a/b$"),
+        ("GET /v1/models/tiny/versions/+3", None, 400, "Malformed request"),
+        ("GET /v1/models/tiny/versions/%D9%A3", None, 400, "Malformed request"),  # 3 in Arabic digits
+        ("GET /v1/models/tiny%0A", None, 404, "^Not Found$"),
+        ("POST /v1/models/tiny:predict:predict", {}, 400, "Malformed request"),
+        ("POST /v1/models/tiny:multi", {}, 400, "Malformed request"),
+        ("OPTIONS /v1/models/tiny", None, 400, "Malformed request: OPTIONS"),
         ("POST /v1/models/tiny:classify", {"examples": []}, 501, "classify"),
         (PREDICT, b"", 400, "JSON Parse error: The document is empty"),
         (PREDICT, b"instances = [1]", 400, "JSON Parse error"),
