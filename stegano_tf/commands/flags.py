@@ -19,6 +19,7 @@ SECRET = "the picture to hide; it is resized to the cover's size"
 SECRET_OUT = "the picture to write"
 SOUND = "the sound to read, in any lossless form"
 SOUND_OUT = "the sound to write: .wav .flac .aiff .caf .w64 .rf64"
+_PRESET = f"which networks (default: {presets.DEFAULT}, or to receive, those that the sound names)"
 
 
 def file_name(text: str) -> str:
@@ -49,30 +50,17 @@ def picture_size(text: str) -> tuple[int, int]:
 class Networks:
     """Which networks run, on what, and in how much memory."""
 
-    preset: str | None = setting(
-        None,
-        f"which networks (default: {presets.DEFAULT}, or to receive, those that the sound names)",
-        choices=tuple(presets.PRESETS),
-        parse=presets.current,
-    )
-    weights: str | None = setting(
-        None, "weights for them instead of the installed ones", metavar="FILE", parse=file_name
-    )
-    runtime: str | None = setting(
-        None, "what runs them (default: litert; keras with --weights)", choices=presets.RUNTIMES
-    )
-    memory_limit: int | None = setting(
-        None, "memory that may be taken in all, such as 800MB or 2GB", metavar="SIZE", parse=memory_size
-    )
+    preset: str | None = setting(None, _PRESET, choices=tuple(presets.PRESETS), parse=presets.current)
+    weights: str | None = setting(None, "weights to use instead of the installed ones", metavar="FILE", parse=file_name)
+    runtime: str | None = setting(None, "what runs them (default: litert; for weights keras)", choices=presets.RUNTIMES)
+    memory_limit: int | None = setting(None, "memory to take in all: 800MB, 2GB", metavar="SIZE", parse=memory_size)
 
 
 @dataclasses.dataclass(frozen=True)
 class Pictures:
     """Which pictures are read."""
 
-    max_pixels: int | None = setting(
-        None, "refuse larger pictures before they are decoded (default: 178956970, as Pillow)", low=1, high=2**40
-    )
+    max_pixels: int | None = setting(None, "refuse larger pictures (default: 178956970, as Pillow)", low=1, high=2**40)
 
 
 @dataclasses.dataclass(frozen=True)
