@@ -13,7 +13,7 @@ from pathlib import Path
 import rich.console
 import rich.progress
 import rich.table
-from absl import app, flags
+from absl import app
 
 from stegano_tf import __version__, outputs, presets, provenance, settings
 from stegano_tf.errors import SteganoError
@@ -39,14 +39,14 @@ class Options:
 
 
 settings.define_flags(Options)
-flags.mark_flag_as_required("data")
 
 
 def main(argv):
-    if len(argv) > 1:
-        raise app.UsageError(f"unexpected arguments: {' '.join(argv[1:])}")
+    options = settings.from_flags(Options)
+    if len(argv) > 1 or not options.data:
+        raise app.UsageError(f"found {' '.join(argv[1:]) or 'nothing'}, expected --data=DIR and no arguments")
     try:
-        evaluate(settings.from_flags(Options))
+        evaluate(options)
     except SteganoError as error:
         sys.exit(f"stegano_tf.evaluate: {error}")
 
@@ -83,14 +83,13 @@ def evaluate(options: Options) -> dict:
         "machine": provenance.machine(),
         "pairs": [dataclasses.asdict(score) for score in scores],
     }
-    print_table(result)
+    _print_table(result)
     if options.json:
         outputs.write_json(options.json, result, force=options.force)
     return result
 
 
-def print_table(result: dict) -> None:
-    """Prints mean and worst figures to stdout."""
+def _print_table(result: dict) -> None:
     table = rich.table.Table(title=f"{result['preset']} on {result['pictures']} pictures of {result['data']}")
     for heading in ("", "PSNR", "SSIM", "APD", "worst PSNR"):
         table.add_column(heading, justify="right" if heading else "left")

@@ -78,10 +78,7 @@ def read(path: str | os.PathLike, *, max_pixels: int = MAX_PIXELS) -> np.ndarray
     except OSError as error:
         raise ImageError(f"{path}: cannot be opened ({error.strerror}), expected a picture file") from error
     with file:
-        image, notes = _read(file, file.peek(8)[:8], str(path), max_pixels)
-    for note in notes:
-        warnings.warn(f"{path}: {note}", ImageWarning, stacklevel=2)
-    return image
+        return _read(file, file.peek(8)[:8], str(path), max_pixels)
 
 
 def decode(data: bytes, name: str, *, max_pixels: int = MAX_PIXELS) -> np.ndarray:
@@ -90,10 +87,7 @@ def decode(data: bytes, name: str, *, max_pixels: int = MAX_PIXELS) -> np.ndarra
     Raises:
       ImageError: `data` is empty, not a picture, damaged, or of more than `max_pixels` pixels.
     """
-    image, notes = _read(io.BytesIO(data), data[:8], name, max_pixels)
-    for note in notes:
-        warnings.warn(f"{name}: {note}", ImageWarning, stacklevel=2)
-    return image
+    return _read(io.BytesIO(data), data[:8], name, max_pixels)
 
 
 def check(path: str | os.PathLike, *, lossless: bool = True, force: bool = False) -> Path:
@@ -185,13 +179,8 @@ def check_rgb(image: np.ndarray) -> None:
         raise ValueError(f"a picture has shape {image.shape}, expected (height, width, 3)")
 
 
-class _TooLargeError(Exception):
-    def __init__(self, found: str, max_pixels: int):
-        super().__init__(f"has {found} pixels, expected at most {max_pixels} (max_pixels raises the limit)")
-
-
-def _read(file: BinaryIO, start: bytes, name: str, max_pixels: int) -> tuple[np.ndarray, list[str]]:
-    """Returns the picture in a file that starts with `start`, and notes on what was not used of it."""
+def _read(file: BinaryIO, start: bytes, name: str, max_pixels: int) -> np.ndarray:
+    """Returns the picture in a file that starts with `start`, and warns of what was not used of it."""
     if not start:
         raise ImageError(f"{name}: is empty, expected a picture file")
     notes: list[str] = []
@@ -199,19 +188,20 @@ def _read(file: BinaryIO, start: bytes, name: str, max_pixels: int) -> tuple[np.
         if start.startswith(b"\xff\xd8"):
             data = file.read()
             if (image := _decode_plain_jpeg(data, max_pixels)) is not None:
-                return image, notes
+                return image
             file = io.BytesIO(data)
-        with _open(file, max_pixels) as picture:
-            return _decode(picture, notes), notes
+        with _open(file, name, max_pixels) as picture:
+            image = _decode(picture, notes)
     except Image.UnidentifiedImageError as error:
         raise ImageError(f"{name}: starts with {start!r}, expected a whole picture file (PNG, JPEG, ...)") from error
-    except _TooLargeError as error:
-        raise ImageError(f"{name}: {error}") from error
-    except OutputError:
+    except (ImageError, OutputError):
         raise
     except Exception as error:  # Pillow's decoders raise whatever their parsing ran into, not just OSError.
         reason = " ".join(str(error).split()) or type(error).__name__
         raise ImageError(f"{name}: cannot be decoded ({reason}), expected an undamaged picture file") from error
+    for note in notes:
+        warnings.warn(f"{name}: {note}", ImageWarning, stacklevel=3)
+    return image
 
 
 def _decode_plain_jpeg(data: bytes, max_pixels: int) -> np.ndarray | None:
@@ -235,8 +225,9 @@ def _decode_plain_jpeg(data: bytes, max_pixels: int) -> np.ndarray | None:
 
 
 @contextlib.contextmanager
-def _open(file: BinaryIO, max_pixels: int) -> Iterator[Image.Image]:
+def _open(file: BinaryIO, name: str, max_pixels: int) -> Iterator[Image.Image]:
     """Opens a picture, reading just its header, and refuses one of more than `max_pixels` pixels."""
+    expected = f"pixels, expected at most {max_pixels} (max_pixels raises the limit)"
     # Pillow's limit is global: above it Pillow warns, above twice as much it refuses. It is raised for a moment and not
     # lifted, because some parsers allocate memory. The lock keeps two threads from restoring each other's value.
     with _LIMIT_LOCK, warnings.catch_warnings():
@@ -247,13 +238,13 @@ def _open(file: BinaryIO, max_pixels: int) -> Iterator[Image.Image]:
         try:
             picture = Image.open(file)
         except Image.DecompressionBombError as error:
-            found = re.search(r"\d+", str(error))  # The size is in the message only.
-            raise _TooLargeError(found[0] if found else "too many", max_pixels) from error
+            found = re.search(r"\d+", str(error))  # the size is in the message only
+            raise ImageError(f"{name}: has {found[0] if found else 'too many'} {expected}") from error
         finally:
             Image.MAX_IMAGE_PIXELS = pillow_limit
     with picture:
-        if picture.width * picture.height > max_pixels:
-            raise _TooLargeError(f"{picture.width}x{picture.height} = {picture.width * picture.height}", max_pixels)
+        if (pixels := picture.width * picture.height) > max_pixels:
+            raise ImageError(f"{name}: has {picture.width}x{picture.height} = {pixels} {expected}")
         yield picture
 
 

@@ -11,8 +11,9 @@ import warnings
 
 import numpy as np
 
-from stegano_tf import images, metrics, outputs, presets
-from stegano_tf.audio import bmp, codec, files, sealing
+from stegano_tf import images, metrics, presets
+from stegano_tf.audio import codec, sealing
+from stegano_tf.audio.payloads import bmp
 from stegano_tf.errors import FormatError, PresetError
 from stegano_tf.runtime import Runtime, check_side, load, preset_of
 from stegano_tf.runtime.tiles import Progress
@@ -131,7 +132,7 @@ def encode(image: Picture, audio: str | os.PathLike, **options) -> codec.AudioIn
 
     A BMP file is read while it is sent, and never whole in memory; other files are.
     """
-    _check_audio(audio, force=options.get("force", False))
+    codec.check(audio, **{name: value for name, value in options.items() if name not in ("secret_size", "network")})
     if not isinstance(image, np.ndarray) and options.get("payload", "bmp") == "bmp":
         with contextlib.suppress(FormatError, OSError):  # no BMP file, or one of the kinds for which there is Pillow
             image = bmp.File(image)
@@ -167,10 +168,17 @@ def send(
       cover, secret, preset, weights, runtime, refine, balance, memory_limit, max_pixels, progress: as `hide`.
       audio: the file to write; its suffix chooses the container.
       force: whether an existing file is replaced.
-      options: the further ones of `audio.codec.encode`: sample_rate, lock, marks, carrier and so on.
+      options: the further ones of `audio.codec.encode`: sample_rate, payload, lock, and those of the sound's form. A
+        form without a frame records nothing.
+
+    Example:
+      sent = stegano_tf.send("cover.png", "secret.jpg", "message.flac", parity=0.1)
+      secret = stegano_tf.receive("message.flac").secret
     """
-    _check_audio(audio, force=force)
-    cover, secret = (_picture(picture, max_pixels) for picture in (cover, secret))
+    codec.check(audio, force=force, **options)
+    cover = _picture(cover, max_pixels)
+    records = codec.check(audio, size=cover.shape[:2], force=force, **options).records
+    secret = _picture(secret, max_pixels)
     secret_size = secret.shape[:2]
     networks = _runtime(preset, weights, runtime)
     stego = _hide(networks, cover, secret, (refine, balance), memory_limit=memory_limit, progress=progress)
@@ -178,8 +186,8 @@ def send(
     info = codec.encode(
         stego,
         audio,
-        secret_size=secret_size,
-        network=networks.network,
+        secret_size=secret_size if records else None,
+        network=networks.network if records else None,
         force=force,
         **options,
     )
@@ -263,9 +271,3 @@ def _picture(picture: Picture, max_pixels: int | None = None) -> np.ndarray:
 
 def _runtime(preset: str, weights: str | os.PathLike | None, runtime: str | None) -> Runtime:
     return Runtime(preset, weights, runtime) if weights else load(preset, runtime)
-
-
-def _check_audio(path: str | os.PathLike, *, force: bool) -> None:
-    """Refuses an output before any work is done for it."""
-    files.container_for(path, 0)
-    outputs.check(path, force=force)

@@ -17,6 +17,11 @@ hypothesis.settings.load_profile("shared")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 
+def pytest_collection_modifyitems(items):
+    """Lets the tests of training run first: they take longest, and a long one at the end keeps one process waiting."""
+    items.sort(key=lambda item: "training" not in item.path.parts)
+
+
 @pytest.fixture
 def on_disk(monkeypatch, tmp_path):
     """Lets everything go through temporary files, in many parts; returns the folder where they lie."""

@@ -3,9 +3,12 @@ import os
 import stat
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from stegano_tf import outputs
+from stegano_tf import images, outputs
+from stegano_tf.audio import codec
+from stegano_tf.audio.payloads import bmp
 from stegano_tf.errors import OutputError
 
 
@@ -99,6 +102,16 @@ def test_an_input_that_vanished_is_called_no_output(tmp_path, replace):
         assert error.value.filename == str(vanished)
     with pytest.raises(OutputError, match="out: cannot be written: No"), replace(tmp_path / "out") as partial:
         (partial / "none" / "x").write_bytes(b"")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("options", [{}, {"parity": 0.1}])
+def test_a_picture_that_vanishes_while_it_is_sent_is_named(tmp_path, options):
+    images.write(tmp_path / "a.bmp", np.zeros((40, 50, 3), np.uint8))
+    picture = bmp.File(tmp_path / "a.bmp")
+    (tmp_path / "a.bmp").unlink()
+    with pytest.raises(OSError, match=r"a\.bmp"):
+        codec.encode(picture, tmp_path / "a.wav", **options)
     assert not list(tmp_path.iterdir())
 
 

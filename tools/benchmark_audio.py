@@ -8,6 +8,7 @@ bit for bit. `candidates` are the libraries that were compared for `parity`; tho
 among the requirements) are left out.
 """
 
+import io
 import os
 import platform
 import statistics
@@ -22,7 +23,8 @@ import soundfile
 from absl import app, flags
 from publishing import publish
 
-from stegano_tf.audio import carrier, codec, files, marked, parity, sealing
+from stegano_tf.audio import age, codec, files, parity, sealing
+from stegano_tf.audio.forms import carried
 
 _MEGABYTES = flags.DEFINE_float("megabytes", 10.0, "Size of what is timed.", lower_bound=0.1)
 _REPEATS = flags.DEFINE_integer("repeats", 5, "How often everything is timed.", lower_bound=1)
@@ -47,10 +49,12 @@ def measure_sealing(megabytes: float, repeats: int) -> dict:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "identity.txt")
         lock, key = sealing.Lock(recipients=[sealing.keygen(path)]), sealing.Key(identities=[path])
-        sealed = sealing.seal(data, lock)
+        sealed = io.BytesIO()
+        age.seal(io.BytesIO(data), sealed, lock)
         return {
-            "seal_mb_s": megabytes / _median(lambda: sealing.seal(data, lock), repeats),
-            "open_mb_s": megabytes / _median(lambda: sealing.open_(sealed, key), repeats),
+            "seal_mb_s": megabytes / _median(lambda: age.seal(io.BytesIO(data), io.BytesIO(), lock), repeats),
+            "open_mb_s": megabytes
+            / _median(lambda: age.unseal(io.BytesIO(sealed.getvalue()), io.BytesIO(), key), repeats),
         }
 
 
@@ -60,7 +64,7 @@ def measure_parity(megabytes: float, repeats: int) -> dict:
     image = np.random.default_rng(0).integers(0, 256, (side, side, 3), dtype=np.uint8)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "a.wav")
-        encoding = _median(lambda: codec.encode(image, path, marks=marked.Marks(), force=True), repeats)
+        encoding = _median(lambda: codec.encode(image, path, parity=0.1, force=True), repeats)
         decoding = _median(lambda: codec.decode(path), repeats)
         info = codec.inspect(path)
     return {
@@ -136,7 +140,7 @@ def measure_repairs(trials: int, side: int) -> dict:
         def trial(damage, seed):
             random = np.random.default_rng(seed)
             image = random.integers(0, 256, (side, side, 3), dtype=np.uint8)
-            codec.encode(image, path, marks=marked.Marks(), force=True)
+            codec.encode(image, path, parity=0.1, force=True)
             samples = files.read_channel(path, 0)
             damage(samples, random)
             files.write(path, [samples], len(samples), force=True)
@@ -159,7 +163,7 @@ def measure_noise(trials: int, side: int) -> dict:
         def trial(depth, seed):
             random = np.random.default_rng(seed)
             image = random.integers(0, 256, (side, side, 3), dtype=np.uint8)
-            codec.encode(image, path, marks=marked.Marks(depth=depth, parity=0.1 if depth == 8 else 0), force=True)
+            codec.encode(image, path, depth=depth, parity=0.1 if depth == 8 else 0, force=True)
             samples = files.read_channel(path, 0).astype(np.float64)
             noise = random.integers(-127, 128, len(samples))
             gain, offset = random.choice([-1, 1]) * random.uniform(0.5, 2), random.uniform(-1000, 1000)
@@ -190,12 +194,13 @@ def measure_carrier() -> dict:
     with tempfile.TemporaryDirectory() as folder:
         files.write(Path(folder, "song.wav"), [song], len(song))
         for bits in (1, 2, 4, 8):
-            rows = (carrier.capacity(len(song), bits) - 200) // 300  # 200: more than all headers
+            rows = (carried.capacity(len(song), bits) - 200) // 300  # 200: more than all headers
             picture = np.random.default_rng(bits).integers(0, 256, (rows, 100, 3), dtype=np.uint8)
             info = codec.encode(
                 picture,
                 Path(folder, "a.wav"),
-                carrier=carrier.Carrier(path=Path(folder, "song.wav"), bits=bits),
+                carrier=Path(folder, "song.wav"),
+                bits=bits,
                 force=True,
             )
             if not _same(Path(folder, "a.wav"), picture):

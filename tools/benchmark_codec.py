@@ -22,7 +22,8 @@ import soundfile
 from absl import app, flags
 from publishing import publish
 
-from stegano_tf.audio import bmp, codec, framing, pcm
+from stegano_tf.audio import codec, framing, pcm
+from stegano_tf.audio.payloads import bmp
 
 _MEGAPIXELS = flags.DEFINE_float("megapixels", 16.0, "Size of the square test picture.", lower_bound=1e-3)
 _REPEATS = flags.DEFINE_integer("repeats", 7, "How often everything is timed; medians are reported.", lower_bound=1)

@@ -19,7 +19,8 @@ from PIL import Image
 from publishing import publish
 
 from stegano_tf import images, presets
-from stegano_tf.audio import bmp, sealing
+from stegano_tf.audio import sealing
+from stegano_tf.audio.payloads import bmp
 from stegano_tf.errors import SteganoError
 from stegano_tf.pairing import list_pictures
 

@@ -8,9 +8,11 @@ the package's own. Sealed vectors differ each time they are made, so the committ
 new folder, and only to add to it.
 """
 
+import base64
 import hashlib
 import json
 import struct
+import textwrap
 import wave
 import zlib
 from pathlib import Path
@@ -19,7 +21,9 @@ import numpy as np
 import pyrage
 from absl import app, flags
 
-from stegano_tf.audio import carrier, codec, framing, marked, pcm, sealing
+from stegano_tf.audio import codec, files, framing, pcm, sealing
+from stegano_tf.audio.forms import marked
+from stegano_tf.audio.payloads import PAYLOADS
 
 _FOLDER = flags.DEFINE_string("folder", "tests/vectors", "Where to write.")
 PASSPHRASE = "vectors are no secret"
@@ -35,6 +39,10 @@ class Maker:
         self.identity = pyrage.x25519.Identity.generate()
         self.recipient = str(self.identity.to_public())
         self.vectors = []
+
+    def armored(self) -> bytes:
+        """Returns a picture file as `age --armor` seals it for the list's identity."""
+        return _armored(pyrage.encrypt(_file("png"), [self.identity.to_public()]))
 
     def wav(self, name: str, samples: np.ndarray) -> None:
         """Writes int16[N] or int16[N, C] with Python's own wave module, independent of libsndfile."""
@@ -68,6 +76,15 @@ class Maker:
         if samples is not None:
             self.wav(name, samples)
         self.vectors.append({"file": name, "outcome": outcome, "error": error, "words": words, **more})
+
+
+def _file(payload: str) -> bytes:
+    return b"".join(map(bytes, PAYLOADS[payload].encode(PICTURE)[1]))
+
+
+def _armored(age: bytes) -> bytes:
+    text = textwrap.wrap(base64.b64encode(age).decode(), 64)
+    return "\n".join(["-----BEGIN AGE ENCRYPTED FILE-----", *text, "-----END AGE ENCRYPTED FILE-----", ""]).encode()
 
 
 def _frame(payload: bytes, flags_: int = 0, **facts) -> bytes:
@@ -107,23 +124,24 @@ def valid(maker: Maker) -> None:
     maker.encoded("sealed_recipient.wav", lock=lock, payload="png")
     maker.encoded("sealed_passphrase.wav", lock=secret, payload="png")
     maker.encoded("bare.wav", lock=secret, bare=True, more={"bare": True})
-    maker.encoded("parity.wav", marks=marked.Marks())
-    maker.encoded("parity_depth_4.wav", marks=marked.Marks(depth=4))
-    maker.encoded("parity_0.wav", marks=marked.Marks(parity=0))
-    maker.encoded("carried.wav", carrier=carrier.Carrier(path=folder / "recording.wav"))
-    maker.encoded("carried_parity.wav", carrier=carrier.Carrier(path=folder / "recording.wav"), marks=marked.Marks())
-    maker.encoded("carried_8_bits.wav", carrier=carrier.Carrier(path=folder / "recording.wav", bits=8))
-    deep = codec.files.Recording((song.astype(np.int32) << 8)[:, None], 24, 48_000, {})
-    codec.files.write_recording(folder / "recording_24.wav", deep, force=True)
+    maker.encoded("parity.wav", parity=0.1)
+    maker.encoded("parity_depth_4.wav", parity=0.1, depth=4)
+    maker.encoded("parity_0.wav", parity=0)
+    maker.encoded("carried.wav", carrier=folder / "recording.wav")
+    maker.encoded("carried_parity.wav", carrier=folder / "recording.wav", parity=0.1)
+    maker.encoded("carried_8_bits.wav", carrier=folder / "recording.wav", bits=8)
+    deep = files.Recording((song.astype(np.int32) << 8)[:, None], 24, 48_000, {})
+    files.write_recording(folder / "recording_24.wav", deep, force=True)
     maker.refused("recording_24.wav", "no message", "FormatError", "holds no message")
-    maker.encoded("carried_24.wav", carrier=carrier.Carrier(path=folder / "recording_24.wav", bits=3))
+    maker.encoded("carried_24.wav", carrier=folder / "recording_24.wav", bits=3)
     # An age file of the age command's kind: the picture file itself, no frame. Small enough for a small recording.
-    age = pyrage.passphrase.encrypt(codec.payloads.encode(PICTURE, "png"), PASSPHRASE)
+    age = pyrage.passphrase.encrypt(_file("png"), PASSPHRASE)
     path = folder / "carried_passphrase.wav"
-    options = {"carrier": carrier.Carrier(path=folder / "recording.wav"), "marks": marked.Marks()}
-    codec.encode_payload(age, path, passphrase=PASSPHRASE, force=True, **options)
+    codec.encode_payload(age, path, passphrase=PASSPHRASE, force=True, carrier=folder / "recording.wav", parity=0.1)
     maker.picture(path.name, facts={})
-    with codec.files.Reader(folder / "plain.wav") as reader:
+    codec.encode_payload(maker.armored(), folder / "sealed_armored.wav", force=True)
+    maker.picture("sealed_armored.wav", facts={})
+    with files.Reader(folder / "plain.wav") as reader:
         plain = reader.channel(0, reader.frames)
     maker.wav("stereo_second_channel.wav", np.stack([song[: len(plain)], plain], axis=1))
     maker.picture("stereo_second_channel.wav")
@@ -135,8 +153,8 @@ def valid(maker: Maker) -> None:
 def damaged(maker: Maker) -> None:
     """Sounds that parity and marks save."""
     random = np.random.default_rng(1)
-    message = _frame(b"".join(map(bytes, codec.bmp.encode(PICTURE)[1])), **FACTS) + bytes(4000)
-    samples = np.concatenate(list(marked.encode(message, marked.Marks())[1]))
+    message = _frame(_file("bmp"), **FACTS) + bytes(4000)
+    samples = np.concatenate(list(marked.writing.encode(message, 12, 8)[1]))
     length = len(samples)
 
     def save(name, values):
@@ -154,7 +172,7 @@ def damaged(maker: Maker) -> None:
     save("parity_samples_lost.wav", np.delete(samples, np.arange(4091, 4096)))
     save("parity_samples_inserted.wav", np.insert(samples, 4096, [9] * 6))
     save("parity_silence_around.wav", np.concatenate([np.zeros(3000), samples, np.zeros(2000)]))
-    deep = np.concatenate(list(marked.encode(message, marked.Marks(depth=4))[1]))
+    deep = np.concatenate(list(marked.writing.encode(message, 12, 4)[1]))
     save("parity_depth_4_noise_gain_offset.wav", np.rint(2 * deep - 1000 + random.integers(-127, 128, len(deep))))
     ruined = samples.copy()
     ruined[1000:5000] = random.integers(-32768, 32768, 4000)
@@ -162,7 +180,7 @@ def damaged(maker: Maker) -> None:
 
 
 def refused(maker: Maker) -> None:
-    bmp = b"".join(map(bytes, codec.bmp.encode(PICTURE)[1]))
+    bmp = _file("bmp")
     frame = _frame(bmp, **FACTS)
     flipped = bytearray(frame)
     flipped[100] ^= 4
@@ -185,7 +203,7 @@ def refused(maker: Maker) -> None:
         maker.refused(f"{name}.wav", outcome, "FormatError", words, pcm.encode(data))
     (maker.folder / "no_sound.wav").write_bytes(b"RIFF, or so it says")
     maker.refused("no_sound.wav", "no sound", "AudioError", "is not a sound file")
-    png = codec.payloads.encode(PICTURE, "png")
+    png = _file("png")
     age = pyrage.encrypt(png, [maker.identity.to_public()])
     sealed = framing.Flags.SEALED
     bit = bytearray(age)
@@ -198,6 +216,7 @@ def refused(maker: Maker) -> None:
         ("seal_cut", "seal", "SealingError", "cannot be opened", age[:-1]),
         ("seal_other_key", "seal", "SealingError", "no matching keys found", other),
         ("seal_twice", "sealed twice", "FormatError", "is sealed twice", twice),
+        ("seal_armored_work_factor", "work factor", "SealingError", r"factor is 2\^23", _armored(absurd + bytes(100))),
         ("seal_work_factor", "work factor", "SealingError", r"factor is 2\^23, expected at most", absurd + bytes(100)),
     ):
         maker.refused(f"{name}.wav", outcome, error, words, pcm.encode(_frame(data, sealed)))

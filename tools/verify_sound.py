@@ -9,6 +9,7 @@ median is exact, and samples lost inside a segment.
 """
 
 import base64
+import binascii
 import hashlib
 import io
 import json
@@ -109,12 +110,19 @@ def read_frame(data, keys):
 
 def open_age(sealed, keys):
     identity, passphrase = keys
+    if sealed.startswith(b"-----BEGIN AGE ENCRYPTED FILE-----"):
+        try:
+            sealed = base64.b64decode(b"".join(sealed.split()[4:-4]), validate=True)
+        except binascii.Error as error:
+            raise RefusedError("seal") from error
     stanza = sealed.split(b"\n")[1].split() if sealed.count(b"\n") else []
     if stanza[:2] == [b"->", b"scrypt"] and int(stanza[3]) > 22:
         raise RefusedError("work factor")
     try:
         if stanza[:2] == [b"->", b"scrypt"]:
             inside = pyrage.passphrase.decrypt(sealed, passphrase or "")
+        elif identity is None:
+            raise RefusedError("seal")
         else:
             inside = pyrage.decrypt(sealed, [pyrage.x25519.Identity.from_str(identity)])
     except pyrage.DecryptError as error:

@@ -1,1 +1,4 @@
-"""Bytes to sound and back: BMP, framing, PCM samples, sound files. Numpy and bytes only, never TensorFlow."""
+"""Pictures to sound files and back. `codec` composes the rest: payloads, seal, frame, form, samples, file.
+
+No TensorFlow. What is heavy (soundfile, Pillow, pyrage, zfec, reedsolo) is imported by the functions that need it.
+"""

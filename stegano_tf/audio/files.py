@@ -10,7 +10,7 @@ import dataclasses
 import os
 import shutil
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
@@ -32,24 +32,34 @@ _LOSSLESS_SUBTYPES = _FLOAT_SUBTYPES | {"PCM_S8", "PCM_U8", "PCM_16", "PCM_24", 
 _ADVICE = "ask for the WAV or FLAC file itself, sent as a file: a sound message or a converter loses samples"
 _MAX_32_BIT_FILE = (1 << 32) - (1 << 16)  # WAV and AIFF count bytes in 32 bits; the rest is left for their headers
 _MAX_SAMPLES_A_BYTE = 65_535 // 10  # FLAC's largest block, constant, in its smallest frame; nothing compresses more
+_IMPOSSIBLE_FORMAT = 1  # libsndfile's SF_ERR_UNRECOGNISED_FORMAT, for what a container cannot hold
 _MAX_SAMPLE_RATES = {"FLAC": 655_350, "AIFF": 800_000_000}  # libsndfile's; other containers hold any positive int32
 
 
-def container_for(path: str | os.PathLike, samples: int) -> str:
+def container_for(path: str | os.PathLike, samples: int, *, sample_rate: int = 44100) -> str:
     """Returns the libsndfile container in which `samples` 16-bit samples are written to a file of this name.
 
     ``.wav`` becomes RF64, which every reader of large WAV files knows, when the file would exceed 4 GiB.
 
     Raises:
-      AudioError: the suffix is lossy or unknown, or the container cannot hold so many samples.
+      AudioError: the suffix is lossy or unknown, or the container cannot hold so many samples or state the rate.
+
+    Example:
+      >>> container_for("a.wav", 10), container_for("a.wav", 1 << 32)
+      ('WAV', 'RF64')
     """
     path = Path(path)
     suffix = path.suffix.lower()
     if suffix in _LOSSY_SUFFIXES:
-        raise AudioError(f"{path}: {suffix} files are lossy and would destroy the message, expected {_expected()}")
+        raise AudioError(
+            f"{path}: {suffix} files are lossy and would destroy the message, expected {' '.join(CONTAINERS)}"
+        )
     if suffix not in CONTAINERS:
-        raise AudioError(f"{path}: the suffix {suffix!r} is of no known sound file, expected {_expected()}")
+        raise AudioError(f"{path}: the suffix {suffix!r} is of no known sound file, expected {' '.join(CONTAINERS)}")
     container = CONTAINERS[suffix]
+    highest = _MAX_SAMPLE_RATES.get(container, (1 << 31) - 1)
+    if not 1 <= sample_rate <= highest:
+        raise AudioError(f"{path}: a sample rate of {sample_rate} Hz, expected 1 to {highest} in a {container} file")
     if 2 * samples > _MAX_32_BIT_FILE:
         if container == "WAV":
             return "RF64"
@@ -58,50 +68,57 @@ def container_for(path: str | os.PathLike, samples: int) -> str:
     return container
 
 
-def _expected() -> str:
-    return " ".join(CONTAINERS)
-
-
 def write(
     path: str | os.PathLike,
     blocks: Iterable[np.ndarray],
     samples: int,
     *,
     sample_rate: int = 44100,
+    channels: int = 1,
+    depth: int = 16,
+    tags: Mapping[str, str] = MappingProxyType({}),
     force: bool = False,
-) -> None:
-    """Writes a mono 16-bit sound file, whole or not at all.
+) -> "Reader":
+    """Writes a sound file, whole or not at all.
 
     Args:
       path: its suffix chooses the container, see `container_for`.
-      blocks: int16[N] arrays, taken one after the other.
-      samples: how many samples `blocks` holds in total.
-      sample_rate: in Hz, from 1 up to what the container can state (FLAC: 655,350).
+      blocks: int16[N] or int32[N, channels] arrays, taken one after the other. Of int32, the upper `depth` bits count.
+      samples: how many samples of a channel `blocks` holds in total.
+      sample_rate, channels, depth: in Hz, number, and bits of a sample, 16 or 24.
+      tags: libsndfile's strings; those that the container does not know are left out.
       force: whether an existing file is replaced.
 
+    Returns:
+      The reader that found the last sample in the file, closed: its attributes say what was written.
+
     Raises:
-      AudioError: the container or the sample rate is not possible.
+      AudioError: the container, the sample rate, or the channels in this container are not possible.
       OutputError: `path` cannot be written, or exists and `force` is not set.
     """
     import soundfile  # noqa: PLC0415 (it loads a shared library: 45 ms that nobody should pay at import)
 
     path = Path(path)
-    container = container_for(path, samples)
-    highest = _MAX_SAMPLE_RATES.get(container, (1 << 31) - 1)
-    if not 1 <= sample_rate <= highest:
-        raise AudioError(f"{path}: a sample rate of {sample_rate} Hz, expected 1 to {highest} in a {container} file")
+    container = container_for(path, samples * channels * depth // 16, sample_rate=sample_rate)
     with outputs.replacing(path, force=force) as partial:
         try:
-            with soundfile.SoundFile(_native(partial), "w", sample_rate, 1, "PCM_16", format=container) as file:
+            with soundfile.SoundFile(
+                _native(partial), "w", sample_rate, channels, f"PCM_{depth}", format=container
+            ) as file:
+                for tag, text in tags.items():
+                    with contextlib.suppress(soundfile.LibsndfileError):
+                        setattr(file, tag, text)
                 for block in blocks:
                     file.write(block)
         except soundfile.LibsndfileError as error:
+            if error.code == _IMPOSSIBLE_FORMAT:
+                raise AudioError(f"{path}: {container} holds no {channels} channels of {depth} bits") from error
             free = shutil.disk_usage(partial.parent).free
             raise OutputError(f"{path}: cannot be written: {_reason(error)}, {free:,} bytes are free") from error
-        _check_written(path, partial, samples)
+        return _check_written(path, partial, samples)
 
 
-def _check_written(path: Path, partial: Path, frames: int) -> None:
+def _check_written(path: Path, partial: Path, frames: int) -> "Reader":
     """Looks for the last sample: libsndfile says nothing when the last writes fail, those of closing a file."""
     try:
         with Reader(partial) as reader:
@@ -111,6 +128,7 @@ def _check_written(path: Path, partial: Path, frames: int) -> None:
         complete = False
     if not complete:
         raise OutputError(f"{path}: cannot be written: closing the file failed; is the disk full?")
+    return reader
 
 
 class Reader:
@@ -202,11 +220,7 @@ class Reader:
             yield block
 
     def channel(self, channel: int, frames: int) -> np.ndarray:
-        """Returns the next `frames` samples of one channel, int16[frames].
-
-        Raises:
-          AudioError: as `blocks`.
-        """
+        """Returns the next `frames` samples of one channel, int16[frames]; raises AudioError as `blocks`."""
         samples = np.empty(frames, np.int16)
         start = 0
         for block in self.channel_blocks(channel, frames):
@@ -235,11 +249,7 @@ class Reader:
         return np.clip(np.nan_to_num(samples, copy=False), -(2**20), 2**20)
 
     def recording(self) -> "Recording":
-        """Returns the whole file as its integers are.
-
-        Raises:
-          AudioError: the samples are not of 16 or 24 bits, or as `blocks`.
-        """
+        """Returns the whole file as its integers are; raises AudioError if they are not of 16 or 24 bits."""
         if self.subtype not in RECORDINGS:
             raise AudioError(f"{self._path}: is {self.subtype}, expected PCM of 16 or 24 bits")
         depth = RECORDINGS[self.subtype]
@@ -278,11 +288,7 @@ def _native(path: Path) -> str | bytes:
 
 
 def read_channel(path: str | os.PathLike, channel: int) -> np.ndarray:
-    """Returns one whole channel of a sound file, int16[N], for drawing.
-
-    Raises:
-      AudioError: as `Reader`.
-    """
+    """Returns one whole channel of a sound file, int16[N], for drawing; raises AudioError as `Reader`."""
     with Reader(path) as reader:
         return reader.channel(channel, reader.frames)
 
@@ -309,43 +315,21 @@ RECORDINGS = MappingProxyType({"PCM_16": 16, "ALAC_16": 16, "PCM_24": 24})
 
 
 def read_recording(path: str | os.PathLike) -> Recording:
-    """Returns a recording as its integers are, to be written again with `write_recording`.
-
-    Raises:
-      AudioError: as `Reader.recording`.
-    """
+    """Returns a recording as its integers are, for `write_recording`; raises AudioError as `Reader.recording`."""
     with Reader(path) as reader:
         return reader.recording()
 
 
-def write_recording(path: str | os.PathLike, recording: Recording, *, force: bool = False) -> None:
-    """Writes a recording with its depth, rate, channels and tags, whole or not at all.
-
-    Raises:
-      AudioError: the suffix is lossy or unknown, or its container cannot hold the recording.
-      OutputError: as `write`.
-    """
-    import soundfile  # noqa: PLC0415
-
-    path = Path(path)
+def write_recording(path: str | os.PathLike, recording: Recording, *, force: bool = False) -> Reader:
+    """Writes a recording with its depth, rate, channels and tags, whole or not at all; the rest is as `write`'s."""
     frames, channels = recording.samples.shape
-    container = container_for(path, recording.samples.size * recording.depth // 16)
-    with outputs.replacing(path, force=force) as partial:
-        try:
-            file = soundfile.SoundFile(
-                _native(partial), "w", recording.sample_rate, channels, f"PCM_{recording.depth}", format=container
-            )
-        except soundfile.LibsndfileError as error:
-            raise AudioError(
-                f"{path}: {container} holds no {channels} channels of {recording.depth} bits at "
-                f"{recording.sample_rate} Hz: {_reason(error)}"
-            ) from error
-        try:
-            with file:
-                for tag, text in recording.tags.items():
-                    with contextlib.suppress(soundfile.LibsndfileError):  # a container without this tag
-                        setattr(file, tag, text)
-                file.write(recording.samples << (32 - recording.depth))
-        except soundfile.LibsndfileError as error:
-            raise OutputError(f"{path}: cannot be written: {_reason(error)}") from error
-        _check_written(path, partial, frames)
+    return write(
+        path,
+        [recording.samples << (32 - recording.depth)],
+        frames,
+        sample_rate=recording.sample_rate,
+        channels=channels,
+        depth=recording.depth,
+        tags=recording.tags,
+        force=force,
+    )

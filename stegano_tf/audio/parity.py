@@ -28,7 +28,7 @@ CODE = 255
 """Symbols of a codeword."""
 MAX_CHECKS = 64
 _MAX_SWEEPS = 24
-_HOPELESS = 20  # repair ends when a sweep leaves more than all but one in so many of the wrong codewords
+_HOPELESS = 20  # repair ends when a sweep mends fewer than one in so many of the wrong codewords
 
 
 def checks_for(share: float) -> int:
@@ -181,19 +181,19 @@ def repair(cube: np.ndarray, doubtful: np.ndarray, shape: Shape) -> tuple[int, i
     wrong = [_wrong_words(*view, shape.checks) for view in views]
     left = sum(map(np.count_nonzero, wrong))
     for sweep in range(_MAX_SWEEPS):
-        # At first no codeword is corrected to its limit: of 12 check symbols, one in 720 would become a wrong one.
+        # The first sweep keeps two check symbols in hand: at the limit of 12, one correction in 720 is a false one.
         spare = 2 if sweep == 0 and shape.checks > 4 else 0
         changed = 0
         for axis, (symbols, doubts, kept) in enumerate(views):
             wrong[axis] = _wrong_words(symbols, doubts, kept, shape.checks)
             before = changed
             for tried, (word, block) in enumerate(zip(*np.nonzero(wrong[axis]), strict=True)):
-                # Damage is spread evenly, so after so many failures the rest would only take long to fail as well.
+                # Damage is spread evenly: after so many failures the rest would fail as well, and take long.
                 if sweep == 0 and tried == 2 * _HOPELESS and changed == before:
                     break
                 found = symbols[:, word, block], doubts[:, word, block]
                 state = hash((found[0].tobytes(), found[1].tobytes()))
-                # What failed once and was not changed from the other direction since fails again.
+                # What failed once fails again, unless the other direction has changed it.
                 if failed.get((axis, word, block)) != state:
                     done = decoder.correct(*found, kept, spare=spare)
                     changed += bool(done)
@@ -203,9 +203,9 @@ def repair(cube: np.ndarray, doubtful: np.ndarray, shape: Shape) -> tuple[int, i
         left, earlier = sum(map(np.count_nonzero, wrong)), left
         if not left:
             break
-        # Counted in words that are right now, because two directions can undo each other's false corrections for ever.
+        # Words that are right now are counted: two directions can undo each other's false corrections for ever.
         if earlier - left < left / _HOPELESS:
-            # What is left lies where a wrong row crosses a wrong column; few enough of either can be solved for.
+            # What is left lies where a wrong row crosses a wrong column. If either are few, call all crossings lost.
             if cornered or min(view.sum(axis=0).max() for view in wrong) > shape.checks:
                 break
             doubtful |= wrong[0][:, None, :] & wrong[1][None, :, :]

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from stegano_tf import settings
+from stegano_tf.audio import forms
 from stegano_tf.commands import flags
-from stegano_tf.commands._interim import FORMS, OptionError, codec, old
 
 
 def add_arguments(parser) -> None:
@@ -17,7 +17,7 @@ def add_arguments(parser) -> None:
 
 def add_sound(parser) -> None:
     """Adds the options of whatever writes a sound."""
-    settings.add_arguments(parser, flags.Sound, *FORMS, flags.Output)
+    settings.add_arguments(parser, flags.Sound, *forms.FORMS, flags.Output)
     flags.add_passphrase(parser)
     text = "seal for this one, too; ssh-… keys also serve"
     parser.add_argument("--recipient", metavar="AGE1…", action="append", default=[], help=text)
@@ -33,28 +33,33 @@ def run(args) -> None:
     if args.image:
         describe(pipeline.encode(args.image, args.audio, **sound_options(args)))
         return
-    if args.recipient or args.payload or args.raw_bmp:
-        args.usage_error("--payload-in is sent as it is: it goes with no --recipient, --payload or --raw-bmp")
-    options = old(settings.given(args, flags.Sound, *FORMS, flags.Output))
+    if args.recipient or args.payload:
+        args.usage_error("--payload-in is sent as it is: it goes with no --recipient or --payload")
+    options, passphrase = _options(args), flags.passphrase(args)
     data = Path(args.payload_in).read_bytes()
     try:
-        describe(codec.encode_payload(data, args.audio, passphrase=flags.passphrase(args), **options))
+        describe(codec.encode_payload(data, args.audio, passphrase=passphrase, **options))
     except FormatError as error:
         raise FormatError(f"{args.payload_in}: {error}") from error
 
 
 def sound_options(args) -> dict:
-    """Returns the options with which `audio.codec.encode` writes `args.audio`; exits if they exclude each other.
+    """Returns the options with which `audio.codec.encode` writes `args.audio`; raises what `audio.codec.check` does."""
+    from stegano_tf.audio import codec
 
-    Raises:
-      SteganoError: the sound cannot be written, whatever picture it is to hold.
-    """
-    options = settings.given(args, flags.Sound, *FORMS, flags.Output) | {"lock": flags.lock(args)}
-    try:
-        codec.check(args.audio, spell=lambda name: f"--{name.replace('_', '-')}", **options)
-    except OptionError as error:
-        args.usage_error(str(error))
-    return old(options)
+    options = _options(args) | {"lock": flags.lock(args)}
+    codec.check(args.audio, spell=_spell, **options)
+    return options
+
+
+def _options(args) -> dict:
+    """Returns the options that were given, once it is known that there is a form with them: nobody is asked before."""
+    forms.choose(settings.given(args, *forms.FORMS), _spell)
+    return settings.given(args, flags.Sound, *forms.FORMS, flags.Output)
+
+
+def _spell(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
 
 
 def describe(info) -> None:

@@ -11,6 +11,7 @@ import os
 import re
 
 from stegano_tf import presets, settings
+from stegano_tf.audio.payloads import PAYLOADS
 from stegano_tf.settings import setting
 
 COVER = "the picture to hide it in, at least 16x16 pixels"
@@ -18,6 +19,7 @@ SECRET = "the picture to hide; it is resized to the cover's size"
 SECRET_OUT = "the picture to write"
 SOUND = "the sound to read, in any lossless form"
 SOUND_OUT = "the sound to write: .wav .flac .aiff .caf .w64 .rf64"
+_PRESET = f"which networks (default: {presets.DEFAULT}, or to receive, those that the sound names)"
 
 
 def file_name(text: str) -> str:
@@ -48,30 +50,17 @@ def picture_size(text: str) -> tuple[int, int]:
 class Networks:
     """Which networks run, on what, and in how much memory."""
 
-    preset: str | None = setting(
-        None,
-        f"which networks (default: {presets.DEFAULT}, or to receive, those that the sound names)",
-        choices=tuple(presets.PRESETS),
-        parse=presets.current,
-    )
-    weights: str | None = setting(
-        None, "weights for them instead of the installed ones", metavar="FILE", parse=file_name
-    )
-    runtime: str | None = setting(
-        None, "what runs them (default: litert; keras with --weights)", choices=presets.RUNTIMES
-    )
-    memory_limit: int | None = setting(
-        None, "memory that may be taken in all, such as 800MB or 2GB", metavar="SIZE", parse=memory_size
-    )
+    preset: str | None = setting(None, _PRESET, choices=tuple(presets.PRESETS), parse=presets.current)
+    weights: str | None = setting(None, "weights to use instead of the installed ones", metavar="FILE", parse=file_name)
+    runtime: str | None = setting(None, "what runs them (default: litert; for weights keras)", choices=presets.RUNTIMES)
+    memory_limit: int | None = setting(None, "memory to take in all: 800MB, 2GB", metavar="SIZE", parse=memory_size)
 
 
 @dataclasses.dataclass(frozen=True)
 class Pictures:
     """Which pictures are read."""
 
-    max_pixels: int | None = setting(
-        None, "refuse larger pictures before they are decoded (default: 178956970, as Pillow)", low=1, high=2**40
-    )
+    max_pixels: int | None = setting(None, "refuse larger pictures (default: 178956970, as Pillow)", low=1, high=2**40)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,7 +75,7 @@ class Sound:
     """What a sound holds, whatever its form."""
 
     sample_rate: int = setting(44100, "of the sound; a recording keeps its own", metavar="HZ")
-    payload: str = setting("bmp", "png and webp last half as long", choices=("bmp", "png", "webp"))
+    payload: str = setting("bmp", "png and webp last half as long", choices=tuple(PAYLOADS))
 
 
 def add_files(parser: argparse.ArgumentParser, **texts: str) -> None:
@@ -137,9 +126,11 @@ def passphrase(args: argparse.Namespace, *, twice: bool = False) -> str | None:
     return None
 
 
-def key(args: argparse.Namespace):
-    """Returns what opens a message, an `audio.sealing.Key`; it asks at the terminal once a message needs that."""
+def key(args: argparse.Namespace, *, ask: bool = True):
+    """Returns what opens a message, an `audio.sealing.Key`; with `ask` it asks once a message needs it."""
     from stegano_tf.audio import sealing
 
-    text = passphrase(args) or os.environ.get(sealing.PASSPHRASE_VARIABLE) or sealing.ask_passphrase
-    return sealing.Key(passphrase=text, identities=args.identity, bare=args.bare)
+    text = passphrase(args) or os.environ.get(sealing.PASSPHRASE_VARIABLE)
+    return sealing.Key(
+        passphrase=text or (sealing.ask_passphrase if ask else None), identities=args.identity, bare=args.bare
+    )

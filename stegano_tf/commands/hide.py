@@ -13,11 +13,7 @@ class Refinement:
 
     refine: int = setting(0, "improve the stego image in N steps: slow", low=0, high=10_000)
     balance: float = setting(
-        0.0,
-        "with --refine: weigh the secret by so much more than usual, or if negative, the cover",
-        low=-99,
-        high=99,
-        metavar="DB",
+        0.0, "with --refine: weigh the secret more, or below 0, the cover", low=-99, high=99, metavar="DB"
     )
 
 
@@ -53,20 +49,14 @@ def hiding_options(args) -> dict:
 
 
 def pictures(args) -> tuple:
-    """Returns cover and secret: names of files, or for `--report` arrays, because the output may replace a file.
-
-    Raises:
-      BackendError: what `--report` needs is not installed.
-      ImageError: as `images.read`.
-    """
+    """Returns cover and secret: names of files, or for `--report` arrays, because the output may replace a file."""
     from stegano_tf import images
 
+    files = args.cover, args.secret
     if not args.report:
-        return args.cover, args.secret
+        return files
     terminal.need("--report", "skimage.metrics")
-    return tuple(
-        images.read(file, max_pixels=args.max_pixels or images.MAX_PIXELS) for file in (args.cover, args.secret)
-    )
+    return tuple(images.read(file, max_pixels=args.max_pixels or images.MAX_PIXELS) for file in files)
 
 
 def report(args, cover, secret, stego) -> None:

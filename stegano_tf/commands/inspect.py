@@ -1,6 +1,5 @@
 """Say what a sound holds, and whether it is whole."""
 
-import os
 from pathlib import Path
 
 from stegano_tf import settings
@@ -30,10 +29,7 @@ def run(args) -> None:
     if args.plot:
         images.check(args.plot, lossless=False, force=args.force)
         terminal.need("--plot", "matplotlib.figure", "librosa.display")
-    # Nothing is opened and nobody asked without a sign that it is wanted.
-    wanted = args.passphrase_file or args.ask_passphrase or args.identity or args.bare
-    wanted = wanted or os.environ.get("STEGANO_TF_PASSPHRASE")
-    info = codec.inspect(args.audio, verify=True, key=flags.key(args) if wanted else None)
+    info = codec.inspect(args.audio, verify=True, key=flags.key(args, ask=args.ask_passphrase))
     for name, text in _lines(info):
         print(f"{name:10} {text}")
     if args.plot:
@@ -58,7 +54,7 @@ def _lines(info):
         yield "secret", f"{info.secret_size[1]}x{info.secret_size[0]}"
     if info.network:
         yield "network", info.network.hex()
-    yield "integrity", "not known: the bare form has no checksum" if info.form == "raw bmp" else "SHA-256 is right"
+    yield "integrity", f"not known: {info.unproved}" if info.unproved else "SHA-256 is right"
 
 
 def _plot(args, info) -> None:
@@ -71,14 +67,13 @@ def _plot(args, info) -> None:
 
 def _print_capacity(args) -> None:
     from stegano_tf import images
-    from stegano_tf.audio import carrier, codec, files
+    from stegano_tf.audio import codec, files
 
     recording = files.read_recording(args.audio)
     image = images.read(args.picture)
     sizes = {name: codec.message_bytes(image, payload=name) for name in codec.PAYLOADS}
     print(f"{args.picture}: " + ", ".join(f"{size:,} bytes as {name}" for name, size in sizes.items()))
     print(f"{args.audio}: {recording.samples.size:,} samples of {recording.depth} bits")
-    for bits in range(1, carrier.MAX_BITS + 1):
-        fits = carrier.capacity(recording.samples.size, bits)
+    for bits, fits in codec.capacities(args.audio).items():
         names = [name for name, size in sizes.items() if size <= fits]
         print(f"{bits} bits a sample: {fits:,} bytes, fits {', '.join(names) or 'none'}")

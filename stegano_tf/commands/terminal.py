@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from stegano_tf.audio.forms import OptionError
 from stegano_tf.errors import BackendError, SteganoError
 
 _BAD_INPUT = (SteganoError, OSError, MemoryError)
@@ -28,9 +29,9 @@ def show_warning(message: Warning | str, category: type[Warning], file: str, *_)
 
 @contextlib.contextmanager
 def session(args: argparse.Namespace) -> Iterator[None]:
-    """Ends the process with a message and a status if the block fails for bad input or is stopped.
+    """Ends the process with a message and a status if the block fails for bad input or usage, or is stopped.
 
-    With `--debug`, and if the reason is another, the exception goes on and its traceback is shown.
+    For another reason, and for bad input with `--debug`, the exception goes on and its traceback is shown.
     """
     # An exception, as Ctrl-C is, so that temporary files are removed.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
@@ -38,21 +39,23 @@ def session(args: argparse.Namespace) -> Iterator[None]:
         yield
     except KeyboardInterrupt:
         sys.exit(128 + signal.SIGINT)
+    except OptionError as error:
+        args.usage_error(str(error))
     except _BAD_INPUT as error:
         if args.debug:
             raise
         message = str(error) or type(error).__name__
         if isinstance(error, OSError) and error.filename is not None:
-            message = f"{os.fsdecode(error.filename)}: {error.strerror}"
+            message = f"{error.filename}: {error.strerror}"
         print(f"stegano-tf: {message}", file=sys.stderr)
         sys.exit(1)
 
 
 @contextlib.contextmanager
 def working(args: argparse.Namespace) -> Iterator[Callable[[str, int, int], None] | None]:
-    """Yields what shows progress, called with a name, how much is done and of how much; None where nobody watches.
+    """Yields a function that shows progress, or None if nobody watches; holds back what libraries say without --debug.
 
-    Keeps the greetings of TensorFlow and LiteRT off stderr, except with `--debug`.
+    The function takes a name, how much is done, and how much there is.
     """
     with contextlib.nullcontext() if args.debug else _quiet(), _progress() as progress:
         yield progress

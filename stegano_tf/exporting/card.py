@@ -75,7 +75,7 @@ def text(made: Exported, weights: Path, losses: dict[str, dict[str, float]], pic
     training = notes.read_text().strip() if notes.is_file() else "Not recorded."
     parts = [
         f"# {made.preset}, version {made.version}",
-        f"Networks that hide a photograph in a photograph and reveal it again: {preset.description}.\n"
+        f"Hides a photograph in a photograph and reveals it again: {preset.description}.\n"
         f"{preset.parameters:,} parameters. Network `{made.network.hex()}`: messages name it, runtimes report it.",
         _SAVED_MODEL.format(preset=made.preset, min_side=MIN_SIDE),
         *([_BLOCKS.format(multiple=multiple)] if multiple > 1 else []),

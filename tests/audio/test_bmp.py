@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from stegano_tf import images
-from stegano_tf.audio import bmp, pcm
+from stegano_tf.audio import pcm
+from stegano_tf.audio.payloads import bmp
 from stegano_tf.errors import FormatError, ImageError
 
 RED, GREEN, BLUE, GREY = (255, 0, 0), (0, 255, 0), (0, 0, 255), (1, 2, 3)

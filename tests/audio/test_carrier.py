@@ -6,17 +6,18 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stegano_tf.audio import carrier, files
+from stegano_tf.audio import files
+from stegano_tf.audio.forms import carried
 from stegano_tf.errors import AudioError
 
 
 def test_bits_by_hand():
-    # 0xB1 0x40 in groups of 3: 101 100 010 100 000(00): of the samples' low bits; the nearest such value is taken.
-    samples = np.array([0, 7, 100, -100, 8, 55], np.int32)
-    changed = carrier.embed(samples, b"\xb1\x40", 3, 16, None)
-    assert [value & 7 for value in changed[:5].tolist()] == [5, 4, 2, 4, 0]
-    assert changed.tolist() == [-3, 4, 98, -100, 8, 55] or changed[3] == -100
-    assert carrier.extract(changed, 2, 3, None).tobytes() == b"\xb1\x40"
+    # 0xB1 0x40 in groups of 3: 101 100 010 100 000, and 0(00). Of each sample the nearest value with these low bits.
+    samples = np.array([0, 7, 100, -100, 8, 55, 55], np.int32)
+    changed = carried.embed(samples, b"\xb1\x40", 3, 16, None)
+    assert changed.tolist() == [-3, 4, 98, -100, 8, 56, 55]  # the last one is not needed
+    assert [value % 8 for value in changed[:6].tolist()] == [5, 4, 2, 4, 0, 0]
+    assert carried.extract(changed, 2, 3, None).tobytes() == b"\xb1\x40"
 
 
 @given(
@@ -33,9 +34,9 @@ def test_bytes_come_back_and_no_sample_moves_far(data, bits, depth, key, seed):
     samples = np.random.default_rng(seed).integers(-full, full, count, dtype=np.int32)
     samples[::7] = full - 1
     samples[3::7] = -full
-    order = carrier.order(count, bits, key)
-    changed = carrier.embed(samples, data, bits, depth, order)
-    assert carrier.extract(changed, len(data), bits, order).tobytes() == data
+    order = carried.order(count, bits, key)
+    changed = carried.embed(samples, data, bits, depth, order)
+    assert carried.extract(changed, len(data), bits, order).tobytes() == data
     assert changed.min() >= -full
     assert changed.max() < full
     inside = (samples > -full + 256) & (samples < full - 256)
@@ -43,7 +44,7 @@ def test_bytes_come_back_and_no_sample_moves_far(data, bits, depth, key, seed):
 
 
 def test_one_bit_moves_up_as_often_as_down():
-    changed = carrier.embed(np.zeros(80_000, np.int32), b"\xff" * 10_000, 1, 16, None)
+    changed = carried.embed(np.zeros(80_000, np.int32), b"\xff" * 10_000, 1, 16, None)
     assert set(np.unique(changed)) == {-1, 1}
     assert abs(changed.mean()) < 0.02
 
@@ -51,50 +52,60 @@ def test_one_bit_moves_up_as_often_as_down():
 def test_signal_to_noise_ratio_by_hand():
     # Four bits, nearest value: the errors -8 to 8 (ends half as often) have the mean square 21.5.
     before = np.random.default_rng(0).integers(-20_000, 20_000, 400_000, dtype=np.int32)
-    after = carrier.embed(before, np.random.default_rng(1).bytes(200_000), 4, 16, None)
-    assert carrier.snr(before, after, 16) == pytest.approx(20 * math.log10(32768 / math.sqrt(21.5)), abs=0.05)
-    assert carrier.snr(before, before, 16) == math.inf
+    after = carried.embed(before, np.random.default_rng(1).bytes(200_000), 4, 16, None)
+    assert carried.snr(before, after, 16) == pytest.approx(20 * math.log10(32768 / math.sqrt(21.5)), abs=0.05)
+    assert carried.snr(before, before, 16) == math.inf
 
 
 def test_the_order_is_a_secret_of_the_passphrase():
-    key = carrier.order_key("correct horse")
+    key = carried.order_key("correct horse")
     # Computed with the cryptography package, as are the first of SHAKE-256's words and their order.
     assert key.hex() == "5663e7aae152f42d74c35ba3f413c6d0e66f9ec6b0e48e0e1e8ca5a7cbcce6e0"
-    assert carrier.order(8, 8, key).tolist() == [7, 2, 1, 4, 3, 6, 5, 0]
+    assert carried.order(8, 8, key).tolist() == [7, 2, 1, 4, 3, 6, 5, 0]
     # Two samples of 4 bits are a byte; the 17th is left over.
-    assert carrier.order(17, 4, key).tolist() == [14, 15, 4, 5, 2, 3, 8, 9, 6, 7, 12, 13, 10, 11, 0, 1]
-    assert carrier.order_key("e\u0301") == carrier.order_key("\xe9")  # however a keyboard writes it
-    first, second = carrier.order(1000, 8, key), carrier.order(1000, 8, carrier.order_key("correct hors"))
+    assert carried.order(17, 4, key).tolist() == [14, 15, 4, 5, 2, 3, 8, 9, 6, 7, 12, 13, 10, 11, 0, 1]
+    assert carried.order_key("e\u0301") == carried.order_key("\xe9")  # however a keyboard writes it
+    first, second = carried.order(1000, 8, key), carried.order(1000, 8, carried.order_key("correct hors"))
     assert sorted(first) == list(range(1000))
     assert (first == second).mean() < 0.02
-    assert carrier.order(5, 8, None) is None
+    assert carried.order(5, 8, None) is None
 
 
 def test_what_fits():
     # 3 bits: 8 samples are 3 bytes; 6 bits: 4 samples are.
-    assert [carrier.capacity(23, bits) for bits in range(1, 9)] == [2, 5, 6, 11, 10, 15, 14, 23]
+    assert [carried.capacity(23, bits) for bits in range(1, 9)] == [2, 5, 6, 11, 10, 15, 14, 23]
+
+
+def carrying(samples, rate=44_100, depth=16, **options):
+    """The form with a recording that is in no file, int32[frames, channels]."""
+    form = carried.Carried(carrier="song.wav", **options)
+    vars(form)["recording"] = files.Recording(samples, depth, rate, {})
+    return form
 
 
 def test_the_fewest_bits_that_fit():
-    assert [carrier.choose_bits(8000, size, 44100, 1) for size in (1, 1000, 1001, 4000, 8000)] == [1, 1, 2, 4, 8]
-    assert carrier.choose_bits(8000, 10, 44100, 1, 4) == 4
+    mono = np.zeros((8000, 1), np.int32)
+    assert [carrying(mono).bits_for(size) for size in (1, 1000, 1001, 4000, 8000)] == [1, 1, 2, 4, 8]
+    assert carrying(mono, bits=4).bits_for(10) == 4
     # 8,001 bytes at 8 bits in stereo at 1 kHz: 4.0005 s.
-    with pytest.raises(AudioError, match=r"8,001 bytes at 8 bits a sample: it lasts 4\.0 s, expected at least 4\.1 s"):
-        carrier.choose_bits(8000, 8001, 1000, 2)
-    with pytest.raises(AudioError, match="at 1 bits"):
-        carrier.choose_bits(8000, 1001, 44100, 1, 1)
-    with pytest.raises(ValueError, match="9 bits"):
-        carrier.Carrier(path="a.wav", bits=9)
-
-
-def test_clipped_recordings_are_refused():
-    samples = (40_000 * np.sin(np.arange(9000) / 9)).clip(-32768, 32767).astype(np.int32)
     with pytest.raises(
-        AudioError, match=r"is clipped: 3\d\.\d% of its samples are at full scale, expected at most 0\.1%"
+        AudioError, match=r"song\.wav: .* 8,001 bytes at 8 bits a sample: it lasts 4\.0 s, .* least 4\.1 s"
     ):
-        carrier.check_clipping(samples, 16)
-    carrier.check_clipping(samples, 24)
-    carrier.check_clipping(samples // 2, 16)
+        carrying(mono.reshape(4000, 2), rate=1000).bits_for(8001)
+    with pytest.raises(AudioError, match="at 1 bits"):
+        carrying(mono, bits=1).bits_for(1001)
+    with pytest.raises(ValueError, match="9 bits"):
+        carried.Carried(carrier="a.wav", bits=9)
+
+
+def test_clipped_recordings_are_refused(tmp_path):
+    samples = (40_000 * np.sin(np.arange(9000) / 9)).clip(-32768, 32767).astype(np.int32)[:, None]
+    with pytest.raises(
+        AudioError, match=r"song\.wav: is clipped: 3\d\.\d% of its samples are at full scale, expected at most 0\.1%"
+    ):
+        carrying(samples).check(tmp_path / "a.wav", 1, 44_100)
+    carrying(samples, depth=24).check(tmp_path / "a.wav", 1, 44_100)
+    carrying(samples // 2).check(tmp_path / "a.wav", 1, 44_100)
 
 
 @pytest.mark.parametrize(("name", "subtype"), [("a.wav", "PCM_16"), ("a.wav", "PCM_24"), ("a.flac", "PCM_24")])

@@ -1,5 +1,6 @@
-"""The flags of issue 4 through the real command: sealing, parity, recordings, payloads."""
+"""Flags of sounds: sealing, parity, recordings, payloads."""
 
+import dataclasses
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,9 @@ import pytest
 import soundfile
 
 from stegano_tf import images
+from stegano_tf.audio import forms
+from stegano_tf.audio.forms.form import Form
+from stegano_tf.settings import setting
 
 
 @pytest.fixture
@@ -163,6 +167,58 @@ def test_options_that_make_no_sense_are_wrong_usage(run, options):
     status, _, error = run("encode", "a.png", "a.wav", *options)
     assert status == 2
     assert "Traceback" not in error
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--bits", "2"], "--bits takes --carrier"),
+        (["--depth", "4"], "--depth takes --parity"),
+        (["--raw-bmp", "--parity", "5%"], "--parity does not go with --raw-bmp"),
+        (["--raw-bmp", "--recipient", "RECIPIENT"], "--raw-bmp cannot be sealed"),
+        (["--bare"], "--bare must be sealed with a passphrase"),
+        (["--balance", "3"], "--balance takes --refine"),
+        (["--weights", "a.h5", "--runtime", "litert"], "--weights goes with --runtime keras only"),
+    ],
+)
+def test_wrong_usage_is_noticed_before_a_picture_is_read(run, options, message):
+    recipient = run("keygen", "id.txt")[1].strip()
+    options = [recipient if option == "RECIPIENT" else option for option in options]
+    status, _, error = run("send", "none.png", "none.png", "a.wav", *options)
+    assert status == 2
+    assert message in error
+
+
+def test_a_new_form_brings_its_options(run, monkeypatch):
+    @dataclasses.dataclass(frozen=True, kw_only=True)
+    class Modem(Form):
+        modem: bool = setting(dataclasses.MISSING, "survive a telephone")
+        tones: int = setting(2, "at a time", low=1, high=8)
+        name = "frame v1 in tones"
+
+    monkeypatch.setattr(forms, "FORMS", (*forms.FORMS, Modem))
+    for command in ("send", "encode"):
+        said = run(command, "--help")[1]
+        assert "--tones N" in said
+        assert "at a time (default: 2)" in said
+    assert run("encode", "a.png", "a.wav", "--modem", "--tones", "3")[0] == 0
+    for options, message in (
+        (["--tones", "3"], "--tones takes --modem"),
+        (["--modem", "--tones", "9"], "argument --tones: '9': expected an integer from 1 to 8"),
+        (["--modem", "--carrier", "song.wav"], "--carrier does not go with --modem"),
+    ):
+        status, _, error = run("encode", "a.png", "b.wav", *options)
+        assert status == 2
+        assert message in error
+
+
+def test_inspect_takes_a_sound_for_bare_without_asking(run):
+    assert run("encode", "a.png", "a.wav", "--passphrase-file", "p.txt", "--bare")[0] == 0
+    status, said, error = run("inspect", "a.wav", "--bare")
+    assert (status, error) == (0, "")
+    assert "sealed     with age; not opened" in said
+    assert "integrity  not known: " in said
+    assert "integrity  SHA-256 is right" in run("inspect", "a.wav", "--bare", "--passphrase-file", "p.txt")[1]
 
 
 @pytest.mark.parametrize(

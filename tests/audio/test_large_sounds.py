@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from stegano_tf import scratch
-from stegano_tf.audio import bmp, codec, marked, parity, sealing
+from stegano_tf.audio import codec, parity, sealing
+from stegano_tf.audio.payloads import bmp
 from stegano_tf.errors import FormatError
 
 needs_linux = pytest.mark.skipif(sys.platform != "linux", reason="measures memory as Linux states it")
@@ -29,18 +30,18 @@ def test_parity_is_the_same_on_disk(on_disk):
     np.testing.assert_array_equal(parity.read_message(blocks, shape), message)
 
 
-@pytest.mark.parametrize("marks", [None, marked.Marks(), marked.Marks(depth=4, parity=0)])
+@pytest.mark.parametrize(("options", "checks"), [({}, None), ({"parity": 0.1}, 12), ({"parity": 0, "depth": 4}, 0)])
 @pytest.mark.parametrize("sealed", [False, True])
-def test_sounds_are_the_same_on_disk(on_disk, tmp_path, marks, sealed):
+def test_sounds_are_the_same_on_disk(on_disk, tmp_path, options, checks, sealed):
     image = np.random.default_rng(1).integers(0, 256, (60, 70, 3), dtype=np.uint8)
     recipient = sealing.keygen(tmp_path / "identity.txt")
     lock, key = sealing.Lock(recipients=[recipient]), sealing.Key(identities=[tmp_path / "identity.txt"])
-    codec.encode(image, tmp_path / "a.wav", marks=marks, lock=lock if sealed else None)
+    codec.encode(image, tmp_path / "a.wav", lock=lock if sealed else None, **options)
     np.testing.assert_array_equal(codec.decode(tmp_path / "a.wav", key=key).image, image)
     info = codec.decode_file(tmp_path / "a.wav", tmp_path / "a.bmp", key=key)
-    assert (info.sealed, info.parity) == (sealed, marks and marks.checks)
+    assert (info.sealed, info.parity) == (sealed, checks)
     assert (tmp_path / "a.bmp").read_bytes() == b"".join(map(bytes, bmp.encode(image)[1]))
-    codec.encode(bmp.File(tmp_path / "a.bmp"), tmp_path / "b.wav", marks=marks)
+    codec.encode(bmp.File(tmp_path / "a.bmp"), tmp_path / "b.wav", **options)
     np.testing.assert_array_equal(codec.decode(tmp_path / "b.wav").image, image)
     assert not list(on_disk.iterdir())
 

@@ -1,5 +1,6 @@
 """Sealing, and the real `age` command both ways; without the command those tests are skipped."""
 
+import base64
 import dataclasses
 import io
 import os
@@ -17,13 +18,27 @@ import pyrage
 import pytest
 from PIL import Image
 
-from stegano_tf.audio import carrier, codec, marked, pcm, sealing
+from stegano_tf.audio import age, codec, files, pcm, sealing
+from stegano_tf.audio.forms import bare
+from stegano_tf.audio.forms.marked import writing
 from stegano_tf.errors import FormatError, OutputError
 
 PASSPHRASE = "correct horse battery staple"
 needs_age = pytest.mark.skipif(
     shutil.which("age") is None, reason="the age command is not installed (apt-get install age)"
 )
+
+
+def seal(plaintext, lock):
+    sealed = io.BytesIO()
+    age.seal(io.BytesIO(plaintext), sealed, lock)
+    return sealed.getvalue()
+
+
+def unseal(sealed, key):
+    plaintext = io.BytesIO()
+    age.unseal(io.BytesIO(sealed), plaintext, key)
+    return plaintext.getvalue()
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +50,7 @@ def identity(tmp_path_factory):
 @pytest.fixture(scope="module")
 def sealed():
     """Deriving a key takes a second, so one age file serves many tests."""
-    return sealing.seal(b"secret", sealing.Lock(passphrase=PASSPHRASE))
+    return seal(b"secret", sealing.Lock(passphrase=PASSPHRASE))
 
 
 # --- Keys ------------------------------------------------------------------------------------------------------------
@@ -119,16 +134,16 @@ def test_passphrase_files(tmp_path):
 @pytest.mark.parametrize("size", [0, 1, 65_535, 65_536, 65_537])
 def test_padding_hides_the_size(identity, size):
     path, recipient = identity
-    file = sealing.seal(b"x" * size, sealing.Lock(recipients=[recipient]))
-    opened = sealing.open_(file, sealing.Key(identities=[path]))
+    file = seal(b"x" * size, sealing.Lock(recipients=[recipient]))
+    opened = unseal(file, sealing.Key(identities=[path]))
     assert opened == (b"x" * size).ljust(-(-size // 65_536) * 65_536, b"\0")
 
 
 def test_each_of_several_recipients_can_open(identity, tmp_path):
     other = sealing.keygen(tmp_path / "other.txt")
-    file = sealing.seal(b"for both", sealing.Lock(recipients=[identity[1], other]))
+    file = seal(b"for both", sealing.Lock(recipients=[identity[1], other]))
     for path in (identity[0], tmp_path / "other.txt"):
-        assert sealing.open_(file, sealing.Key(identities=[path])).startswith(b"for both\0")
+        assert unseal(file, sealing.Key(identities=[path])).startswith(b"for both\0")
 
 
 @pytest.mark.parametrize("kind", ["ed25519", "rsa"])
@@ -136,17 +151,17 @@ def test_ssh_keys(tmp_path, kind):
     if shutil.which("ssh-keygen") is None:
         pytest.skip("ssh-keygen is not installed (apt-get install openssh-client)")
     subprocess.run(["ssh-keygen", "-q", "-t", kind, "-N", "", "-f", tmp_path / "key"], check=True)
-    file = sealing.seal(b"over ssh", sealing.Lock(recipients=[(tmp_path / "key.pub").read_text()]))
-    assert sealing.open_(file, sealing.Key(identities=[tmp_path / "key"])).startswith(b"over ssh")
+    file = seal(b"over ssh", sealing.Lock(recipients=[(tmp_path / "key.pub").read_text()]))
+    assert unseal(file, sealing.Key(identities=[tmp_path / "key"])).startswith(b"over ssh")
 
 
 def test_what_cannot_be_opened_says_why(sealed, identity, tmp_path):
     path, recipient = identity
     passphrase = sealing.Key(passphrase=PASSPHRASE)
-    assert sealing.open_(sealed, passphrase).startswith(b"secret\0")
-    assert len(sealed) in (sealing.sealed_bytes(6), sealing.sealed_bytes(6) - 1)
+    assert unseal(sealed, passphrase).startswith(b"secret\0")
+    assert len(sealed) in (age.sealed_bytes(6), age.sealed_bytes(6) - 1)
     sealing.keygen(tmp_path / "other.txt")
-    for_one = sealing.seal(b"secret", sealing.Lock(recipients=[recipient]))
+    for_one = seal(b"secret", sealing.Lock(recipients=[recipient]))
     flipped = bytearray(for_one)
     flipped[-1000] ^= 1
     for data, key, message in (
@@ -160,50 +175,76 @@ def test_what_cannot_be_opened_says_why(sealed, identity, tmp_path):
         (for_one[:100], sealing.Key(identities=[path]), "wrong identity, or damaged"),
     ):
         with pytest.raises(sealing.SealingError, match=f"cannot be opened: .*{message}") as error:
-            sealing.open_(data, key)
+            unseal(data, key)
         assert "\n" not in str(error.value)
 
 
+def armored(data, *, width=64, end="\n"):
+    text = base64.b64encode(data).decode()
+    lines = [text[place : place + width] for place in range(0, len(text), width)]
+    return end.join(["-----BEGIN AGE ENCRYPTED FILE-----", *lines, "-----END AGE ENCRYPTED FILE-----", ""]).encode()
+
+
 @pytest.mark.parametrize("factor", [b"23", b"31", b"64", b"99"])
-def test_absurd_work_factors_are_refused_at_once(sealed, factor):
+@pytest.mark.parametrize("wrap", [bytes, armored, lambda data: armored(data, end="\r\n")])
+def test_absurd_work_factors_are_refused_at_once(sealed, factor, wrap):
     absurd = re.sub(rb"(-> scrypt \S+) \d+", rb"\1 " + factor, sealed, count=1)
     start = time.perf_counter()
     with pytest.raises(sealing.SealingError, match=rf"work factor is 2\^{factor.decode()}, expected at most 2\^22"):
-        sealing.open_(absurd, sealing.Key(passphrase=PASSPHRASE))
+        unseal(wrap(absurd), sealing.Key(passphrase=PASSPHRASE))
     assert time.perf_counter() - start < 0.5
+
+
+@pytest.mark.parametrize("factor", [b"0", b"023", b"+23", b"-1", b"123", b"0x17", b"", b" 23"])
+@pytest.mark.parametrize("wrap", [bytes, armored])
+def test_work_factors_that_are_written_otherwise_reach_no_parser(sealed, factor, wrap):
+    odd = re.sub(rb"(-> scrypt \S+) \d+", rb"\1 " + factor, sealed, count=1)
+    with pytest.raises(sealing.SealingError, match=r"work factor is no number from 1 to 99|is sealed for recipients"):
+        unseal(wrap(odd), sealing.Key(passphrase=PASSPHRASE))
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_armored_files_open_and_damaged_armor_asks_for_no_work(sealed, end):
+    data = armored(sealed, end=end)
+    assert age.needs_passphrase(data)
+    assert unseal(data, sealing.Key(passphrase=PASSPHRASE)).startswith(b"secret\0")
+    for damaged in (data[:35] + b"*" + data[36:], data[:60] + b"=" + data[61:], data[:36]):
+        assert not age.needs_passphrase(damaged)
+        with pytest.raises(sealing.SealingError, match="cannot be opened"):
+            unseal(damaged, sealing.Key(passphrase=PASSPHRASE))
 
 
 def test_the_passphrase_is_asked_for_only_if_needed(identity):
     def ask():
         raise AssertionError
 
-    file = sealing.seal(b"a", sealing.Lock(recipients=[identity[1]]))
-    assert sealing.open_(file, sealing.Key(passphrase=ask, identities=[identity[0]]))
+    file = seal(b"a", sealing.Lock(recipients=[identity[1]]))
+    assert unseal(file, sealing.Key(passphrase=ask, identities=[identity[0]]))
 
 
 # --- Noise -----------------------------------------------------------------------------------------------------------
 
 
 def test_noise_is_the_age_file_without_its_text(sealed):
-    noise = sealing.to_noise(sealed)
-    assert sealing.from_noise(noise) == sealed
+    noise = bare.to_noise(sealed)
+    assert bare.from_noise(noise) == sealed
     header = sealed.index(b"\n", sealed.index(b"\n--- ") + 1) + 1
     assert len(noise) == 81 + len(sealed) - header
     with pytest.raises(sealing.SealingError, match="100 bytes, expected at least 113"):
-        sealing.from_noise(noise[:100])
+        bare.from_noise(noise[:100])
 
 
 def test_noise_takes_a_passphrase(identity):
     with pytest.raises(sealing.SealingError, match="bare form needs an age file with one passphrase"):
-        sealing.to_noise(sealing.seal(b"a", sealing.Lock(recipients=[identity[1]])))
+        bare.to_noise(seal(b"a", sealing.Lock(recipients=[identity[1]])))
 
 
 def test_the_bare_form_looks_like_noise(tmp_path):
     image = np.full((300, 400, 3), 200, np.uint8)  # as far from noise as a picture can be
     lock, key = sealing.Lock(passphrase=PASSPHRASE), sealing.Key(passphrase=PASSPHRASE, bare=True)
     info = codec.encode(image, tmp_path / "a.wav", lock=lock, bare=True)
-    assert (info.form, info.sealed) == (codec.BARE, True)
-    with codec.files.Reader(tmp_path / "a.wav") as reader:
+    assert (info.form, info.sealed) == ("bare age file", True)
+    with files.Reader(tmp_path / "a.wav") as reader:
         data = pcm.decode(reader.channel(0, reader.frames))
     counts = np.bincount(data, minlength=256)
     expected = len(data) / 256
@@ -235,13 +276,13 @@ def test_the_frame_outside_tells_nothing(tmp_path, identity):
 
 
 @pytest.mark.parametrize("payload", codec.PAYLOADS)
-@pytest.mark.parametrize("with_marks", [False, True])
+@pytest.mark.parametrize("with_parity", [False, True])
 @pytest.mark.parametrize("carried", [False, True])
 @pytest.mark.parametrize("locked", [False, True])
-def test_everything_goes_with_everything(tmp_path, image, identity, payload, with_marks, carried, locked):  # noqa: PLR0917
+def test_everything_goes_with_everything(tmp_path, image, identity, payload, with_parity, carried, locked):  # noqa: PLR0917
     path = tmp_path / "a.wav"
     song = 9000 * np.sin(np.arange(400_000) / 37)
-    codec.files.write(tmp_path / "song.wav", [song.astype(np.int16)], len(song))
+    files.write(tmp_path / "song.wav", [song.astype(np.int16)], len(song))
     written = codec.encode(
         image,
         path,
@@ -249,8 +290,8 @@ def test_everything_goes_with_everything(tmp_path, image, identity, payload, wit
         network=b"network!",
         payload=payload,
         lock=sealing.Lock(recipients=[identity[1]]) if locked else None,
-        marks=marked.Marks() if with_marks else None,
-        carrier=carrier.Carrier(path=tmp_path / "song.wav") if carried else None,
+        parity=0.1 if with_parity else None,
+        carrier=tmp_path / "song.wav" if carried else None,
     )
     decoded = codec.decode(path, key=sealing.Key(identities=[identity[0]]))
     np.testing.assert_array_equal(decoded.image, image)
@@ -259,7 +300,7 @@ def test_everything_goes_with_everything(tmp_path, image, identity, payload, wit
     assert (decoded.info.payload, decoded.info.sealed, decoded.info.parity) == (
         payload,
         locked,
-        12 if with_marks else None,
+        12 if with_parity else None,
     )
     if locked:
         with pytest.raises(sealing.SealingError, match=r"a\.wav: cannot be opened: it is sealed for recipients"):
@@ -269,12 +310,12 @@ def test_everything_goes_with_everything(tmp_path, image, identity, payload, wit
 def test_a_carrier_keeps_a_passphrases_order(tmp_path, image):
     random = np.random.default_rng(0)
     song = (9000 * np.sin(np.arange(300_000) / 37) + random.normal(0, 100, 300_000)).astype(np.int16)
-    codec.files.write(tmp_path / "song.wav", [song], len(song))
+    files.write(tmp_path / "song.wav", [song], len(song))
     codec.encode(
         image,
         tmp_path / "a.wav",
         lock=sealing.Lock(passphrase=PASSPHRASE),
-        carrier=carrier.Carrier(path=tmp_path / "song.wav"),
+        carrier=tmp_path / "song.wav",
     )
     with pytest.raises(FormatError, match="holds no message"):
         codec.decode(tmp_path / "a.wav")
@@ -288,32 +329,20 @@ def test_a_carrier_keeps_a_passphrases_order(tmp_path, image):
 def test_a_carried_message_is_found_although_its_first_labels_are_lost(tmp_path, bits):
     random = np.random.default_rng(bits)
     image = random.integers(0, 256, (180, 180, 3), dtype=np.uint8)
-    codec.files.write(tmp_path / "song.wav", [random.normal(0, 3000, 310_000).astype(np.int16)], 310_000)
-    options = {"marks": marked.Marks(), "carrier": carrier.Carrier(path=tmp_path / "song.wav", bits=bits)}
-    codec.encode(image, tmp_path / "a.wav", **options)
-    recording = codec.files.read_recording(tmp_path / "a.wav")
+    files.write(tmp_path / "song.wav", [random.normal(0, 3000, 310_000).astype(np.int16)], 310_000)
+    codec.encode(image, tmp_path / "a.wav", carrier=tmp_path / "song.wav", bits=bits, parity=0.1)
+    recording = files.read_recording(tmp_path / "a.wav")
     for segment in range(20):
-        start = segment * marked.BYTES_SEGMENT * 8 // bits
+        start = segment * writing.BYTES_SEGMENT * 8 // bits
         recording.samples[start : start + 24 * 8 // bits] = 0
-    codec.files.write_recording(tmp_path / "b.wav", recording)
+    files.write_recording(tmp_path / "b.wav", recording)
     np.testing.assert_array_equal(codec.decode(tmp_path / "b.wav").image, image)
 
 
-def test_options_that_exclude_each_other(tmp_path, image, sealed):
-    lock, marks = sealing.Lock(passphrase=PASSPHRASE), marked.Marks()
-    for options, message in (
-        ({"raw_bmp": True, "payload": "png"}, "neither sealed, marked nor carried"),
-        ({"raw_bmp": True, "marks": marks}, "neither sealed, marked nor carried"),
-        ({"payload": "gif"}, "expected one of bmp, png, webp"),
-        ({"bare": True, "marks": marks}, "must be sealed"),
-    ):
-        with pytest.raises(ValueError, match=message):
-            codec.encode(image, tmp_path / "a.wav", **options)
-    with pytest.raises(ValueError, match="neither marks nor a carrier"):
-        codec.encode_payload(sealed, tmp_path / "a.wav", bare=True, marks=marks)
-    with pytest.raises(FormatError, match="starts with b'GIF89a', expected an age file"):
-        codec.encode_payload(b"GIF89a", tmp_path / "a.wav")
-    assert lock.passphrase
+@pytest.mark.parametrize("data", [b"GIF89a", b"", b"-----BEGIN"])
+def test_only_age_files_are_sent_as_payloads(tmp_path, data):
+    with pytest.raises(FormatError, match=re.escape(f"starts with {data[:8]!r}, expected an age file")):
+        codec.encode_payload(data, tmp_path / "a.wav")
     assert not list(tmp_path.iterdir())
 
 
@@ -347,12 +376,12 @@ def type_passphrase(command, times):
 
 @needs_age
 def test_age_opens_what_is_sealed_for_a_recipient(tmp_path, image, identity):
-    codec.encode(image, tmp_path / "a.wav", lock=sealing.Lock(recipients=[identity[1]]), marks=marked.Marks())
+    codec.encode(image, tmp_path / "a.wav", lock=sealing.Lock(recipients=[identity[1]]), parity=0.1)
     (tmp_path / "message.age").write_bytes(codec.read_payload(tmp_path / "a.wav"))
     opened = subprocess.run(
         ["age", "-d", "-i", identity[0], tmp_path / "message.age"], capture_output=True, check=True
     ).stdout
-    codec.files.write(tmp_path / "b.wav", [pcm.encode(opened)], len(opened))
+    files.write(tmp_path / "b.wav", [pcm.encode(opened)], len(opened))
     np.testing.assert_array_equal(codec.decode(tmp_path / "b.wav").image, image)
 
 
@@ -371,10 +400,10 @@ def test_age_opens_what_is_sealed_with_a_passphrase(tmp_path, image):
 def test_a_picture_that_age_sealed_goes_in(tmp_path, image, identity, options, suffix):
     picture = io.BytesIO()
     Image.fromarray(image).save(picture, suffix, **({"lossless": True, "exact": True} if suffix == "WEBP" else {}))
-    age = subprocess.run(
+    sealed = subprocess.run(
         ["age", *options, "-r", identity[1]], input=picture.getvalue(), capture_output=True, check=True
     ).stdout
-    info = codec.encode_payload(age, tmp_path / "a.wav", marks=marked.Marks())
+    info = codec.encode_payload(sealed, tmp_path / "a.wav", parity=0.1)
     assert (info.sealed, info.image_size) == (True, None)
     decoded = codec.decode(tmp_path / "a.wav", key=sealing.Key(identities=[identity[0]]))
     np.testing.assert_array_equal(decoded.image, image)

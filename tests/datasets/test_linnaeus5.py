@@ -25,6 +25,7 @@ from stegano_tf.errors import DataError
 from stegano_tf.training.data.batches import PairBatches
 
 ROOT = Path(__file__).parents[2]
+NO_RAR = "rar archives need libarchive-c and the system's libarchive"
 STAND_IN = ROOT.parent / "shared" / "data" / "linnaeus5_layout"
 NAME = "Linnaeus 5 32X32"
 
@@ -81,7 +82,7 @@ def test_records_hold_the_archives_bytes(tmp_path, manual, form):
     if form == "layout":
         manual /= NAME
     elif form != "folder":
-        pytest.importorskip("libarchive") if form.startswith("rar") else None
+        pytest.importorskip("libarchive", reason=NO_RAR) if form.startswith("rar") else None
         packed(manual, form)
     builder = build(tmp_path, manual)
     found = records(builder, "train") | records(builder, "test")
@@ -148,7 +149,7 @@ def test_bad_input_is_named_and_leaves_nothing(tmp_path, manual, kind):
 @pytest.mark.parametrize("form", ["zip", "tar", "tar between members", "tar.gz", "rar4", "rar5"])
 def test_truncated_archive(tmp_path, manual, form):
     if form.startswith("rar"):
-        pytest.importorskip("libarchive")
+        pytest.importorskip("libarchive", reason=NO_RAR)
     archive = packed(manual, form.split()[0])
     data = archive.read_bytes()
     # After the last picture but before the end mark a careless reader sees nothing amiss.

@@ -176,6 +176,7 @@ def test_functional_models_serialise(networks):
     assert restored.count_params() == networks.hide.count_params()
 
 
+@pytest.mark.filterwarnings("ignore:Skipping nested container")  # Keras says it before it raises
 def test_weights_of_other_networks_are_refused(tmp_path):
     build.save_weights(small("unet"), tmp_path / "unet.weights.h5")
     with pytest.raises(PresetError, match=r"unet\.weights\.h5: does not hold the weights of these networks"):

@@ -173,7 +173,6 @@ def test_more_steps_than_classes_are_as_many(hidden):
 
 
 def test_a_runtime_of_hiding_and_revealing_alone_is_refused_before_anything_runs():
-    pytest.importorskip("ai_edge_litert", reason="the runtime litert is an extra")
     networks = runtime.Runtime(runtime="litert")
     picture = np.zeros((16, 16, 3), np.uint8)
     with pytest.raises(BackendError, match="refinement runs on the runtime 'keras' alone, 'litert' was asked for"):

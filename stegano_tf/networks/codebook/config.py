@@ -44,7 +44,7 @@ PRESETS = (
         networks=CodebookConfig(classes=512, deep_classes=32, depth=2, candidates=8),
         parameters=294_912,
         training=Training(learning_rate=1e-3, adam_beta_1=0.9, batch_size=4, crop=248, clip=1.5, schedule="cosine"),
-        description="a codebook for blocks of the secret, put into the cover by a lattice: the default",
+        description="coded by a trained codebook, put into the cover by a lattice, no neural network: the default",
     ),
     Preset(
         name="tiny",

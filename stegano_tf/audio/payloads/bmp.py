@@ -18,6 +18,7 @@ import numpy as np
 
 from stegano_tf import scratch
 from stegano_tf.audio import pcm
+from stegano_tf.audio.payloads.payload import Payload
 from stegano_tf.errors import FormatError, ImageError
 
 MAGIC = b"BM"
@@ -81,18 +82,33 @@ def encode(image: np.ndarray) -> tuple[int, Iterator[bytes | np.ndarray]]:
       The size and bytes-like blocks: the header, then uint8[N] blocks of whole rows.
 
     Raises:
+      TypeError, ValueError: as `check_picture`.
       ImageError: the BMP file would be larger than its 32-bit size field can say.
+
+    Example:
+      >>> size, blocks = encode(np.zeros((1, 1, 3), np.uint8))
+      >>> size, b"".join(blocks)[:2]
+      (58, b'BM')
     """
+    check_picture(image)
+    height, width, _ = image.shape
+    size = file_bytes(height, width)
+    if size >= 1 << 32:
+        raise ImageError(f"a picture of {width} x {height} pixels needs {size:,} bytes as BMP; expected below 4 GiB")
+    return size, _encode_blocks(image, Layout(size, HEADER_BYTES, height, width))
+
+
+def check_picture(image: np.ndarray) -> None:
+    """Raises TypeError or ValueError if `image` is not uint8[H, W, 3] with at least one pixel."""
     if not isinstance(image, np.ndarray) or image.dtype != np.uint8:
         raise TypeError(f"image is {getattr(image, 'dtype', type(image).__name__)}, expected a uint8 array")
     if image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
         raise ValueError(f"image has the shape {image.shape}, expected [H, W, 3] with at least one pixel")
-    height, width, _ = image.shape
-    layout = Layout(0, HEADER_BYTES, height, width)
-    size = HEADER_BYTES + layout.stride * height
-    if size >= 1 << 32:
-        raise ImageError(f"a picture of {width} x {height} pixels needs {size:,} bytes as BMP; expected below 4 GiB")
-    return size, _encode_blocks(image, layout)
+
+
+def file_bytes(height: int, width: int) -> int:
+    """Returns the size of a picture's BMP file, in bytes."""
+    return HEADER_BYTES + Layout(0, HEADER_BYTES, height, width).stride * height
 
 
 def _encode_blocks(image: np.ndarray, layout: Layout) -> Iterator[bytes | np.ndarray]:
@@ -107,19 +123,10 @@ def _encode_blocks(image: np.ndarray, layout: Layout) -> Iterator[bytes | np.nda
 
 
 class File:
-    """A BMP file as a picture that is not in memory.
-
-    Attributes:
-      shape: (height, width, 3), as an array has it.
-    """
+    """A BMP file as a picture that is not in memory; `shape` is (height, width, 3), as an array has it."""
 
     def __init__(self, path: str | os.PathLike):
-        """Reads the header.
-
-        Raises:
-          FormatError: it is no BMP file of the kind that is read here, or is cut short.
-          OSError: it cannot be opened.
-        """
+        """Reads the header; raises FormatError if it is none of the kind that is read here, or OSError."""
         self._path = Path(path)
         with self._path.open("rb") as file:
             self._layout = parse(file.read(HEADER_BYTES), os.fstat(file.fileno()).st_size)
@@ -127,8 +134,7 @@ class File:
 
     def encode(self) -> tuple[int, Iterator[bytes | np.ndarray]]:
         """As the function `encode`, of the picture as a BMP file of the kind that is written here."""
-        layout = dataclasses.replace(self._layout, offset=HEADER_BYTES, pixel_bytes=3)
-        return HEADER_BYTES + layout.stride * layout.height, self._blocks()
+        return file_bytes(*self.shape[:2]), self._blocks()
 
     def _blocks(self) -> Iterator[bytes | np.ndarray]:
         with self._path.open("rb") as file:
@@ -236,3 +242,31 @@ def _swap_red_and_blue(source: np.ndarray, target: np.ndarray) -> None:
     target[...] = source
     target[..., 0] = source[..., 2]
     target[..., 2] = source[..., 0]
+
+
+class _Picture:
+    """What `Payload.open` returns; its rows are read when they are wanted."""
+
+    def __init__(self, message):
+        self._read = message.read
+        self._layout = parse(message.head, message.payload_bytes)
+        self.size = self._layout.height, self._layout.width
+
+    def image(self) -> np.ndarray:
+        return decode(self._layout, self._read)
+
+    def bmp(self) -> Iterator[bytes | np.ndarray]:
+        return convert(self._layout, self._read)
+
+
+def _encode(image: np.ndarray | File) -> tuple[int, Iterator[bytes | np.ndarray]]:
+    return image.encode() if isinstance(image, File) else encode(image)
+
+
+PAYLOAD = Payload(
+    name="bmp",
+    starts=lambda start: start.startswith(MAGIC),
+    least_bytes=file_bytes,
+    encode=_encode,
+    open=_Picture,
+)

@@ -1,0 +1,139 @@
+"""Bytes to an age v1 file and back: what `sealing` takes and finds, sealed and opened.
+
+The cryptography is age's (https://age-encryption.org/v1) in the implementation of pyrage; nothing of it is done here. A
+plaintext leaves only after its last chunk has proved authentic. For recipients, files are sealed and opened piece by
+piece. With a passphrase they are in memory, some four times over, because that is what pyrage offers.
+
+What is sealed is padded to whole `PADDING` bytes, age's own chunk size, so that the length of the age file tells a
+picture's size to the nearest 64 KiB and no better.
+"""
+
+import base64
+import binascii
+import os
+import re
+from typing import BinaryIO
+
+from stegano_tf.audio.sealing import Key, Lock, SealingError, parse_recipient, read_identities
+from stegano_tf.errors import OutputError
+
+MAGIC = b"age-encryption.org/v1\n"
+ARMOR_MAGIC = b"-----BEGIN AGE ENCRYPTED FILE-----"
+PADDING = 1 << 16
+MAX_WORK_FACTOR = 22
+"""The highest base-2 logarithm of scrypt's N that is computed: age's own limit, some 16 seconds and 4 GiB."""
+
+_SCRYPT = MAGIC + b"-> scrypt "
+_SALT_AND_FACTOR = re.compile(rb"[A-Za-z0-9+/]{22} ([1-9][0-9]?)\n")  # exactly as the format has it
+_START_BYTES = 1024  # more than a header with a passphrase takes, armored or not
+
+
+def seal(plaintext: BinaryIO, sealed: BinaryIO, lock: Lock) -> None:
+    """Pads what a file object holds with zeros to whole `PADDING` bytes and writes it to another as an age v1 file.
+
+    Raises:
+      OutputError: one of the two cannot be written.
+    """
+    import pyrage  # noqa: PLC0415 (a shared library that a sound without a seal does not need)
+
+    try:
+        plaintext.write(bytes(-plaintext.seek(0, os.SEEK_END) % PADDING))
+        plaintext.seek(0)
+        if lock.passphrase is not None:
+            sealed.write(pyrage.passphrase.encrypt(plaintext.read(), lock.passphrase))
+        else:
+            pyrage.encrypt_io(plaintext, sealed, [parse_recipient(text) for text in lock.recipients])
+    except (pyrage.EncryptError, OSError) as error:
+        raise OutputError(f"the sealed message cannot be written: {error}") from error
+
+
+def sealed_bytes(size: int) -> int:
+    """Returns the length of the age file of `size` bytes, with a passphrase; for recipients it is longer."""
+    return 150 + 16 + max(1, -(-size // PADDING)) * (PADDING + 16)  # header, nonce, chunks with their tags
+
+
+def unseal(sealed: BinaryIO, plaintext: BinaryIO, key: Key) -> None:
+    """Reads an age file from one file object, which can seek, and writes its plaintext, padding included, to another.
+
+    Raises:
+      SealingError: the key does not fit, or the file is damaged or asks for too much work. Nothing in `plaintext` must
+        be used then.
+      OutputError: `plaintext` cannot be written.
+    """
+    import pyrage  # noqa: PLC0415
+
+    start = sealed.read(_START_BYTES)
+    sealed.seek(-len(start), os.SEEK_CUR)
+    writer = _Writer(plaintext)
+    try:
+        if not needs_passphrase(start):
+            if not key.identities:
+                raise SealingError("cannot be opened: it is sealed for recipients, expected an identity file")
+            identities = [identity for path in key.identities for identity in read_identities(path)]
+            pyrage.decrypt_io(sealed, writer, identities)
+            return
+        _check_work_factor(start)
+        passphrase = key.ask()
+        if passphrase is None:
+            raise SealingError("cannot be opened: it is sealed with a passphrase, and none is given")
+        writer.write(pyrage.passphrase.decrypt(sealed.read(), passphrase))
+    except (pyrage.DecryptError, OSError) as error:  # decrypt_io calls a damaged chunk an OSError
+        if writer.error:
+            raise OutputError(f"the opened message cannot be written: {writer.error.strerror}") from error
+        reason = " ".join(str(error).split()).rstrip(".")
+        wrong = "passphrase" if needs_passphrase(start) else "identity"
+        raise SealingError(f"cannot be opened: {reason[:1].lower()}{reason[1:]}; wrong {wrong}, or damaged") from error
+
+
+class _Writer:
+    """A file object for `decrypt_io` that tells its own errors from those of the decryption."""
+
+    def __init__(self, file: BinaryIO):
+        self._file = file
+        self.error: OSError | None = None
+
+    def write(self, data: bytes) -> int:
+        try:
+            return self._file.write(data)
+        except OSError as error:
+            self.error = error
+            raise
+
+    def flush(self) -> None:
+        self._file.flush()
+
+
+def is_sealed(data: bytes) -> bool:
+    """Returns whether `data` begins as an age file, binary or armored."""
+    return data.startswith((MAGIC, ARMOR_MAGIC))
+
+
+def needs_passphrase(sealed: bytes) -> bool:
+    """Returns whether an age file, of which the first 1,024 bytes are enough, is sealed with a passphrase."""
+    return _binary_start(sealed).startswith(_SCRYPT)
+
+
+def _binary_start(sealed: bytes) -> bytes:
+    """Returns the start of an age file, taken out of its armor if it is in one; nothing if that is damaged."""
+    start = sealed[:_START_BYTES]
+    if not start.startswith(ARMOR_MAGIC):
+        return start
+    text = start[len(ARMOR_MAGIC) :].translate(None, b"\r\n").partition(b"-")[0]  # the last line begins with dashes
+    try:
+        return base64.b64decode(text[: len(text) // 4 * 4], validate=True)
+    except binascii.Error:
+        return b""
+
+
+def _check_work_factor(sealed: bytes) -> None:
+    """Raises SealingError before the time and memory is spent that an age file asks for.
+
+    What is not written exactly as the format has it is refused: the parser behind may read a number in it.
+    """
+    found = _SALT_AND_FACTOR.match(_binary_start(sealed), len(_SCRYPT))
+    if not found:
+        raise SealingError("cannot be opened: its scrypt work factor is no number from 1 to 99, or is damaged")
+    if int(found[1]) > MAX_WORK_FACTOR:
+        raise SealingError(
+            f"cannot be opened: its scrypt work factor is 2^{int(found[1])}, expected at most 2^{MAX_WORK_FACTOR}"
+        )

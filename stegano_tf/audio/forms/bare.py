@@ -1,0 +1,85 @@
+"""The bare form: an age file stripped of all that is not random, so that nothing tells it from noise.
+
+It exists for passphrases alone: an X25519 share is a point on a curve, which half of all 32-byte strings are not.
+"""
+
+import base64
+import dataclasses
+import re
+import secrets
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+
+from stegano_tf.audio import age, pcm, sealing
+from stegano_tf.audio.forms.form import Form, Found, Sound, in_memory
+from stegano_tf.audio.sealing import SealingError
+from stegano_tf.settings import setting
+
+_HEADER = re.compile(rb"-> scrypt ([A-Za-z0-9+/]{22}) ([1-9][0-9]?)\n([A-Za-z0-9+/]{43})\n--- ([A-Za-z0-9+/]{43})\n")
+_HEADER_BYTES = 150
+_NOISE_HEADER = 16 + 1 + 32 + 32  # salt, masked work factor, wrapped file key, MAC
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Bare(Form):
+    """Every byte of the stripped age file is a sample. It is found only by a reader who is told to take it for one."""
+
+    bare: bool = setting(dataclasses.MISSING, "with a passphrase: a sound like noise, without even a magic")
+
+    name = "bare age file"
+    framed = False
+    needs_passphrase = True
+    unproved = "cannot be told from noise; needs its passphrase to say more"
+
+    def samples(self, size: int) -> int:
+        return size - _HEADER_BYTES + _NOISE_HEADER
+
+    def encode(self, size: int, blocks: Iterable) -> tuple[int, Iterator[np.ndarray]]:
+        samples = pcm.encode(to_noise(b"".join(blocks)))
+        return len(samples), iter([samples])
+
+    @classmethod
+    def recognise(cls, sound: Sound, key: sealing.Key | None) -> Found | None:
+        if key is None or not key.bare:
+            return None
+        sound.reader.seek(0)
+        return in_memory(from_noise(pcm.decode(sound.reader.channel(0, sound.reader.frames)).tobytes()))
+
+
+def to_noise(sealed: bytes) -> bytes:
+    """Returns a passphrase-sealed age file without its fixed text: salt, masked work factor, file key, MAC, payload.
+
+    The work factor, which is below 32, is the remainder of its byte by 32; the other bits are drawn at random.
+    """
+    match = _HEADER.match(sealed, len(age.MAGIC))
+    if not sealed.startswith(age.MAGIC) or not match:
+        raise SealingError("the bare form needs an age file with one passphrase, as age and pyrage write it")
+    salt, factor, body, mac = match.groups()
+    masked = int(factor) | secrets.randbelow(8) << 5
+    return _unbase64(salt) + bytes([masked]) + _unbase64(body) + _unbase64(mac) + sealed[match.end() :]
+
+
+def from_noise(noise: bytes) -> bytes:
+    """Returns the age file that `to_noise` was given.
+
+    Raises:
+      SealingError: `noise` is too short to be one.
+    """
+    if len(noise) < _NOISE_HEADER + 16 + 16:  # age's payload: a nonce, and at least the tag of one chunk
+        raise SealingError(f"cannot be opened: {len(noise)} bytes, expected at least {_NOISE_HEADER + 32}")
+    salt, masked, body, mac = noise[:16], noise[16], noise[17:49], noise[49:81]
+    factor = str(masked & 31).encode()
+    head = b"-> scrypt " + _base64(salt) + b" " + factor + b"\n" + _base64(body) + b"\n--- " + _base64(mac) + b"\n"
+    return age.MAGIC + head + noise[_NOISE_HEADER:]
+
+
+def _base64(data: bytes) -> bytes:
+    return base64.b64encode(data).rstrip(b"=")
+
+
+def _unbase64(text: bytes) -> bytes:
+    return base64.b64decode(text + b"=" * (-len(text) % 4))
+
+
+FORM = Bare

@@ -1,0 +1,175 @@
+"""What a form of sound offers: `codec` writes and reads every form through this and knows none of them.
+
+A message is bytes: a frame, or, in a form without frames, a picture file or an age file. A form turns a message into
+samples and finds it again. To add one, say a modem, write a module `forms/modem.py` or a package `forms/modem/`:
+
+    @dataclasses.dataclass(frozen=True, kw_only=True)
+    class Modem(Form):
+        modem: bool = setting(dataclasses.MISSING, "survive MP3 and the telephone")  # no default: it selects the form
+        rate: int = setting(2, "bits a carrier", choices=(1, 2, 4))
+        name = "frame v1 in tones"
+
+    FORM = Modem
+
+with the methods `encode`, `samples`, and `recognise` or `search`. The fields become flags and keyword arguments by
+themselves. Two forms exclude each other where no form has the options of both. Then put the module's name into
+`forms.FORMS`, at the place in which a reader is to ask it.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Callable, Iterable, Iterator
+from types import MappingProxyType
+from typing import ClassVar
+
+import numpy as np
+
+from stegano_tf import scratch
+from stegano_tf.audio import files, pcm, sealing
+
+_START = 80  # samples: the longest beginning that any form looks at
+
+
+@dataclasses.dataclass(slots=True, kw_only=True)
+class Found:
+    """A message that was found in a sound.
+
+    Attributes:
+      size: bytes that are there from the message's first on, those behind its end included.
+      read: returns the next n of them, uint8[n].
+      length: of the message, in a form without frames; None: all that is there.
+      facts: attributes of `info.AudioInfo`.
+    """
+
+    size: int
+    read: Callable[[int], np.ndarray]
+    length: int | None = None
+    facts: dict = dataclasses.field(default_factory=dict)
+
+
+def in_memory(data: bytes | np.ndarray, **facts) -> Found:
+    """Returns a message that was read already."""
+    data = np.frombuffer(data, np.uint8)
+    position = 0
+
+    def read(count: int) -> np.ndarray:
+        nonlocal position
+        position += count
+        scratch.release(data)
+        return data[position - count : position]
+
+    return Found(size=len(data), read=read, facts={"samples_after": 0, **facts})
+
+
+class Sound:
+    """A sound file in which a message is looked for.
+
+    Attributes:
+      reader: the open file, wherever it stands: seek before reading.
+      starts: the first samples of each channel, int16[up to 80].
+      heads: the same as bytes.
+    """
+
+    def __init__(self, reader: files.Reader):
+        self.reader = reader
+        blocks = list(reader.blocks(min(reader.frames, _START)))
+        self.starts = list(np.concatenate(blocks).T) if blocks else []
+        self.heads = [pcm.decode(np.ascontiguousarray(start)).tobytes() for start in self.starts]
+
+    @functools.cached_property
+    def recording(self) -> files.Recording | None:
+        """The samples as integers of 16 or 24 bits; None if they are others."""
+        return self.reader.recording() if self.reader.subtype in files.RECORDINGS else None
+
+    def stream(self, channel: int) -> Found:
+        """Returns the message whose bytes are the samples of a channel; it is read block by block."""
+
+        def read(count: int) -> np.ndarray:
+            data = np.empty(count, np.uint8)
+            start = 0
+            for block in self.reader.channel_blocks(channel, count):
+                pcm.decode(block, out=data[start : start + len(block)])
+                start += len(block)
+            return data
+
+        self.reader.seek(0)
+        return Found(size=self.reader.frames, read=read, facts={"channel": channel})
+
+
+class Form:
+    """A form of sound; an instance has its options. By default each byte of the message is a sample.
+
+    Attributes:
+      name: for `AudioInfo.form`.
+      magic: the bytes with which a message begins, if each of its bytes is a sample.
+      framed: whether a message is a frame.
+      sealable: whether it can be sealed.
+      needs_passphrase: whether it must be sealed, with a passphrase.
+      payloads: names of the picture files that it takes; None for all.
+      unproved: why reading a message, without opening it, does not prove it whole; None if that does.
+      facts: what `info.AudioInfo` says of the options.
+    """
+
+    name: ClassVar[str]
+    magic: ClassVar[bytes | None] = None
+    framed: ClassVar[bool] = True
+    sealable: ClassVar[bool] = True
+    needs_passphrase: ClassVar[bool] = False
+    payloads: ClassVar[tuple[str, ...] | None] = None
+    unproved: ClassVar[str | None] = None
+    facts = MappingProxyType({})
+
+    @property
+    def records(self) -> bool:
+        """Whether the secret's size and the network are recorded: in a frame, be it inside the seal."""
+        return self.framed or self.sealable
+
+    def samples(self, size: int) -> int:
+        """Returns how many samples, of all channels, the sound of a message of `size` bytes has."""
+        return size
+
+    def check(self, path, size: int, sample_rate: int) -> None:
+        """Refuses what cannot be written to `path`: a message of at least `size` bytes, samples at this rate in Hz.
+
+        Raises:
+          AudioError: the container does not hold it, or another file does not serve.
+        """
+        files.container_for(path, self.samples(size), sample_rate=sample_rate)
+
+    def encode(self, size: int, blocks: Iterable) -> tuple[int, Iterator[np.ndarray]]:
+        """Returns the samples of a message of `size` bytes in bytes-like blocks: how many, and int16 blocks."""
+        return size, map(pcm.encode, blocks)
+
+    def write(self, path, size: int, blocks: Iterable, *, passphrase: str | None, **options) -> tuple:
+        """Writes a message, as `encode` takes it, as a sound file.
+
+        Args:
+          path, size, blocks: the file and the message.
+          passphrase: what it is sealed with, for a form that hides it in an order of its own.
+          options: sample_rate and force, as `files.write`.
+
+        Returns:
+          The closed `files.Reader` of the file, and attributes of `info.AudioInfo`.
+        """
+        samples, pieces = self.encode(size, blocks)
+        return files.write(path, pieces, samples, **options), self.facts
+
+    @classmethod
+    def recognise(cls, sound: Sound, key: sealing.Key | None) -> Found | None:
+        """Returns the message of this form in a sound that is as it was written, told by its start; asked first.
+
+        Raises:
+          FormatError: there is one that can certainly not be read. The text names no file; so in `search`.
+        """
+        channels = (number for number, head in enumerate(sound.heads) if cls.magic and head.startswith(cls.magic))
+        return next(map(sound.stream, channels), None)
+
+    @classmethod
+    def search(cls, sound: Sound, key: sealing.Key | None) -> Found | None:
+        """Returns the message of this form anywhere in a sound, damaged or not; asked if no form is recognised."""
+        return None
+
+    @classmethod
+    def capacities(cls, path) -> dict[int, int]:
+        """Returns how many bytes of message a recording carries, by bits a sample; for a form that takes one."""
+        return {}

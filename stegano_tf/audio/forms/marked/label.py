@@ -1,0 +1,95 @@
+"""What every mark says: which segment it begins, and of what message. Section 4.2 of docs/FORMAT.md."""
+
+import dataclasses
+import struct
+
+import numpy as np
+
+from stegano_tf.audio import parity
+
+SEGMENT = 4096
+"""Samples of a segment."""
+SYNC = np.array([1 if bit == "1" else -1 for bit in f"{0x9AB7B058:032b}"], np.int8)
+"""The signs of a mark's first samples: 16 of each, and of all such words one of the least like its own shifts."""
+_FIELDS = struct.Struct("<IIIBB2x")  # segment, message bytes, CRC-32 of the message, check symbols, depth
+_CHECKS = 8  # check symbols: a label is read with any 4 of its bytes wrong
+LABEL = _FIELDS.size + _CHECKS
+"""Bytes of a label."""
+_DEPTH, _ZEROS = 13, slice(14, 16)
+MARK = len(SYNC) + 2 * LABEL
+"""Samples of a mark."""
+BODY = SEGMENT - MARK
+"""Samples of a segment behind its mark."""
+HIGHEST = {8: 32640, 4: 15360}
+"""The highest level, by depth."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Label:
+    """What every mark says: which segment it begins, and of what message.
+
+    Attributes:
+      segment: counted from 0; the closing mark says how many there are.
+      size, crc: length of the message and its CRC-32.
+      checks: check symbols of a codeword.
+      depth: bits a sample.
+    """
+
+    segment: int
+    size: int
+    crc: int
+    checks: int
+    depth: int
+
+    @classmethod
+    def parse(cls, data: np.ndarray) -> "Label | None":
+        """Returns the label in uint8[24], corrected if need be, or None if they are none."""
+        if len(data) < LABEL or not data.any():
+            return None
+        if np.count_nonzero(data[_ZEROS]) + (data[_DEPTH] not in HIGHEST) > 1:
+            return None  # most of what is no label, without the trouble of correcting it
+        data = data.copy()
+        if not parity.correct_word(data, _CHECKS):
+            return None
+        fields = data[: _FIELDS.size].tobytes()
+        label = cls(*_FIELDS.unpack(fields))
+        valid = label.size and label.checks <= parity.MAX_CHECKS and label.depth in HIGHEST
+        return label if valid and label.segment <= label.segments and label.fields() == fields else None
+
+    def fields(self) -> bytes:
+        """Returns the label's 16 bytes without check symbols."""
+        return _FIELDS.pack(self.segment, self.size, self.crc, self.checks, self.depth)
+
+    def all(self) -> np.ndarray:
+        """Returns the labels of all segments and the closing one, uint8[segments + 1, 24]."""
+        fields = np.tile(np.frombuffer(self.fields(), np.uint8), (self.segments + 1, 1))
+        fields[:, :4] = np.arange(self.segments + 1, dtype="<u4")[:, None].view(np.uint8)
+        return np.concatenate([fields, parity.check_symbols(fields.T, _CHECKS).T], axis=1)
+
+    @property
+    def shape(self) -> parity.Shape:
+        return parity.Shape(self.size, self.checks)
+
+    @property
+    def body_samples(self) -> int:
+        """Samples of all bodies."""
+        return self.shape.symbols * 8 // self.depth
+
+    @property
+    def segments(self) -> int:
+        return -(-self.body_samples // BODY)
+
+    @property
+    def samples(self) -> int:
+        """Samples of the whole form."""
+        return self.body_samples + (self.segments + 1) * MARK
+
+
+def nibbles(data: np.ndarray) -> np.ndarray:
+    """Returns the halves of bytes, uint8[2 * N], the higher ones first."""
+    return np.stack([data >> 4, data & 15], axis=-1).reshape(-1)
+
+
+def from_nibbles(halves: np.ndarray) -> np.ndarray:
+    """Returns the bytes, uint8[N], of what `nibbles` returned."""
+    return halves[0::2] << 4 | halves[1::2]

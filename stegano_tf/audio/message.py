@@ -1,0 +1,119 @@
+"""The payload of a message that a form found: read front to back, hashed on the way, opened if it is sealed."""
+
+import os
+from collections.abc import Iterable, Iterator
+from typing import BinaryIO
+
+import numpy as np
+
+from stegano_tf import scratch
+from stegano_tf.audio import age, framing, pcm, sealing
+from stegano_tf.audio.forms.form import Found
+from stegano_tf.audio.payloads import PAYLOADS, bmp
+from stegano_tf.errors import FormatError
+
+
+class Message:
+    """A message, of which the header was read and found right.
+
+    Attributes:
+      header: of the frame; in a form without one, what it would say.
+      sealed: whether the payload is an age file.
+      payload_bytes: length of the payload.
+      after: bytes after the message's end.
+      head: the first bytes of the payload, as many as a picture's header needs.
+    """
+
+    def __init__(self, found: Found, digest: framing.Digest, *, framed: bool, sealed: bool = False):
+        """Reads the header of a frame, or of what is no frame, but an age file if `sealed`.
+
+        Raises:
+          FormatError: it is wrong, or announces more than there is.
+        """
+        self._read, self._digest, self._framed = found.read, digest, framed
+        self.sealed = sealed
+        if framed:
+            self.header = framing.Header.parse(found.read(min(found.size, framing.HEADER_BYTES)).tobytes())
+            self.sealed = framing.Flags.SEALED in self.header.flags
+            end = self.header.payload_bytes + framing.OVERHEAD
+        else:
+            end = found.size if found.length is None else found.length
+            self.header = framing.Header(end)
+        if end > found.size:
+            raise FormatError(
+                f"is cut short: {end - found.size:,} samples are missing; its header announces {end:,}, "
+                f"{found.size:,} are there"
+            )
+        self.payload_bytes = self._left = self.header.payload_bytes
+        self.after = found.size - end
+        self.head = self.read(min(self._left, bmp.HEADER_BYTES)).tobytes()
+
+    def read(self, count: int) -> np.ndarray:
+        """Returns the next `count` bytes of the payload, uint8[count]."""
+        data = self._read(count)
+        self._left -= count
+        if self._framed:
+            self._digest.update(data)
+        return data
+
+    def blocks(self) -> Iterator[bytes | np.ndarray]:
+        """Yields the whole payload, of which nothing but `head` was read before."""
+        yield self.head
+        while self._left:
+            yield self.read(min(self._left, pcm.BLOCK))
+
+    def rest(self) -> bytes:
+        """Returns what `blocks` yields."""
+        return b"".join(self.blocks())
+
+    def finish(self) -> None:
+        """Reads the payload to its end; raises FormatError if its digest is not the one that the frame states."""
+        while self._left:
+            self.read(min(self._left, pcm.BLOCK))
+        if self._framed:
+            found, expected = self._digest.digest(), self._read(framing.DIGEST_BYTES).tobytes()
+            if found != expected:
+                raise FormatError(
+                    f"is damaged: the payload's SHA-256 is {found.hex()[:16]}…, expected {expected.hex()[:16]}…"
+                )
+
+    def picture(self) -> tuple:
+        """Returns which of `PAYLOADS` the payload is, and the picture that this opens; else raises FormatError."""
+        # No kind: BMP's error says with what the payload begins.
+        kind = next((kind for kind in PAYLOADS.values() if kind.starts(self.head)), bmp.PAYLOAD)
+        return kind.name, kind.open(self)
+
+
+def unsealed(message: Message, key: sealing.Key) -> Message:
+    """Returns the message inside a sealed one, once that has proved whole; any other one itself.
+
+    Raises:
+      FormatError, SealingError: it is damaged, sealed twice, or the key does not open it.
+    """
+    if not message.sealed:
+        return message
+    with scratch.file() as sealed:
+        fill(sealed, message.blocks())
+        message.finish()
+        opened = scratch.file()  # is closed with the last reference to it
+        age.unseal(sealed, opened, key)
+    opened.seek(0)
+    # Whoever uses the age command by hand seals a picture file, not a frame.
+    framed = opened.read(len(framing.MAGIC)) == framing.MAGIC
+    size = opened.seek(0, os.SEEK_END)
+    opened.seek(0)
+    found = Found(size=size, read=lambda count: np.frombuffer(opened.read(count), np.uint8))
+    inner = Message(found, framing.Digest(), framed=framed)
+    if inner.sealed:
+        raise FormatError("is sealed twice, expected a picture inside the seal")
+    return inner
+
+
+def fill(file: BinaryIO, blocks: Iterable) -> None:
+    """Writes blocks to a temporary file and goes back to its start; raises OutputError if the disk is full."""
+    try:
+        for block in blocks:
+            file.write(block)
+    except OSError as error:
+        raise scratch.no_room(error) from error
+    file.seek(0)
