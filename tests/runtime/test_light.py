@@ -94,6 +94,10 @@ def test_the_command_works_with_the_light_set(command, tmp_path):
         (["--runtime", "savedmodel"], "the runtime 'savedmodel' needs the package tensorflow"),
         (["--preset", "tiny", "--weights", "no.h5"], "the runtime 'keras' needs the packages keras and tensorflow"),
         (["--report"], "--report needs the package scikit-image, which is not installed"),
+        (
+            ["--refine", "1"],
+            "refinement runs on the runtime 'keras' alone: the runtime 'keras' needs the packages keras and",
+        ),
     ],
 )
 def test_what_needs_them_says_so(command, tmp_path, arguments, message):
