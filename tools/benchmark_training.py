@@ -33,7 +33,7 @@ from publishing import publish
 
 from stegano_tf import presets
 from stegano_tf.training import assembly, loop, strategies
-from stegano_tf.training.callbacks import contact_sheet, divergence, ending, log, progress
+from stegano_tf.training.callbacks import divergence, ending, log
 from stegano_tf.training.data.batches import PairBatches
 from stegano_tf.training.model import to_unit
 from stegano_tf.training.options import Options, complete
@@ -71,7 +71,7 @@ class Trainer:
         self.budget = ending.Budget(steps=10**9)
         schedules = assembly.schedules(chosen, self.budget, self.model)
         guard = divergence.DivergenceGuard(lambda: None)
-        bar = progress.Progress(self.budget, batch_size=size)
+        bar = log.Progress(self.budget, batch_size=size)
         self.callbacks = keras.callbacks.CallbackList(
             [self.budget, *schedules, guard, bar], model=self.model, steps=10**6
         )
@@ -151,7 +151,7 @@ def measure_sheets(side: int) -> dict:
     trainer = Trainer(chosen, tf.distribute.get_strategy())
     cover, secret = (np.stack(noise(4, 256)) for _ in range(2))
     with tempfile.TemporaryDirectory() as folder:
-        sheet = contact_sheet.ContactSheet(Path(folder) / "sheet.png", cover, secret, trainer.steps.predict)
+        sheet = log.ContactSheet(Path(folder) / "sheet.png", cover, secret, trainer.steps.predict)
         board = log.TensorBoard(Path(folder) / "board", trainer.budget, sheet)
         for callback in (sheet, board):
             callback.set_model(trainer.model)

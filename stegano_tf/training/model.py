@@ -19,10 +19,6 @@ class SteganoModel(keras.Model):
     Metrics: `h_loss`, `r_loss`, and `cover_psnr`, `secret_psnr` in dB: means over pictures, of 8-bit RGB PSNR, weighted
     by `sample_weight` (0 for pictures that only fill up a batch). `loss` is made of the first two. `step_loss` is the
     geometric mean of the combined loss over the pairs of the latest step alone.
-
-    Example:
-      model = SteganoModel(build.build("tiny"), beta=0.75)
-      stego, revealed = model((cover, secret))
     """
 
     def __init__(self, networks: Networks, beta: float = 0.75):

@@ -13,8 +13,8 @@ from absl import logging
 from stegano_tf import presets
 from stegano_tf.errors import BackendError, CheckpointError
 from stegano_tf.training import assembly, checkpoints, cost, loop, run_folder, strategies
-from stegano_tf.training.callbacks import checkpointer, contact_sheet, divergence, ending, log, progress, weights
-from stegano_tf.training.data import batches, sources, split, validation
+from stegano_tf.training.callbacks import checkpointer, divergence, ending, log, weights
+from stegano_tf.training.data import batches, sources, validation
 from stegano_tf.training.options import Options, complete
 
 _TIMED_STEPS = 3
@@ -30,9 +30,6 @@ def train(options: Options) -> Path:
     A run that was interrupted and gone on with ends with the same weights as one that was not: bit for bit, if it has
     one device, deterministic ops and a length in epochs. With a length in minutes the learning rate depends on the time
     used up, which the checkpoint holds.
-
-    Example:
-      train(Options(data="photographs", preset="tiny", epochs=1))  # Path("runs/tiny-20260101-120000")
 
     Raises:
       BackendError: TensorBoard's writer is not installed.
@@ -63,7 +60,7 @@ def _train(given: Options, options: Options, run_dir: Path, strategy) -> Path:
     if checkpoint and checkpoint.state["complete"]:
         print(f"{run_dir}: this run is complete, with step {checkpoint.state['callbacks']['0/Budget']['step']}.")
         return run_dir
-    pictures, validation_pictures = split.split(options)
+    pictures, validation_pictures = validation.split(options)
     training = batches.PairBatches(
         pictures,
         batch_size=options.batch_size // workers,
@@ -96,7 +93,7 @@ def _train(given: Options, options: Options, run_dir: Path, strategy) -> Path:
     guard = divergence.DivergenceGuard(halve)
     best = weights.BestWeights(run_dir / "best.weights.h5")
     stopping = [] if options.early_stopping is None else [ending.EarlyStopping(options.early_stopping)]
-    sheet = contact_sheet.ContactSheet(run_dir / "contact_sheet.png", *(p[:4] for p in validated[0]), steps.predict)
+    sheet = log.ContactSheet(run_dir / "contact_sheet.png", *(p[:4] for p in validated[0]), steps.predict)
     saving = checkpointer.Checkpointer(
         run_dir / "checkpoints",
         budget,
@@ -107,7 +104,7 @@ def _train(given: Options, options: Options, run_dir: Path, strategy) -> Path:
         constants={"pictures": counts},
     )
     writers = [
-        progress.Progress(budget, batch_size=options.batch_size),
+        log.Progress(budget, batch_size=options.batch_size),
         best,
         log.JsonLines(run_dir / "log.jsonl", budget),
         sheet,

@@ -70,25 +70,21 @@ def make(name: str, *, logical_devices: int | None = None):
         case "one_device":
             return tf.distribute.OneDeviceStrategy("GPU:0" if tf.config.list_physical_devices("GPU") else "CPU:0")
         case "mirrored":
-            return _mirrored(split=logical_devices is not None)
+            return _mirrored(tf, split=logical_devices is not None)
         case "multi_worker":
-            return _multi_worker()
+            return _multi_worker(tf)
         case "tpu":
-            return _tpu()
+            return _tpu(tf)
 
 
-def _mirrored(*, split: bool):
-    import tensorflow as tf  # noqa: PLC0415
-
+def _mirrored(tf, *, split: bool):
     kind = "CPU" if split or not tf.config.list_physical_devices("GPU") else "GPU"
     if kind == "CPU" and not split:
         logging.warning("There is no GPU: strategy mirrored runs on the CPU alone.")
     return tf.distribute.MirroredStrategy([device.name for device in tf.config.list_logical_devices(kind)])
 
 
-def _multi_worker():
-    import tensorflow as tf  # noqa: PLC0415
-
+def _multi_worker(tf):
     check_tf_config(os.environ.get("TF_CONFIG"))
     print("Waiting for all workers of TF_CONFIG.", flush=True)
     try:
@@ -116,9 +112,7 @@ def _signals_of_their_own() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _tpu():
-    import tensorflow as tf  # noqa: PLC0415
-
+def _tpu(tf):
     try:
         return tf.distribute.TPUStrategy(tf.distribute.cluster_resolver.TPUClusterResolver.connect())
     except (tf.errors.OpError, RuntimeError, ValueError) as error:

@@ -30,9 +30,9 @@ def start(pictures):
 
     processes = []
 
-    def start(run_dir, *arguments, environment=None, **options):
+    def start(run_dir, *arguments, program=("-m", "stegano_tf.train"), environment=None, **options):
         command = [
-            sys.executable, "-m", "stegano_tf.train", f"--data={pictures}", f"--run_dir={run_dir}", "--preset=tiny",
+            sys.executable, *program, f"--data={pictures}", f"--run_dir={run_dir}", "--preset=tiny",
             "--batch_size=2", "--crop=32", "--learning_rate=0.01", "--validation_pictures=3", "--validation_size=64",
             *arguments,
         ]  # fmt: skip

@@ -6,7 +6,7 @@ import pytest
 
 from stegano_tf.errors import CheckpointError
 from stegano_tf.training import checkpoints
-from stegano_tf.training.callbacks import checkpointer, contact_sheet, divergence, ending, log, schedules, weights
+from stegano_tf.training.callbacks import checkpointer, divergence, ending, log, schedules, weights
 
 
 class Toy(keras.Model):
@@ -256,6 +256,6 @@ def test_a_checkpoint_of_other_variables_is_refused(tmp_path):
 
 
 def test_to_uint8_by_hand():
-    found = contact_sheet.to_uint8(np.array([-1, 0, 0.4 / 255, 0.6 / 255, 1, 2], "float32"))
+    found = log.to_uint8(np.array([-1, 0, 0.4 / 255, 0.6 / 255, 1, 2], "float32"))
     assert found.dtype == np.uint8
     assert found.tolist() == [0, 0, 0, 1, 255, 255]

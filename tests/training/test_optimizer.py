@@ -71,3 +71,8 @@ def test_without_a_clip_nothing_is_clipped():
     recorder = Recorder(clip=None)
     recorder.apply(3.0, 4.0)
     np.testing.assert_allclose(recorder.apply(300.0, 400.0), [300.0, 400.0], rtol=1e-5)
+
+
+def test_keras_documents_how_an_optimizer_finds_the_place_of_a_variable():
+    found = hasattr(keras.optimizers.Optimizer, "_get_variable_index")
+    assert found, f"Keras {keras.__version__} has no Optimizer._get_variable_index: change ClippedAdam.update_step"

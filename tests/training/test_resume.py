@@ -4,6 +4,7 @@ import json
 import signal
 import socket
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -153,25 +154,27 @@ def start_worker(start, tmp_path):
     def start_worker(index, **options):
         task = {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": index}}
         environment = {"TF_CONFIG": json.dumps(task)}
-        return start(tmp_path / "run", *LONG, "--strategy=multi_worker", environment=environment, **options)
+        program = [str(Path(__file__).with_name("worker.py"))]
+        flags = (*LONG, "--strategy=multi_worker")
+        return start(tmp_path / "run", *flags, program=program, environment=environment, **options)
 
     return start_worker
 
 
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("lost", [0, 1])  # the first one also coordinates, and writes
-def test_one_of_two_workers_is_killed_and_the_job_finishes(uninterrupted, start_worker, tmp_path, lost):
-    run_dir = tmp_path / "run"
+def test_each_of_two_workers_is_killed_and_the_job_finishes(uninterrupted, start_worker, tmp_path):
+    run_dir, out = tmp_path / "run", tmp_path / "run.out"
     workers = [start_worker(0), start_worker(1)]
-    wait_for(lambda: any(step >= 25 for step in steps_in(run_dir)), workers[lost])
-    workers[lost].send_signal(signal.SIGKILL)
-    workers[lost].wait()
-    workers[lost] = start_worker(lost)
-    assert [worker.wait(300) for worker in workers] == [0, 0], (tmp_path / "run.out").read_text()
-    output = (tmp_path / "run.out").read_text()
-    assert "another worker was lost" in output
-    assert "Starting again, time 1 of 20" in output
-    assert "Going on from " in output
+    for times, (lost, after) in enumerate(((1, 10), (0, 25)), 1):  # worker 0 also coordinates, and writes
+        wait_for(lambda after=after: any(step >= after for step in steps_in(run_dir)), workers[lost])
+        workers[lost].send_signal(signal.SIGKILL)
+        workers[lost].wait()
+        workers[lost] = start_worker(lost)
+        wait_for(lambda times=times: out.read_text().count("Going on from ") == times, workers[lost])
+    assert [worker.wait(300) for worker in workers] == [0, 0], out.read_text()
+    output = out.read_text()
+    assert output.count("another worker was lost") == 2
+    assert output.count("Starting again, time 1 of 20") == 2  # once for each: neither had lost the other before
     # The pairs are those of one device, dealt out: so are the weights, but for rounding.
     arrays, _ = checkpoint_of(run_dir, 60)
     expected, _ = checkpoint_of(uninterrupted, 60)

@@ -234,3 +234,13 @@ def test_tensorboard_early_stopping_and_flagfile(pictures, tmp_path):
     assert {"learning_rate", "pairs_per_second", "val_secret_psnr"} < set(events.Tags()["scalars"])
     assert [image.step for image in events.Images("contact_sheet")] == [20, 40, 60]
     assert "pairs/s" in done.stderr
+
+
+def test_batch_normalisation_is_synchronised_if_asked():
+    from stegano_tf.training import assembly
+
+    for synchronised in (False, True):
+        model = assembly.compiled(complete(Options(data=".", preset="unet", epochs=1, sync_batch_norm=synchronised)))
+        layers = [layer for layer in model._flatten_layers() if isinstance(layer, keras.layers.BatchNormalization)]
+        assert layers
+        assert {layer.synchronized for layer in layers} == {synchronised}

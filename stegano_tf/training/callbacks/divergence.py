@@ -60,16 +60,15 @@ class DivergenceGuard(keras.callbacks.Callback):
         if self.since_kept >= self.keep_every and self.smoothed <= self.lowest + math.log(1.5):
             self._keep()
 
-    def variables(self) -> list[keras.Variable]:
-        """Those that are kept."""
+    def _variables(self) -> list[keras.Variable]:
         return self.model.variables + self.model.optimizer.variables
 
     def _keep(self):
-        self.kept = [np.array(keras.ops.convert_to_numpy(variable)) for variable in self.variables()]
+        self.kept = [np.array(keras.ops.convert_to_numpy(variable)) for variable in self._variables()]
         self.since_kept = 0
 
     def _restore(self, loss: float):
-        for variable, value in zip(self.variables(), self.kept, strict=False):
+        for variable, value in zip(self._variables(), self.kept, strict=False):
             variable.assign(value)
         for metric in self.model.metrics:
             metric.reset_state()  # the epoch's means go on without what led here

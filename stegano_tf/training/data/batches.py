@@ -7,8 +7,10 @@ service, the workers of a parameter server); each worker makes its own, by its `
 import collections
 import concurrent.futures
 import functools
+import math
 import os
 import threading
+import weakref
 from collections.abc import Iterable
 from typing import Any
 
@@ -17,8 +19,7 @@ import psutil
 
 from stegano_tf import images
 from stegano_tf.training.data import sources
-from stegano_tf.training.data.memory import Memory
-from stegano_tf.training.data.plan import PairPlan, following
+from stegano_tf.training.data.plan import PairPlan
 
 
 class PairBatches:
@@ -71,7 +72,7 @@ class PairBatches:
         self.crop = crop
         self.flips = flips
         self._epoch = functools.lru_cache(maxsize=2)(self.plan.epoch)
-        self._memory = Memory((batch_size, crop, crop, 3))
+        self._memory = _Memory((batch_size, crop, crop, 3))
         self._parts = collections.OrderedDict()
         self._lock = threading.Lock()
 
@@ -89,7 +90,7 @@ class PairBatches:
             _, secret, next_parts = self._part(epoch, next_step)
             for part in parts + next_parts:
                 part.result()
-        return cover, following(secret[None])[0] if step == next_step else secret
+        return cover, np.roll(secret, -1, axis=0) if step == next_step else secret
 
     def _fits_in_memory(self) -> bool:
         """Whether all pictures, judged by up to 64 of them, take at most half of the memory that is free."""
@@ -157,3 +158,33 @@ class PairBatches:
 def _mirror(picture: np.ndarray, out: np.ndarray):
     for channel in range(3):  # three times as fast as numpy's copy of mirrored 3-byte pixels
         out[..., channel] = picture[:, ::-1, channel]
+
+
+class _Memory:
+    """Gives arrays in memory of earlier arrays that nobody holds any more.
+
+    New memory costs as much as copying into it, since the system clears it page by page.
+
+    Every view of an array keeps it alive, and so does a tensor that TensorFlow made of it without a copy. Its memory
+    comes back when the last of them goes.
+
+    Args:
+      shape: of the arrays, which are uninitialised uint8.
+    """
+
+    def __init__(self, shape: tuple[int, ...]):
+        self._shape = shape
+        self._size = math.prod(shape)
+        self._free = collections.deque()
+
+    def array(self) -> np.ndarray:
+        """Returns an array that starts at a multiple of 64: TensorFlow takes it without a copy."""
+        try:
+            memory = self._free.pop()
+        except IndexError:
+            memory = np.empty(self._size + 64, np.uint8)
+        start = -memory.ctypes.data % 64
+        # Views of `memory` would refer to it directly, not to each other: hence the memoryview between.
+        array = np.frombuffer(memory.data[start : start + self._size], np.uint8)
+        weakref.finalize(array, self._free.append, memory).atexit = False
+        return array.reshape(self._shape)

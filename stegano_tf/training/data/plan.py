@@ -1,36 +1,30 @@
 """Which picture is paired with which and where each one is cut: every random decision of training.
 
 In each epoch a random order of the pictures is cut into batches of covers. The secrets of a batch are the covers of the
-next one; the last batch takes those of the first. So no picture meets itself, each is as often a secret as a cover, and
-each is decoded once for both uses. Of `n` pictures in batches of `B`, `n % B` are left out, in each epoch others.
+next one, around the end; a single batch is rotated by one place instead. So no picture meets itself, each is as often a
+secret as a cover, and each is decoded once for both uses. Of `n` pictures in batches of `B`, `n % B` are left out, in
+each epoch others.
 """
 
 import dataclasses
+from typing import NamedTuple
 
 import numpy as np
 
 from stegano_tf.errors import DataError
 
 
-@dataclasses.dataclass(frozen=True)
-class Epoch:
+class Epoch(NamedTuple):
     """The random decisions of one epoch, for `steps` batches of `B` pairs.
 
     Attributes:
       covers: int64[steps, B], indexes of the pictures that are used, each once.
-      secrets: int64[steps, B], the same pictures, each with another cover: `following(covers)`.
       draws: float32[2, steps, B, 3] in [0, 1): top, left and flip of each picture of `covers` in its use as cover (0)
         and as secret (1).
     """
 
     covers: np.ndarray
-    secrets: np.ndarray
     draws: np.ndarray
-
-
-def following(batches: np.ndarray) -> np.ndarray:
-    """Returns `[steps, B, ...]` one batch on, around the end; a single batch is rotated by one place instead."""
-    return np.roll(batches, -1, axis=0 if len(batches) > 1 else 1)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,4 +73,4 @@ class PairPlan:
         used = self.steps * self.batch_size * count
         covers = random.permutation(self.pictures)[:used].reshape(self.steps, -1)[:, index::count]
         draws = random.random((2, used, 3), dtype=np.float32).reshape(2, self.steps, -1, 3)[:, :, index::count]
-        return Epoch(covers, following(covers), draws)
+        return Epoch(covers, draws)

@@ -1,49 +1,37 @@
 """Batches of pairs as a `tf.data.Dataset`. TensorFlow is imported when one is made."""
 
 import atexit
-import threading
 import time
 from collections.abc import Callable
 
 from stegano_tf.training.data.batches import PairBatches
 
+_under_way, _last_end = set(), [0.0]  # calls of Python by threads of tf.data
 
-class _Calls:
-    """Lets the interpreter exit only when no `tf.data` thread is inside Python.
 
-    The exit destroys iterators, whose destructors wait for calls under way. A call that the interpreter has already cut
-    off never returns: one exit in ten hung. Nobody takes batches any more at exit, so the threads fill their buffers
-    and stop; this waits until they have.
+def _counted(function: Callable) -> Callable:
+    def call(*args):
+        this = object()
+        _under_way.add(this)
+        try:
+            return function(*args)
+        finally:
+            _last_end[0] = time.monotonic()
+            _under_way.discard(this)
+
+    return call
+
+
+@atexit.register
+def _wait_for_silence(silence: float = 0.1, limit: float = 10.0):
+    """Lets the interpreter exit only when no thread of tf.data is inside Python: one exit in ten hung without this.
+
+    The exit destroys iterators, whose destructors wait for calls under way; a call that the interpreter has cut off
+    never returns. Nobody takes batches at exit, so the threads fill their buffers and stop.
     """
-
-    def __init__(self):
-        self._active = 0
-        self._last = 0.0
-        self._lock = threading.Lock()
-        atexit.register(self._wait_for_silence)
-
-    def counted(self, function: Callable) -> Callable:
-        def call(*args):
-            self._count(1)
-            try:
-                return function(*args)
-            finally:
-                self._count(-1)
-
-        return call
-
-    def _count(self, change: int):
-        with self._lock:
-            self._active += change
-            self._last = time.monotonic()
-
-    def _wait_for_silence(self, silence: float = 0.1, limit: float = 10.0):
-        end = time.monotonic() + limit
-        while (self._active or time.monotonic() - self._last < silence) and time.monotonic() < end:
-            time.sleep(silence / 10)
-
-
-_calls = _Calls()
+    end = time.monotonic() + limit
+    while (_under_way or time.monotonic() - _last_end[0] < silence) and time.monotonic() < end:
+        time.sleep(silence / 10)
 
 
 def dataset(batches: PairBatches, first: int = 0, count: int | None = None):
@@ -51,14 +39,11 @@ def dataset(batches: PairBatches, first: int = 0, count: int | None = None):
 
     A picture that does not decode ends it with a `tf.errors.UnknownError`, whose message holds that of the
     `ImageError`.
-
-    Example:
-      for cover, secret in dataset(PairBatches("photographs", batch_size=8, crop=64), count=100):
     """
     import tensorflow as tf  # noqa: PLC0415
 
     shape = (batches.plan.batch_size, batches.crop, batches.crop, 3)
-    function = _calls.counted(batches.batch)
+    function = _counted(batches.batch)
 
     def batch(number):
         cover, secret = tf.numpy_function(function, [number], (tf.uint8, tf.uint8), stateful=False)
