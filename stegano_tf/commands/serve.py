@@ -19,7 +19,7 @@ def run(args) -> None:
 
     with terminal.working(args):
         terminal.need("serve", "stegano_tf.serving.server")
-        from stegano_tf.serving import server
+        from stegano_tf.serving import models, server
 
-        models = server.load(Path(args.savedmodels or savedmodels.FOLDER), args.preset)
-    server.run(models, Settings(**settings.given(args, Settings)))
+        loaded = models.load(Path(args.savedmodels or savedmodels.FOLDER), args.preset)
+    server.run(loaded, Settings(**settings.given(args, Settings)))

@@ -1,9 +1,8 @@
 """Runs requests on a few threads, those that fit together as one batch.
 
 Requests for one signature whose pictures have one size gather in a batch until a thread is free. With
-`batch_timeout_micros` a batch that is not full waits longer; without, no request waits for another.
-
-Limits: on a CPU only small pictures run faster in batches, so a batch has a limit in pixels.
+`batch_timeout_micros` a batch that is not full waits longer; without, no request waits for another. On a CPU only small
+pictures run faster in batches, so a batch has a limit in pixels.
 """
 
 import asyncio
@@ -11,7 +10,6 @@ import contextlib
 import dataclasses
 import logging
 import time
-from collections.abc import Hashable
 from concurrent.futures import ThreadPoolExecutor
 
 import grpc
@@ -37,7 +35,7 @@ class _Task:
 class _Batch:
     model: Model
     signature: Signature
-    kind: Hashable  # what its requests have in common: signature and size
+    size: tuple[int, int]  # height and width of all its pictures
     due: float  # from then on it runs even if it is not full
     tasks: list[_Task] = dataclasses.field(default_factory=list)
 
@@ -68,15 +66,14 @@ class Batcher:
           RequestError: the graph failed on these inputs.
         """
         task = _Task(inputs, len(next(iter(inputs.values()))), asyncio.get_running_loop().create_future())
-        kind = signature, size
         async with self._changed:
             for batch in self._waiting:
-                if batch.kind == kind and self._has_room(batch, task.rows):
+                if (batch.signature, batch.size) == (signature, size) and self._has_room(batch, task.rows):
                     batch.tasks.append(task)
                     break
             else:
                 due = time.monotonic() + self._settings.batch_timeout_micros / 1e6
-                self._waiting.append(_Batch(model, signature, kind, due, [task]))
+                self._waiting.append(_Batch(model, signature, size, due, [task]))
             self._changed.notify_all()
         return await task.answer
 
@@ -91,7 +88,7 @@ class Batcher:
         self._threads.shutdown(wait=True)
 
     def _has_room(self, batch: _Batch, rows: int) -> bool:
-        _, (height, width) = batch.kind
+        height, width = batch.size
         rows += batch.rows
         return rows <= self._settings.max_batch_size and rows * height * width <= self._settings.max_batch_pixels
 
@@ -114,7 +111,8 @@ class Batcher:
                 if ready is None:
                     due = min((batch.due for batch in self._waiting), default=None)
                     # Until a request arrives or the next batch is due; then the loop looks again.
-                    await _at_most(self._changed.wait(), due and due - now)
+                    with contextlib.suppress(TimeoutError):
+                        await asyncio.wait_for(self._changed.wait(), due and due - now)
                     continue
                 self._waiting.remove(ready)
                 ready.tasks = [task for task in ready.tasks if not task.answer.done()]  # done: its caller was cancelled
@@ -123,12 +121,9 @@ class Batcher:
 
     async def _run(self, batch: _Batch, tasks: list[_Task]) -> None:
         names = batch.model.name, batch.signature.name
-        first = tasks[0].inputs
-        inputs = (
-            first
-            if len(tasks) == 1
-            else {name: np.concatenate([task.inputs[name] for task in tasks]) for name in first}
-        )
+        inputs = tasks[0].inputs
+        if len(tasks) > 1:
+            inputs = {name: np.concatenate([task.inputs[name] for task in tasks]) for name in inputs}
         start = time.monotonic()
         try:
             outputs = await asyncio.get_running_loop().run_in_executor(self._threads, batch.signature.run, inputs)
@@ -146,11 +141,6 @@ class Batcher:
         for task in tasks:
             begin, end = end, end + task.rows
             _set(task, {name: value[begin:end] for name, value in outputs.items()})
-
-
-async def _at_most(waiting, seconds: float | None) -> None:
-    with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(waiting, seconds)
 
 
 def _set(task: _Task, answer: dict[str, np.ndarray] | RequestError) -> None:

@@ -19,8 +19,9 @@ from stegano_tf.serving.service import Service
 
 def add_to(server: grpc.aio.Server, service: Service) -> None:
     """Adds both services to `server`; `service` answers."""
-    prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(_PredictionService(service), server)
-    model_service_pb2_grpc.add_ModelServiceServicer_to_server(_ModelService(service), server)
+    servicer = _Servicer(service)
+    prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(servicer, server)
+    model_service_pb2_grpc.add_ModelServiceServicer_to_server(servicer, server)
 
 
 def _answers(method):
@@ -40,7 +41,7 @@ def _answers(method):
     return answer
 
 
-class _PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
+class _Servicer(prediction_service_pb2_grpc.PredictionServiceServicer, model_service_pb2_grpc.ModelServiceServicer):
     def __init__(self, service: Service):
         self._service = service
 
@@ -78,11 +79,6 @@ class _PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
         if unknown := set(request.metadata_field) - {"signature_def"}:
             raise invalid(f"Metadata field {', '.join(sorted(unknown))} is not supported")
         return self._service.metadata(*spec)
-
-
-class _ModelService(model_service_pb2_grpc.ModelServiceServicer):
-    def __init__(self, service: Service):
-        self._service = service
 
     @_answers
     async def GetModelStatus(self, request, context=None):  # noqa: N802

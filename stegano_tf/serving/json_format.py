@@ -138,16 +138,15 @@ def _kind(value) -> str:
 
 
 def _to_rows(outputs: Mapping[str, np.ndarray]) -> bytes:
-    columns = {name: _encoded(value) for name, value in outputs.items()}
-    if len(columns) == 1:
-        return _dump({"predictions": next(iter(columns.values()))})
-    rows = zip(*columns.values(), strict=True)
-    return _dump({"predictions": [dict(zip(columns, row, strict=True)) for row in rows]})
+    columns = list(map(_encoded, outputs.values()))
+    rows = [dict(zip(outputs, row, strict=True)) for row in zip(*columns, strict=True)] if columns[1:] else columns[0]
+    return orjson.dumps({"predictions": rows}, option=orjson.OPT_SERIALIZE_NUMPY)
 
 
 def _to_columns(outputs: Mapping[str, np.ndarray]) -> bytes:
     columns = {name: _encoded(value) for name, value in outputs.items()}
-    return _dump({"outputs": next(iter(columns.values())) if len(columns) == 1 else columns})
+    (document,) = columns.values() if len(columns) == 1 else (columns,)
+    return orjson.dumps({"outputs": document}, option=orjson.OPT_SERIALIZE_NUMPY)
 
 
 def _encoded(value: np.ndarray) -> np.ndarray | list:
@@ -155,7 +154,3 @@ def _encoded(value: np.ndarray) -> np.ndarray | list:
         return np.ascontiguousarray(value)
     # TensorFlow Serving writes b64 for outputs called *_bytes; all string outputs here are.
     return [{"b64": base64.b64encode(item).decode()} for item in value]
-
-
-def _dump(document) -> bytes:
-    return orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY)

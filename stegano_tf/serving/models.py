@@ -20,15 +20,10 @@ _INIT_OP = "__saved_model_init_op"  # is among the signatures, but only loaders 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Signature:
-    """One function of a model.
-
-    Attributes:
-      inputs: dtype and shape of each input, by name; the first dimension is the batch.
-      outputs: the same for each output.
-    """
+    """One function of a model."""
 
     name: str
-    inputs: Mapping[str, meta_graph_pb2.TensorInfo]
+    inputs: Mapping[str, meta_graph_pb2.TensorInfo]  # dtype and shape by name; the first dimension is the batch
     outputs: Mapping[str, meta_graph_pb2.TensorInfo]
     function: Callable
 
@@ -92,16 +87,21 @@ class Model:
             raise PresetError(f"{records}: is no warm-up file of this model: {_one_line(error)}") from error
 
 
-def latest_versions(tree: Path) -> dict[str, Path]:
-    """Returns the folder of the latest version of each model in `tree`.
+def load(tree: Path, names: list[str]) -> dict[str, Model]:
+    """Returns the latest versions of the models called `names` in `tree`, or of all if `names` is empty.
 
     Raises:
-      PresetError: there is no model.
+      PresetError: there is no such model, or a file is missing or altered.
     """
-    names = sorted(folder.name for folder in tree.glob("*") if savedmodels.versions(folder.name, tree))
-    if not names:
+    folders = {
+        path.name: found[-1] for path in sorted(tree.glob("*")) if (found := savedmodels.versions(path.name, tree))
+    }
+    if not folders:
         raise PresetError(f"{tree}: holds no model, expected MODEL/VERSION folders (python -m stegano_tf.export)")
-    return {name: savedmodels.versions(name, tree)[-1] for name in names}
+    for name in names:
+        if name not in folders:
+            raise PresetError(f"{tree}: holds no model {name}, expected one of {', '.join(folders)}")
+    return {name: Model(folder) for name, folder in folders.items() if not names or name in names}
 
 
 def _one_line(error: Exception) -> str:

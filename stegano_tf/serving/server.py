@@ -5,16 +5,16 @@ import contextlib
 import gc
 import logging
 import signal
-from pathlib import Path
+from collections.abc import Mapping
 
 import grpc
 from aiohttp import web
 
-from stegano_tf.errors import PresetError
-from stegano_tf.serving import grpc_api, models, rest
+from stegano_tf.serving import grpc_api, rest
 from stegano_tf.serving.batching import Batcher
 from stegano_tf.serving.errors import ServerError
 from stegano_tf.serving.metrics import Metrics
+from stegano_tf.serving.models import Model
 from stegano_tf.serving.service import Service
 from stegano_tf.serving.settings import Settings
 
@@ -22,20 +22,7 @@ GRACE = 30.0
 """Seconds that requests in progress may still take after SIGTERM or SIGINT."""
 
 
-def load(tree: Path, names: list[str]) -> dict[str, models.Model]:
-    """Returns the latest versions of the models called `names` in `tree`, or of all if `names` is empty.
-
-    Raises:
-      PresetError: there is no such model, or a file is missing or altered.
-    """
-    folders = models.latest_versions(tree)
-    for name in names:
-        if name not in folders:
-            raise PresetError(f"{tree}: holds no model {name}, expected one of {', '.join(folders)}")
-    return {name: models.Model(folder) for name, folder in folders.items() if not names or name in names}
-
-
-def run(loaded: dict[str, models.Model], settings: Settings) -> None:
+def run(loaded: Mapping[str, Model], settings: Settings) -> None:
     """Serves `loaded` until SIGTERM or SIGINT; prints its addresses as soon as they can be reached.
 
     Raises:
@@ -48,7 +35,7 @@ def run(loaded: dict[str, models.Model], settings: Settings) -> None:
     asyncio.run(_run(loaded, settings))
 
 
-async def _run(loaded: dict[str, models.Model], settings: Settings) -> None:
+async def _run(loaded: Mapping[str, Model], settings: Settings) -> None:
     stop = asyncio.Event()
     stops = signal.SIGTERM, signal.SIGINT
     for number in stops:

@@ -77,11 +77,8 @@ class Service:
         except RequestError as error:
             code = error.code
             raise
-        except asyncio.CancelledError:
-            code = grpc.StatusCode.CANCELLED
-            raise
-        except Exception:
-            code = grpc.StatusCode.INTERNAL
+        except (Exception, asyncio.CancelledError) as error:
+            code = grpc.StatusCode.CANCELLED if isinstance(error, asyncio.CancelledError) else grpc.StatusCode.INTERNAL
             raise
         finally:
             self.metrics.answered(call.model, call.signature, entrypoint, code.name, time.monotonic() - start)
@@ -110,9 +107,8 @@ class Service:
             what = "any versions" if version is None else f"version {version}"
             raise RequestError(error.code, f"Could not find {what} of model {name}") from error
         response = get_model_status_pb2.GetModelStatusResponse()
-        state = response.model_version_status.add(
-            version=model.version, state=get_model_status_pb2.ModelVersionStatus.AVAILABLE
-        )
+        available = get_model_status_pb2.ModelVersionStatus.AVAILABLE
+        state = response.model_version_status.add(version=model.version, state=available)
         state.status.error_code = error_codes_pb2.OK
         return response
 
@@ -122,9 +118,7 @@ class Service:
         response = get_model_metadata_pb2.GetModelMetadataResponse()
         response.model_spec.name = model.name
         response.model_spec.version.value = model.version
-        signatures = get_model_metadata_pb2.SignatureDefMap()
-        for key, entry in model.signature_defs.items():
-            signatures.signature_def[key].CopyFrom(entry)
+        signatures = get_model_metadata_pb2.SignatureDefMap(signature_def=model.signature_defs)
         response.metadata["signature_def"].Pack(signatures)
         return response
 
@@ -135,8 +129,7 @@ class Service:
           RequestError: INVALID_ARGUMENT if the signature does not take these inputs, or if pictures are too large or
             differ in size; another code if the graph fails.
         """
-        size = self._check(signature, inputs)
-        return await self._batcher.run(model, signature, inputs, size)
+        return await self._batcher.run(model, signature, inputs, self._check(signature, inputs))
 
     def _check(self, signature: Signature, inputs: Mapping[str, np.ndarray]) -> tuple[int, int]:
         """Returns the size of all pictures in `inputs`."""
