@@ -15,19 +15,7 @@ from absl.flags import argparse_flags
 from stegano_tf import __version__, settings
 from stegano_tf.commands import terminal
 
-COMMANDS = (
-    "send",
-    "receive",
-    "hide",
-    "reveal",
-    "encode",
-    "decode",
-    "inspect",
-    "keygen",
-    "presets",
-    "serve",
-    "demo",
-)
+COMMANDS = ("send", "receive", "hide", "reveal", "encode", "decode", "inspect", "keygen", "presets", "serve", "demo")
 
 
 def run() -> None:

@@ -8,8 +8,9 @@ from stegano_tf.errors import OutputError
 
 
 def add_arguments(parser) -> None:
-    text = "folder to write to (default: %(default)s)"
-    parser.add_argument("--out", metavar="DIR", default="stegano_tf_demo", help=text)
+    parser.add_argument(
+        "--out", metavar="DIR", default="stegano_tf_demo", help="folder to write to (default: %(default)s)"
+    )
     settings.add_arguments(parser, flags.Networks, flags.Output)
 
 
