@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw, ImageFont
 from stegano_tf import images, metrics
 from stegano_tf.errors import SteganoError
 
-_AMPLIFIED = 10  # residuals are a few grey levels; ten times that is seen at first glance
+# Residuals are a few grey levels; ten times that is seen at first glance.
 _HEADINGS = ("cover", "stego", "10 x (stego - cover)", "secret", "revealed", "10 x (revealed - secret)")
 _GAP = 8  # pixels between pictures and around the sheet
 _INK, _FAINT, _PAPER = "black", (90, 90, 90), "white"
@@ -41,9 +41,6 @@ def contact_sheet(rows: Iterable[Row | tuple], *, max_side: int = 256) -> np.nda
     Args:
       rows: at least one `Row`, or tuple of its fields. Pictures may have any size and differ between rows.
       max_side: the longer side of every picture on the sheet, in pixels. Smaller pictures are enlarged to it.
-
-    Returns:
-      `uint8[H, W, 3]` RGB.
 
     Raises:
       TypeError, ValueError: there is no row, the arrays are no pictures, or two that are compared differ in shape.
@@ -76,15 +73,10 @@ def contact_sheet(rows: Iterable[Row | tuple], *, max_side: int = 256) -> np.nda
 
 
 def sound_figure(samples: np.ndarray, sample_rate: int, title: str = "") -> np.ndarray:
-    """Returns waveform and spectrogram of a sound, drawn with librosa, as a picture `uint8[H, W, 3]` RGB.
+    """Returns waveform and spectrogram of a sound, `int16[N]`, N at least 1; `sample_rate` is in Hz.
 
     A long sound costs no more memory than a short one: the waveform is the range and the mean of every stretch that
     falls on one pixel column, and the spectrogram shows one window of 1024 samples for each column.
-
-    Args:
-      samples: `int16[N]`, N at least 1.
-      sample_rate: in Hz.
-      title: stands above the figure.
 
     Raises:
       SteganoError: matplotlib is not installed.
@@ -144,10 +136,11 @@ def _cells(row: Row, max_side: int) -> list[tuple[Image.Image, str]]:
         height, width, _ = original.shape
         scale = max_side / max(height, width)
         size = (max(1, round(height * scale)), max(1, round(width * scale)))
+        residual = np.clip(128 + 10 * (result.astype(np.int16) - original), 0, 255).astype(np.uint8)
         cells += [
             (_scaled(original, size), name),
             (_scaled(result, size), "identical" if math.isinf(psnr) else f"PSNR {psnr:.1f} dB"),
-            (_scaled(_amplified_difference(original, result), size, smooth=False), ""),
+            (_scaled(residual, size, smooth=False), ""),
         ]
     return cells
 
@@ -157,11 +150,6 @@ def _cut(text: str, font: ImageFont.FreeTypeFont, width: int) -> str:
     while font.getlength(text) > width:
         text = text[:-1]
     return text
-
-
-def _amplified_difference(original: np.ndarray, result: np.ndarray) -> np.ndarray:
-    difference = result.astype(np.int16) - original
-    return np.clip(128 + _AMPLIFIED * difference, 0, 255).astype(np.uint8)
 
 
 def _scaled(image: np.ndarray, size: tuple[int, int], *, smooth: bool = True) -> Image.Image:

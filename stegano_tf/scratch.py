@@ -39,20 +39,12 @@ def zeros(size: int) -> np.ndarray:
 
 
 def picture(height: int, width: int) -> np.ndarray:
-    """Returns uint8[height, width, 3], all 0, in memory up to `PICTURE_IN_MEMORY` bytes.
-
-    Raises:
-      OutputError: as `zeros`.
-    """
+    """Returns uint8[height, width, 3], all 0, in memory up to `PICTURE_IN_MEMORY` bytes; raises as `zeros`."""
     return _zeros(3 * height * width, PICTURE_IN_MEMORY).reshape(height, width, 3)
 
 
 def copy(image: np.ndarray) -> np.ndarray:
-    """Returns a C-contiguous copy of a picture, uint8[H, W, 3], made a part at a time.
-
-    Raises:
-      OutputError: as `zeros`.
-    """
+    """Returns a C-contiguous copy of a picture, uint8[H, W, 3], made a part at a time; raises as `zeros`."""
     height, width, _ = image.shape
     copied = picture(height, width)
     for rows in parts(height, 3 * width):
@@ -106,10 +98,9 @@ def take(rows: np.ndarray, places: np.ndarray) -> np.ndarray:
 
 
 def _owner(array: np.ndarray) -> _Map | None:
-    owner = array
-    while isinstance(owner, np.ndarray | memoryview):
-        owner = owner.base if isinstance(owner, np.ndarray) else owner.obj
-    return owner if isinstance(owner, _Map) else None
+    while isinstance(array, np.ndarray | memoryview):
+        array = array.base if isinstance(array, np.ndarray) else array.obj
+    return array if isinstance(array, _Map) else None
 
 
 def parts(size: int, row: int) -> Iterator[slice]:
@@ -126,12 +117,12 @@ def pieces(blocks: Iterable[np.ndarray], size: int) -> Iterator[np.ndarray]:
       >>> [piece.tolist() for piece in pieces([np.arange(3), np.arange(4)], 5)]
       [[0, 1, 2, 0, 1], [2, 3]]
     """
-    rest = None
+    rest = ()
     for block in blocks:
-        rest = block if rest is None or not len(rest) else np.concatenate([rest, block])
+        rest = np.concatenate([rest, block]) if len(rest) > 0 else block
         whole = len(rest) // size * size
         for start in range(0, whole, size):
             yield rest[start : start + size]
         rest = rest[whole:].copy()  # the caller may overwrite the block
-    if rest is not None and len(rest):
+    if len(rest):
         yield rest
