@@ -9,8 +9,7 @@ def load(name: str, *, split: str = "train", data_dir: str | None = None, manual
     The pictures stay encoded, "image" is a string of JPEG or PNG bytes, as `PairBatches` takes them.
 
     Args:
-      name: any TFDS name, "linnaeus5/128x128" for one.
-      split: any TFDS split, "paper_train" or "train[:90%]" for two.
+      name, split: any of TFDS, such as "linnaeus5/128x128" and "train[:90%]".
       data_dir: where TFDS keeps what it built; ~/tensorflow_datasets by default.
       manual_dir: where the archive lies that the user has fetched, for data sets that need that.
 

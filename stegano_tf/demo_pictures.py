@@ -40,10 +40,7 @@ PICTURES = (
 def pairs(side: int = 256) -> list[tuple[str, np.ndarray, np.ndarray]]:
     """Returns (name, cover, secret) for each picture as the cover, both `uint8[side, side, 3]` RGB: `pairing.pairs`.
 
-    They are the photographs' middle squares, scaled.
-
-    Raises:
-      ImageError: the installed scikit-image does not have a file.
+    They are the photographs' middle squares, scaled. Raises ImageError if the installed scikit-image has no such file.
     """
     squares = []
     for picture in PICTURES:

@@ -42,7 +42,6 @@ _LOSSY = {".avif", ".gif", ".heic", ".heif", ".j2k", ".jfif", ".jp2", ".jpe", ".
 
 # Formats whose further frames are previews, gain maps (most telephones' JPEG files) or layers of the one picture.
 _ONE_PICTURE = {"MPO", "PSD"}
-
 # The JPEG segment that holds EXIF or XMP; within the compressed pixels 0xFF is never followed by 0xE1.
 _APP1 = b"\xff\xe1"
 
@@ -145,17 +144,12 @@ def _scale_rows(image: np.ndarray, width: int) -> np.ndarray:
     for rows in scratch.parts(len(image), 4 * image.shape[1]):
         strip = np.ascontiguousarray(image[rows])
         scaled[rows] = Image.fromarray(strip).resize((width, len(strip)), Image.Resampling.LANCZOS)
-        scratch.release(image)
-        scratch.release(scaled)
+        scratch.release(image, scaled)
     return scaled
 
 
 def centre_crop(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Returns the middle `size` (height, width) of `image`, `uint8[H, W, 3]`, C-contiguous.
-
-    Raises:
-      ImageError: the picture is smaller than that.
-    """
+    """Returns the middle `size` (height, width) of `image`, C-contiguous; raises ImageError if that is smaller."""
     check_rgb(image)
     height, width = size
     top, left = (image.shape[0] - height) // 2, (image.shape[1] - width) // 2

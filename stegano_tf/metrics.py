@@ -31,8 +31,7 @@ def quality(a: np.ndarray, b: np.ndarray) -> Quality:
 def psnr(a: np.ndarray, b: np.ndarray) -> float:
     """Returns the peak signal-to-noise ratio, `10 log10(255² / mean((a - b)²))` in dB; inf for identical pictures.
 
-    Raises:
-      TypeError, ValueError: `a` and `b` are not both `uint8[H, W, 3]`, or not of one shape.
+    Raises TypeError or ValueError unless `a` and `b` are both `uint8[H, W, 3]`, of one shape.
 
     Example:
       >>> round(psnr(np.zeros((8, 8, 3), np.uint8), np.ones((8, 8, 3), np.uint8)), 2)
@@ -74,8 +73,7 @@ def ssim(a: np.ndarray, b: np.ndarray) -> float:
         block = slice(rows.start, rows.stop + overlap)
         mean = structural_similarity(a[block], b[block], win_size=_SSIM_WINDOW, channel_axis=2, data_range=255)
         total += mean * (rows.stop - rows.start)
-        scratch.release(a)
-        scratch.release(b)
+        scratch.release(a, b)
     return float(total / (height - overlap))
 
 
@@ -86,8 +84,7 @@ def _difference_counts(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     for rows in scratch.parts(len(a), 4 * a.shape[1]):
         difference = np.maximum(a[rows], b[rows]) - np.minimum(a[rows], b[rows])  # never overflows
         counts += np.bincount(difference.ravel(), minlength=256)
-        scratch.release(a)
-        scratch.release(b)
+        scratch.release(a, b)
     return counts
 
 

@@ -43,7 +43,7 @@ def replacing(
 ) -> Iterator[Path]:
     """Yields an empty file in the folder of `path`, with its suffix, that becomes `path` if the block raises nothing.
 
-    `mode` is the file's permissions, less the umask. A `durable` file survives a power cut, which takes a while.
+    `mode` is the file's permissions, less the umask. A `durable` file is forced to the disk, which takes a while.
 
     Raises:
       OutputError: as `check`, or the operating system refuses a write (disk full, no permission). An OSError about
@@ -55,7 +55,7 @@ def replacing(
     """
     path = check(path, force=force)
     with _partial(path) as partial:
-        os.close(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode))
+        partial.touch(mode, exist_ok=False)
         yield partial
         check(path, force=force)  # again: another run may have written it meanwhile
         if durable:

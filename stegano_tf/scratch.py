@@ -13,12 +13,9 @@ import numpy as np
 
 from stegano_tf.errors import OutputError
 
-IN_MEMORY = 16 << 20
-PICTURE_IN_MEMORY = 64 << 20
-"""Larger arrays, or larger pictures, lie in a file (bytes). Pictures are used often, and most are smaller than this."""
-
-PART = 4 << 20
-"""Bytes to work on before `release` is called again."""
+IN_MEMORY = 16 << 20  # bytes; larger arrays lie in a file
+PICTURE_IN_MEMORY = 64 << 20  # the same for pictures: they are used often, and most are smaller than this
+PART = 4 << 20  # bytes to work on before `release` is called again
 
 
 class _Map(mmap.mmap):
@@ -29,33 +26,9 @@ class _Map(mmap.mmap):
             os.close(self.descriptor)
 
 
-def zeros(size: int) -> np.ndarray:
-    """Returns uint8[size], all 0.
-
-    Raises:
-      OutputError: the disk has no room for it.
-    """
-    return _zeros(size, IN_MEMORY)
-
-
-def picture(height: int, width: int) -> np.ndarray:
-    """Returns uint8[height, width, 3], all 0, in memory up to `PICTURE_IN_MEMORY` bytes; raises as `zeros`."""
-    return _zeros(3 * height * width, PICTURE_IN_MEMORY).reshape(height, width, 3)
-
-
-def copy(image: np.ndarray) -> np.ndarray:
-    """Returns a C-contiguous copy of a picture, uint8[H, W, 3], made a part at a time; raises as `zeros`."""
-    height, width, _ = image.shape
-    copied = picture(height, width)
-    for rows in parts(height, 3 * width):
-        copied[rows] = image[rows]
-        release(image)
-        release(copied)
-    return copied
-
-
-def _zeros(size: int, in_memory: int) -> np.ndarray:
-    if size <= in_memory:
+def zeros(size: int, in_memory: int | None = None) -> np.ndarray:
+    """Returns uint8[size], all 0, in memory up to `in_memory` bytes; raises OutputError if the disk has no room."""
+    if size <= (IN_MEMORY if in_memory is None else in_memory):
         return np.zeros(size, np.uint8)
     try:
         with tempfile.TemporaryFile(prefix="stegano_tf_") as file:
@@ -69,6 +42,21 @@ def _zeros(size: int, in_memory: int) -> np.ndarray:
         raise no_room(error) from error
 
 
+def picture(height: int, width: int) -> np.ndarray:
+    """Returns uint8[height, width, 3], all 0, in memory up to `PICTURE_IN_MEMORY` bytes; raises as `zeros`."""
+    return zeros(3 * height * width, PICTURE_IN_MEMORY).reshape(height, width, 3)
+
+
+def copy(image: np.ndarray) -> np.ndarray:
+    """Returns a C-contiguous copy of a picture, uint8[H, W, 3], made a part at a time; raises as `zeros`."""
+    height, width, _ = image.shape
+    copied = picture(height, width)
+    for rows in parts(height, 3 * width):
+        copied[rows] = image[rows]
+        release(image, copied)
+    return copied
+
+
 def no_room(error: OSError) -> OutputError:
     """Returns what to raise when a temporary file cannot be written."""
     return OutputError(f"temporary files in {tempfile.gettempdir()} cannot be written: {error.strerror or error}")
@@ -79,11 +67,11 @@ def file() -> tempfile.SpooledTemporaryFile:
     return tempfile.SpooledTemporaryFile(IN_MEMORY, prefix="stegano_tf_")
 
 
-def release(array: np.ndarray) -> None:
-    """Frees the memory of an array that `zeros` or `picture` put into a file; `array` may be a view of it."""
-    owner = _owner(array)
-    if owner is not None and hasattr(owner, "madvise"):
-        owner.madvise(mmap.MADV_DONTNEED)
+def release(*arrays: np.ndarray) -> None:
+    """Frees the memory of arrays, or views of arrays, that `zeros` or `picture` put into a file."""
+    for owner in map(_owner, arrays):
+        if owner is not None and hasattr(owner, "madvise"):
+            owner.madvise(mmap.MADV_DONTNEED)
 
 
 def take(rows: np.ndarray, places: np.ndarray) -> np.ndarray:

@@ -51,8 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser, *classes: type) -> None:
 
     A flag that is not given has the value None, so that whoever reads it can tell: `given` leaves these out.
     """
-    fields = {field.name: field for cls in classes for field in dataclasses.fields(cls) if field.metadata}
-    for field in fields.values():
+    for field in {field.name: field for cls in classes for field in _settings(cls)}.values():
         kind, details = _kind(field), field.metadata
         name, text = f"--{field.name.replace('_', '-')}", details["help"]
         if kind is bool:
@@ -67,17 +66,14 @@ def add_arguments(parser: argparse.ArgumentParser, *classes: type) -> None:
 
 def given(args: argparse.Namespace, *classes: type) -> dict[str, Any]:
     """Returns the settings of dataclasses that were given on the command line, by name."""
-    names = {field.name for cls in classes for field in dataclasses.fields(cls) if field.metadata}
+    names = {field.name for cls in classes for field in _settings(cls)}
     return {name: value for name, value in vars(args).items() if name in names and value is not None}
 
 
 def define_flags(cls: type) -> None:
     """Defines an absl flag for each setting of a dataclass, as a key flag of the module that calls."""
-    for field in dataclasses.fields(cls):
-        if not field.metadata:
-            continue
+    for field in _settings(cls):
         kind, details = _kind(field), field.metadata
-        bounds = {"lower_bound": details["low"], "upper_bound": details["high"]}
         if kind is bool:
             flags.DEFINE_boolean(field.name, field.default, details["help"])
         elif details["choices"]:
@@ -85,17 +81,16 @@ def define_flags(cls: type) -> None:
             flags.DEFINE(_Choice(details), field.name, field.default, text)
         elif typing.get_origin(kind) is tuple:
             flags.DEFINE_list(field.name, list(field.default), details["help"])
-        elif kind is int:
-            flags.DEFINE_integer(field.name, field.default, details["help"], **bounds)
-        elif kind is float:
-            flags.DEFINE_float(field.name, field.default, details["help"], **bounds)
+        elif kind in (int, float):
+            define = flags.DEFINE_integer if kind is int else flags.DEFINE_float
+            define(field.name, field.default, details["help"], lower_bound=details["low"], upper_bound=details["high"])
         else:
             flags.DEFINE_string(field.name, field.default, details["help"])
 
 
 def from_flags(cls: type) -> Any:
     """Returns the dataclass with the values of the flags that `define_flags` defined."""
-    return cls(**{field.name: flags.FLAGS[field.name].value for field in dataclasses.fields(cls) if field.metadata})
+    return cls(**{field.name: flags.FLAGS[field.name].value for field in _settings(cls)})
 
 
 def spelled(argv: Sequence[str], separator: str) -> list[str]:
@@ -119,6 +114,11 @@ class _Choice(flags.EnumParser):
 
     def parse(self, argument: str) -> str:
         return super().parse(self._parse(argument))
+
+
+def _settings(cls: type) -> list[dataclasses.Field]:
+    """The fields of a dataclass that `setting` made."""
+    return [field for field in dataclasses.fields(cls) if field.metadata]
 
 
 def _kind(field: dataclasses.Field) -> type:

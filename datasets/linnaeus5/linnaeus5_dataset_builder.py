@@ -50,10 +50,8 @@ def paper_subset(names: Iterable[str], count: int, seed: int = 0) -> set[str]:
 
     Each class gives its share, `count * size of class / size of all`, rounded by largest remainder (of equal ones the
     class that comes first in `CLASSES`). In a class, those with the smallest SHA-256 of `SEED/SPLIT/CLASS/N` are taken,
-    so that neither a random number generator nor the order of the names matters.
-
-    Raises:
-      ValueError: there are fewer than `count` names.
+    so that neither a random number generator nor the order of the names matters. Raises ValueError if there are fewer
+    than `count` names.
     """
     classes = collections.defaultdict(list)
     for name in names:
@@ -205,8 +203,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
             parts = [part for part in path.split("/") if part != "."]  # `tar cf FILE .` names them "./train/..."
             if any(part.startswith(".") or part.lower() in _JUNK for part in parts):
                 continue
-            # An archive starts with the name of its folder, "Linnaeus 5 256X256"; a file beside train and test is none
-            # of ours.
+            # Names in an archive start with its folder, "Linnaeus 5 256X256". Files beside train and test are not ours.
             start = next((i for i, part in enumerate(parts[:-1]) if part in pictures), None)
             if start is None:
                 continue

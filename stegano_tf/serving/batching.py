@@ -18,7 +18,7 @@ import tensorflow as tf
 
 from stegano_tf.serving.errors import RequestError
 from stegano_tf.serving.metrics import Metrics
-from stegano_tf.serving.models import Model, Signature
+from stegano_tf.serving.models import Arrays, Model, Signature
 from stegano_tf.serving.settings import Settings
 
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
@@ -26,7 +26,7 @@ _CODES = {code.value[0]: code for code in grpc.StatusCode}
 
 @dataclasses.dataclass(eq=False)
 class _Task:
-    inputs: dict[str, np.ndarray]
+    inputs: Arrays
     rows: int
     answer: asyncio.Future
 
@@ -38,10 +38,6 @@ class _Batch:
     size: tuple[int, int]  # height and width of all its pictures
     due: float  # from then on it runs even if it is not full
     tasks: list[_Task] = dataclasses.field(default_factory=list)
-
-    @property
-    def rows(self) -> int:
-        return sum(task.rows for task in self.tasks)
 
 
 class Batcher:
@@ -55,15 +51,10 @@ class Batcher:
         self._threads = ThreadPoolExecutor(settings.num_batch_threads, "batch")
         self._workers = [asyncio.create_task(self._work()) for _ in range(settings.num_batch_threads)]
 
-    async def run(
-        self, model: Model, signature: Signature, inputs: dict[str, np.ndarray], size: tuple[int, int]
-    ) -> dict[str, np.ndarray]:
+    async def run(self, model: Model, signature: Signature, inputs: Arrays, size: tuple[int, int]) -> Arrays:
         """Returns the outputs for `inputs`, whose pictures are all of `size` (height, width).
 
-        A request does not run if its caller is cancelled before.
-
-        Raises:
-          RequestError: the graph failed on these inputs.
+        Raises RequestError if the graph fails on them. A request does not run if its caller is cancelled before.
         """
         task = _Task(inputs, len(next(iter(inputs.values()))), asyncio.get_running_loop().create_future())
         async with self._changed:
@@ -89,7 +80,7 @@ class Batcher:
 
     def _has_room(self, batch: _Batch, rows: int) -> bool:
         height, width = batch.size
-        rows += batch.rows
+        rows += sum(task.rows for task in batch.tasks)
         return rows <= self._settings.max_batch_size and rows * height * width <= self._settings.max_batch_pixels
 
     async def _work(self) -> None:
@@ -128,12 +119,11 @@ class Batcher:
         try:
             outputs = await asyncio.get_running_loop().run_in_executor(self._threads, batch.signature.run, inputs)
         except tf.errors.OpError as error:
-            if len(tasks) == 1:
-                _set(tasks[0], _request_error(error))
-                return
-            # One request is bad: each runs alone, so that the others get their results.
-            for task in tasks:
-                await self._run(batch, [task])
+            for task in tasks:  # If one of several is bad, each runs alone, so that the others get their results.
+                if len(tasks) > 1:
+                    await self._run(batch, [task])
+                else:
+                    _set(task, _request_error(error))
             return
         self._metrics.run_seconds.labels(*names).observe(time.monotonic() - start)
         self._metrics.batch_rows.labels(*names).observe(sum(task.rows for task in tasks))
@@ -143,7 +133,7 @@ class Batcher:
             _set(task, {name: value[begin:end] for name, value in outputs.items()})
 
 
-def _set(task: _Task, answer: dict[str, np.ndarray] | RequestError) -> None:
+def _set(task: _Task, answer: Arrays | RequestError) -> None:
     if task.answer.done():
         return
     if isinstance(answer, RequestError):

@@ -61,15 +61,10 @@ class _Servicer(prediction_service_pb2_grpc.PredictionServiceServicer, model_ser
                 raise invalid(f"output tensor alias not found in signature: {found}, expected {known}")
             # `make_ndarray` repeats the last value until the shape is full: a tiny message could fill all memory.
             limit = 3 * self._service.settings.max_pixels
-            inputs = {name: _array(name, tensor, limit) for name, tensor in request.inputs.items()}
+            inputs = {key: _array(key, tensor, limit) for key, tensor in request.inputs.items()}
             outputs = await self._service.predict(model, signature, inputs)
-            response = predict_pb2.PredictResponse()
-            response.model_spec.name = model.name
-            response.model_spec.version.value = model.version
-            response.model_spec.signature_name = name
-            for name in wanted:
-                response.outputs[name].CopyFrom(tf.make_tensor_proto(outputs[name]))
-            return response
+            tensors = {output: tf.make_tensor_proto(outputs[output]) for output in wanted}
+            return predict_pb2.PredictResponse(model_spec=model.spec | {"signature_name": name}, outputs=tensors)
 
     @_answers
     async def GetModelMetadata(self, request, context=None):  # noqa: N802

@@ -16,12 +16,10 @@ class Metrics:
         ours = {"namespace": "stegano_tf", "registry": self._registry}
         batch = ("model", "signature")
         request = (*batch, "entrypoint")
-        text = "Predict requests by the status they got."
-        self._requests = Counter("requests", text, (*request, "code"), **ours)
+        self._requests = Counter("requests", "Predict requests by the status they got.", (*request, "code"), **ours)
         text = "Time from a predict request's arrival to its answer."
         self._seconds = Histogram("request_seconds", text, request, buckets=_SECONDS, **ours)
-        text = "Predict requests that are read, wait, or run."
-        self.in_progress = Gauge("requests_in_progress", text, **ours)
+        self.in_progress = Gauge("requests_in_progress", "Predict requests that are read, wait, or run.", **ours)
         text = "Pictures, or pairs, that were run as one batch."
         self.batch_rows = Histogram("batch_rows", text, batch, buckets=_ROWS, **ours)
         self.run_seconds = Histogram("run_seconds", "Time that a batch took to run.", batch, buckets=_SECONDS, **ours)

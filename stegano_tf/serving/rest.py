@@ -8,7 +8,6 @@ import grpc
 import orjson
 from aiohttp import web
 from google.protobuf import json_format as protobuf_json
-from tensorflow_serving.apis import get_model_metadata_pb2
 
 from stegano_tf.serving import json_format
 from stegano_tf.serving.errors import RequestError, invalid
@@ -99,11 +98,9 @@ async def _status(service: Service, request: web.Request) -> web.Response:
 
 
 async def _metadata(service: Service, request: web.Request) -> web.Response:
-    response = service.metadata(*_spec(request))
-    signatures = get_model_metadata_pb2.SignatureDefMap()
-    response.metadata["signature_def"].Unpack(signatures)
-    found = {"signature_def": _document(signatures)}
-    return _json({"model_spec": _document(response.model_spec), "metadata": found})
+    document = _document(service.metadata(*_spec(request)))
+    del document["metadata"]["signature_def"]["@type"]
+    return _json(document)
 
 
 def _spec(request: web.Request) -> tuple[str, int | None, str | None]:
