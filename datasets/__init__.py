@@ -6,12 +6,10 @@ from typing import Any
 def load(name: str, *, split: str = "train", data_dir: str | None = None, manual_dir: str | None = None) -> Any:
     """Builds a data set unless it is there, and returns a split as a `tf.data.Dataset` of TFDS examples.
 
-    The pictures stay encoded, "image" is a string of JPEG or PNG bytes: it is what `PairBatches` takes as a source, and
-    decodes with the same decoder as files.
+    The pictures stay encoded, "image" is a string of JPEG or PNG bytes, as `PairBatches` takes them.
 
     Args:
-      name: any TFDS name, "linnaeus5/128x128" for one.
-      split: any TFDS split, "paper_train" or "train[:90%]" for two.
+      name, split: any of TFDS, such as "linnaeus5/128x128" and "train[:90%]".
       data_dir: where TFDS keeps what it built; ~/tensorflow_datasets by default.
       manual_dir: where the archive lies that the user has fetched, for data sets that need that.
 
@@ -33,12 +31,8 @@ def load(name: str, *, split: str = "train", data_dir: str | None = None, manual
     if "image" not in builder.info.features:
         raise DataError(f"data set {name}: has the features {', '.join(builder.info.features)}, expected an image")
     try:
-        return builder.as_dataset(
-            split=split,
-            decoders={"image": tfds.decode.SkipDecoding()},
-            read_config=tfds.ReadConfig(try_autocache=False),
-            shuffle_files=False,
-        )
+        encoded, uncached = {"image": tfds.decode.SkipDecoding()}, tfds.ReadConfig(try_autocache=False)
+        return builder.as_dataset(split=split, decoders=encoded, read_config=uncached)
     except (KeyError, ValueError) as error:
         splits = ", ".join(builder.info.splits)
         raise DataError(f"data set {name}: split {split} cannot be read ({error}), there are {splits}") from error

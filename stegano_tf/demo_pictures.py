@@ -37,20 +37,15 @@ PICTURES = (
 )
 
 
-def load(picture: DemoPicture, side: int = 256) -> np.ndarray:
-    """Returns the photograph's middle square, scaled: `uint8[side, side, 3]` RGB.
-
-    Raises:
-      ImageError: the installed scikit-image does not have the file.
-    """
-    image = images.read(importlib.resources.files("skimage") / "data" / picture.file)
-    square = min(image.shape[:2])
-    return images.resize(images.centre_crop(image, (square, square)), (side, side))
-
-
 def pairs(side: int = 256) -> list[tuple[str, np.ndarray, np.ndarray]]:
-    """Returns (name, cover, secret) for each picture as the cover, both `uint8[side, side, 3]` RGB: `pairing.pairs`."""
-    loaded = [load(picture, side) for picture in PICTURES]
-    return [
-        (f"{PICTURES[j].name} in {PICTURES[i].name}", loaded[i], loaded[j]) for i, j in pairing.pairs(len(PICTURES))
-    ]
+    """Returns (name, cover, secret) for each picture as the cover, both `uint8[side, side, 3]` RGB: `pairing.pairs`.
+
+    They are the photographs' middle squares, scaled. Raises ImageError if the installed scikit-image has no such file.
+    """
+    squares = []
+    for picture in PICTURES:
+        image = images.read(importlib.resources.files("skimage") / "data" / picture.file)
+        square = min(image.shape[:2])
+        squares.append(images.resize(images.centre_crop(image, (square, square)), (side, side)))
+    names = [picture.name for picture in PICTURES]
+    return [(f"{names[j]} in {names[i]}", squares[i], squares[j]) for i, j in pairing.pairs(len(names))]

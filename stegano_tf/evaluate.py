@@ -15,9 +15,10 @@ import rich.progress
 import rich.table
 from absl import app
 
-from stegano_tf import __version__, outputs, presets, provenance, settings
+from stegano_tf import __version__, outputs, presets, provenance, scoreboard, settings
 from stegano_tf.errors import SteganoError
 from stegano_tf.pairing import list_pictures
+from stegano_tf.runtime import Runtime
 from stegano_tf.settings import setting
 
 
@@ -52,16 +53,9 @@ def main(argv):
 
 
 def evaluate(options: Options) -> dict:
-    """Scores, prints a table, and returns (and with `options.json` writes) the figures.
-
-    Example:
-      evaluate(Options(data="photographs", preset="unet"))["cover_psnr"]
-    """
+    """Scores, prints a table, and returns (and with `options.json` writes) the figures."""
     if options.json:
         outputs.check(options.json, force=options.force)
-    from stegano_tf import scoreboard  # noqa: PLC0415  (--help need not wait for Keras)
-    from stegano_tf.runtime import Runtime  # noqa: PLC0415
-
     files = list_pictures(options.data)[: options.limit]
     networks = Runtime(options.preset, options.weights)
     console = rich.console.Console(stderr=True)
@@ -83,13 +77,6 @@ def evaluate(options: Options) -> dict:
         "machine": provenance.machine(),
         "pairs": [dataclasses.asdict(score) for score in scores],
     }
-    _print_table(result)
-    if options.json:
-        outputs.write_json(options.json, result, force=options.force)
-    return result
-
-
-def _print_table(result: dict) -> None:
     table = rich.table.Table(title=f"{result['preset']} on {result['pictures']} pictures of {result['data']}")
     for heading in ("", "PSNR", "SSIM", "APD", "worst PSNR"):
         table.add_column(heading, justify="right" if heading else "left")
@@ -97,6 +84,9 @@ def _print_table(result: dict) -> None:
         psnr, ssim, apd, worst = (result[key.format(name)] for key in ("{}_psnr", "{}_ssim", "{}_apd", "worst_{}_psnr"))
         table.add_row(name, f"{psnr:.2f} dB", f"{ssim:.4f}", f"{apd:.2f}", f"{worst:.2f} dB")
     rich.console.Console().print(table)
+    if options.json:
+        outputs.write_json(options.json, result, force=options.force)
+    return result
 
 
 if __name__ == "__main__":

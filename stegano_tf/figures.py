@@ -6,7 +6,6 @@ import, draw the sound only; matplotlib is the optional extra `stegano_tf[plot]`
 
 import math
 from collections.abc import Iterable
-from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -14,36 +13,23 @@ from PIL import Image, ImageDraw, ImageFont
 from stegano_tf import images, metrics
 from stegano_tf.errors import SteganoError
 
-_AMPLIFIED = 10  # residuals are a few grey levels; ten times that is seen at first glance
+# Residuals are a few grey levels; ten times that is seen at first glance.
 _HEADINGS = ("cover", "stego", "10 x (stego - cover)", "secret", "revealed", "10 x (revealed - secret)")
 _GAP = 8  # pixels between pictures and around the sheet
-_INK, _FAINT, _PAPER = "black", (90, 90, 90), "white"
 
 _COLUMNS = 1200  # of the waveform and the spectrogram: about the pixels that the figure has
 _WINDOW = 1024  # samples a spectrum
 
 
-class Row(NamedTuple):
-    """One row of a contact sheet; the pictures are `uint8[H, W, 3]`, cover like stego and secret like revealed."""
-
-    cover: np.ndarray
-    stego: np.ndarray
-    secret: np.ndarray
-    revealed: np.ndarray
-    name: str = ""  # below the cover, cut to its width
-
-
-def contact_sheet(rows: Iterable[Row | tuple], *, max_side: int = 256) -> np.ndarray:
+def contact_sheet(rows: Iterable[tuple], *, max_side: int = 256) -> np.ndarray:
     """Returns rows of cover, stego image, their difference, secret, revealed secret and their difference.
 
     Differences are amplified 10 times around mid-grey, so that their sign shows; PSNR (dB) stands below.
 
     Args:
-      rows: at least one `Row`, or tuple of its fields. Pictures may have any size and differ between rows.
+      rows: at least one tuple of cover, stego, secret and revealed, `uint8[H, W, 3]`, and perhaps a name, which stands
+        below the cover and is cut to its width. Pictures may have any size and differ between rows.
       max_side: the longer side of every picture on the sheet, in pixels. Smaller pictures are enlarged to it.
-
-    Returns:
-      `uint8[H, W, 3]` RGB.
 
     Raises:
       TypeError, ValueError: there is no row, the arrays are no pictures, or two that are compared differ in shape.
@@ -51,40 +37,34 @@ def contact_sheet(rows: Iterable[Row | tuple], *, max_side: int = 256) -> np.nda
     Example:
       images.write("sheet.png", figures.contact_sheet([(cover, stego, secret, revealed, "first")]))
     """
-    rows = [Row(*row) for row in rows]
-    if not rows:
+    cells = [_cells(row, max_side) for row in rows]
+    if not cells:
         raise ValueError("a contact sheet has no rows, expected at least one")
     font = ImageFont.load_default(max(12, max_side // 14))
     line = sum(font.getmetrics())
-    cells = [_cells(row, max_side) for row in rows]
     widest_text = max(font.getlength(text) for text in _HEADINGS)
     column = _GAP + max(int(widest_text), *(picture.width for row in cells for picture, _ in row))
     heights = [max(picture.height for picture, _ in row) + line + _GAP for row in cells]
     # A wider gap sets the secret's columns apart from the cover's.
     lefts = [_GAP + i * column + (_GAP * 2 if i >= 3 else 0) for i in range(len(_HEADINGS))]
-    sheet = Image.new("RGB", (lefts[-1] + column, _GAP + line + sum(heights)), _PAPER)
+    sheet = Image.new("RGB", (lefts[-1] + column, _GAP + line + sum(heights)), "white")
     draw = ImageDraw.Draw(sheet)
     for left, heading in zip(lefts, _HEADINGS, strict=True):
-        draw.text((left, _GAP // 2), heading, _INK, font)
+        draw.text((left, _GAP // 2), heading, "black", font)
     top = _GAP + line
     for row, height in zip(cells, heights, strict=True):
         for left, (picture, caption) in zip(lefts, row, strict=True):
             sheet.paste(picture, (left, top))
-            draw.text((left, top + picture.height), _cut(caption, font, column - _GAP), _FAINT, font)
+            draw.text((left, top + picture.height), _cut(caption, font, column - _GAP), (90, 90, 90), font)
         top += height
     return np.array(sheet)
 
 
 def sound_figure(samples: np.ndarray, sample_rate: int, title: str = "") -> np.ndarray:
-    """Returns waveform and spectrogram of a sound, drawn with librosa, as a picture `uint8[H, W, 3]` RGB.
+    """Returns waveform and spectrogram of a sound, `int16[N]`, N at least 1; `sample_rate` is in Hz.
 
     A long sound costs no more memory than a short one: the waveform is the range and the mean of every stretch that
     falls on one pixel column, and the spectrogram shows one window of 1024 samples for each column.
-
-    Args:
-      samples: `int16[N]`, N at least 1.
-      sample_rate: in Hz.
-      title: stands above the figure.
 
     Raises:
       SteganoError: matplotlib is not installed.
@@ -120,34 +100,30 @@ def sound_figure(samples: np.ndarray, sample_rate: int, title: str = "") -> np.n
     spectrum = librosa.stft(windows.ravel(), n_fft=_WINDOW, hop_length=_WINDOW, center=False)
     # A full-scale sine fills half of a Hann window's sum: its level is 0 dB.
     level = librosa.amplitude_to_db(np.abs(spectrum) / (_WINDOW / 4), ref=1.0, amin=1e-5, top_db=None)
-    mesh = librosa.display.specshow(
-        level,
-        x_coords=edges / sample_rate,
-        y_coords=(np.arange(len(level) + 1) - 0.5) * sample_rate / _WINDOW,
-        x_axis="s",
-        y_axis="hz",
-        ax=spectrogram,
-        vmin=-100,
-        vmax=0,
-    )
+    axes = {"x_axis": "s", "y_axis": "hz", "ax": spectrogram}
+    hertz = (np.arange(len(level) + 1) - 0.5) * sample_rate / _WINDOW
+    mesh = librosa.display.specshow(level, x_coords=edges / sample_rate, y_coords=hertz, vmin=-100, vmax=0, **axes)
     spectrogram.set(xlabel="seconds", ylabel="Hz", ylim=(0, sample_rate / 2))
     figure.colorbar(mesh, ax=spectrogram, label="dB, 0 is a full-scale sine")
     canvas.draw()
     return np.array(canvas.buffer_rgba())[..., :3].copy()
 
 
-def _cells(row: Row, max_side: int) -> list[tuple[Image.Image, str]]:
+def _cells(row: tuple, max_side: int) -> list[tuple[Image.Image, str]]:
     """The pictures of one row, scaled, with their captions."""
+    cover, stego, secret, revealed, name = (*row, "")[:5]
     cells = []
-    for original, result, name in ((row.cover, row.stego, row.name), (row.secret, row.revealed, "")):
+    for original, result, caption in ((cover, stego, name), (secret, revealed, "")):
         psnr = metrics.psnr(original, result)
         height, width, _ = original.shape
         scale = max_side / max(height, width)
         size = (max(1, round(height * scale)), max(1, round(width * scale)))
+        # The residual is mostly noise, which averaging would hide.
+        residual = np.clip(128 + 10 * (result.astype(np.int16) - original), 0, 255).astype(np.uint8)
         cells += [
-            (_scaled(original, size), name),
+            (_scaled(original, size), caption),
             (_scaled(result, size), "identical" if math.isinf(psnr) else f"PSNR {psnr:.1f} dB"),
-            (_scaled(_amplified_difference(original, result), size, smooth=False), ""),
+            (Image.fromarray(residual).resize(size[::-1], Image.Resampling.NEAREST), ""),
         ]
     return cells
 
@@ -159,14 +135,9 @@ def _cut(text: str, font: ImageFont.FreeTypeFont, width: int) -> str:
     return text
 
 
-def _amplified_difference(original: np.ndarray, result: np.ndarray) -> np.ndarray:
-    difference = result.astype(np.int16) - original
-    return np.clip(128 + _AMPLIFIED * difference, 0, 255).astype(np.uint8)
-
-
-def _scaled(image: np.ndarray, size: tuple[int, int], *, smooth: bool = True) -> Image.Image:
-    # Differences are mostly noise, which averaging would hide. Enlarged pictures should show their pixels.
-    if smooth and max(size) < max(image.shape[:2]):
+def _scaled(image: np.ndarray, size: tuple[int, int]) -> Image.Image:
+    # Enlarged pictures should show their pixels.
+    if max(size) < max(image.shape[:2]):
         return Image.fromarray(images.resize(image, size))
     return Image.fromarray(image).resize(size[::-1], Image.Resampling.NEAREST)
 

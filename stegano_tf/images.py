@@ -42,9 +42,8 @@ _LOSSY = {".avif", ".gif", ".heic", ".heif", ".j2k", ".jfif", ".jp2", ".jpe", ".
 
 # Formats whose further frames are previews, gain maps (most telephones' JPEG files) or layers of the one picture.
 _ONE_PICTURE = {"MPO", "PSD"}
-
 # The JPEG segment that holds EXIF or XMP; within the compressed pixels 0xFF is never followed by 0xE1.
-_APP1 = re.compile(rb"\xff\xe1")
+_APP1 = b"\xff\xe1"
 
 _LIMIT_LOCK = threading.Lock()
 
@@ -61,12 +60,9 @@ def read(path: str | os.PathLike, *, max_pixels: int = MAX_PIXELS) -> np.ndarray
     as 0 to 255 if any pixel exceeds 1. CMYK goes through the file's colour profile to sRGB, or without one through
     Pillow's plain formula.
 
-    Args:
-      path: any file that Pillow can open.
-      max_pixels: refuse a picture of more pixels than this, before it is decoded.
-
     Raises:
-      ImageError: the file is missing, a folder, empty, not a picture, damaged, or of more than `max_pixels` pixels.
+      ImageError: the file is missing, a folder, empty, not a picture, damaged, or of more than `max_pixels` pixels,
+        which is found out before it is decoded.
       OutputError: the picture is large, and the disk has no room for the temporary file that holds it.
 
     Example:
@@ -82,11 +78,7 @@ def read(path: str | os.PathLike, *, max_pixels: int = MAX_PIXELS) -> np.ndarray
 
 
 def decode(data: bytes, name: str, *, max_pixels: int = MAX_PIXELS) -> np.ndarray:
-    """Returns the picture in `data`, what a picture file holds, just as `read` does; `name` stands in messages for it.
-
-    Raises:
-      ImageError: `data` is empty, not a picture, damaged, or of more than `max_pixels` pixels.
-    """
+    """Returns the picture in `data`, what a picture file holds, and raises as `read`; messages call it `name`."""
     return _read(io.BytesIO(data), data[:8], name, max_pixels)
 
 
@@ -152,17 +144,12 @@ def _scale_rows(image: np.ndarray, width: int) -> np.ndarray:
     for rows in scratch.parts(len(image), 4 * image.shape[1]):
         strip = np.ascontiguousarray(image[rows])
         scaled[rows] = Image.fromarray(strip).resize((width, len(strip)), Image.Resampling.LANCZOS)
-        scratch.release(image)
-        scratch.release(scaled)
+        scratch.release(image, scaled)
     return scaled
 
 
 def centre_crop(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Returns the middle `size` (height, width) of `image`, `uint8[H, W, 3]`, C-contiguous.
-
-    Raises:
-      ImageError: the picture is smaller than that.
-    """
+    """Returns the middle `size` (height, width) of `image`, C-contiguous; raises ImageError if that is smaller."""
     check_rgb(image)
     height, width = size
     top, left = (image.shape[0] - height) // 2, (image.shape[1] - width) // 2
@@ -210,7 +197,7 @@ def _decode_plain_jpeg(data: bytes, max_pixels: int) -> np.ndarray | None:
     Returns None for what Pillow has to read: a file that may hold an orientation, is neither plain colour nor grey, is
     too large, or is damaged.
     """
-    if _APP1.search(data):
+    if _APP1 in data:
         return None
     try:
         height, width, colours, _ = simplejpeg.decode_jpeg_header(data)

@@ -1,7 +1,6 @@
-"""How far two pictures are apart: PSNR, SSIM and APD of `uint8[H, W, 3]` RGB arrays.
+"""How far two pictures are apart: PSNR, SSIM and APD of `uint8[H, W, 3]` RGB arrays, the figures of the scoreboard.
 
-These are the figures of the scoreboard. They are taken on 8-bit pixels only, since nothing else can be sent. PSNR and
-APD take some tens of megabytes of memory, and SSIM a few hundred, for pictures of any size.
+PSNR and APD take some tens of megabytes of memory, and SSIM a few hundred, for pictures of any size.
 """
 
 import dataclasses
@@ -12,7 +11,7 @@ import numpy as np
 from stegano_tf import images, scratch
 from stegano_tf.errors import ImageError
 
-_SSIM_WINDOW = 7  # scikit-image's default, spelled out because the rows of neighbouring blocks overlap by it
+_SSIM_WINDOW = 7  # scikit-image's default
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,11 +31,7 @@ def quality(a: np.ndarray, b: np.ndarray) -> Quality:
 def psnr(a: np.ndarray, b: np.ndarray) -> float:
     """Returns the peak signal-to-noise ratio, `10 log10(255² / mean((a - b)²))` in dB; inf for identical pictures.
 
-    Args:
-      a, b: `uint8[H, W, 3]` of one shape; the mean is over all pixels and channels, and exact.
-
-    Raises:
-      TypeError, ValueError: they are not.
+    Raises TypeError or ValueError unless `a` and `b` are both `uint8[H, W, 3]`, of one shape.
 
     Example:
       >>> round(psnr(np.zeros((8, 8, 3), np.uint8), np.ones((8, 8, 3), np.uint8)), 2)
@@ -78,8 +73,7 @@ def ssim(a: np.ndarray, b: np.ndarray) -> float:
         block = slice(rows.start, rows.stop + overlap)
         mean = structural_similarity(a[block], b[block], win_size=_SSIM_WINDOW, channel_axis=2, data_range=255)
         total += mean * (rows.stop - rows.start)
-        scratch.release(a)
-        scratch.release(b)
+        scratch.release(a, b)
     return float(total / (height - overlap))
 
 
@@ -90,8 +84,7 @@ def _difference_counts(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     for rows in scratch.parts(len(a), 4 * a.shape[1]):
         difference = np.maximum(a[rows], b[rows]) - np.minimum(a[rows], b[rows])  # never overflows
         counts += np.bincount(difference.ravel(), minlength=256)
-        scratch.release(a)
-        scratch.release(b)
+        scratch.release(a, b)
     return counts
 
 

@@ -17,9 +17,7 @@ from stegano_tf.errors import OutputError
 
 
 def check(path: str | os.PathLike, *, force: bool = False) -> Path:
-    """Returns `path` as a `Path` if an output may be written there.
-
-    Called before long work too, so that a refusal costs nothing.
+    """Returns `path` as a `Path` if an output may be written there; called before long work too.
 
     Raises:
       OutputError: the folder does not exist, `path` is no regular file, or it exists and `force` is not set.
@@ -45,11 +43,7 @@ def replacing(
 ) -> Iterator[Path]:
     """Yields an empty file in the folder of `path`, with its suffix, that becomes `path` if the block raises nothing.
 
-    Args:
-      path: the file to write.
-      force: whether an existing file is replaced.
-      mode: the file's permissions, less the umask.
-      durable: whether the file must survive a power cut: it is forced to the disk, which takes a while.
+    `mode` is the file's permissions, less the umask. A `durable` file is forced to the disk, which takes a while.
 
     Raises:
       OutputError: as `check`, or the operating system refuses a write (disk full, no permission). An OSError about
@@ -61,7 +55,7 @@ def replacing(
     """
     path = check(path, force=force)
     with _partial(path) as partial:
-        os.close(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode))
+        partial.touch(mode, exist_ok=False)
         yield partial
         check(path, force=force)  # again: another run may have written it meanwhile
         if durable:
@@ -73,12 +67,9 @@ def replacing(
 
 @contextlib.contextmanager
 def replacing_folder(path: str | os.PathLike) -> Iterator[Path]:
-    """Yields an empty folder beside `path` that becomes `path` if the block raises nothing.
+    """Yields an empty folder beside `path` that becomes `path` if the block raises nothing; raises as `replacing`.
 
     A folder `path` that exists is replaced; it is gone for as long as two renamings take. The folders above are made.
-
-    Raises:
-      OutputError: as `replacing`.
     """
     path = Path(path)
     with _partial(path) as partial:

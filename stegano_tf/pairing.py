@@ -11,8 +11,7 @@ PICTURE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".webp")
 def list_pictures(folder: str | os.PathLike) -> list[Path]:
     """Returns the picture files below `folder`, sorted by their POSIX path relative to it, without hidden files.
 
-    Raises:
-      DataError: `folder` is not a folder, or holds fewer than two pictures.
+    Raises DataError if `folder` is not a folder, or holds fewer than two pictures.
     """
     folder = Path(folder)
     if not folder.is_dir():

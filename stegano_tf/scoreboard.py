@@ -39,10 +39,8 @@ def scores(
 ) -> Iterator[Score]:
     """Yields the scores of all pairs of `files`, in order, cropped to `side` pixels each way.
 
-    `refine` is the number of steps of `Runtime.refine`, and `balance` its weight; the protocol has none.
-
-    Raises:
-      ImageError: a file is no picture, or a smaller one.
+    `refine` is the number of steps of `Runtime.refine`, and `balance` its weight; the protocol has none. Raises
+    ImageError if a file is no picture, or a smaller one.
     """
 
     def picture(file: Path):
@@ -73,5 +71,4 @@ def means(results: list[Score]) -> dict[str, float]:
 
 def summary(results: list[Score]) -> dict[str, float]:
     """Returns `means`, and the lowest PSNR of all covers and of all secrets."""
-    worst = {f"worst_{name}": min(getattr(score, name) for score in results) for name in FIGURES[:2]}
-    return means(results) | worst
+    return means(results) | {f"worst_{name}": min(getattr(score, name) for score in results) for name in FIGURES[:2]}

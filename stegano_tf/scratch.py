@@ -13,12 +13,9 @@ import numpy as np
 
 from stegano_tf.errors import OutputError
 
-IN_MEMORY = 16 << 20
-PICTURE_IN_MEMORY = 64 << 20
-"""Larger arrays, or larger pictures, lie in a file (bytes). Pictures are used often, and most are smaller than this."""
-
-PART = 4 << 20
-"""Bytes to work on before `release` is called again."""
+IN_MEMORY = 16 << 20  # bytes; larger arrays lie in a file
+PICTURE_IN_MEMORY = 64 << 20  # the same for pictures: they are used often, and most are smaller than this
+PART = 4 << 20  # bytes to work on before `release` is called again
 
 
 class _Map(mmap.mmap):
@@ -29,41 +26,9 @@ class _Map(mmap.mmap):
             os.close(self.descriptor)
 
 
-def zeros(size: int) -> np.ndarray:
-    """Returns uint8[size], all 0.
-
-    Raises:
-      OutputError: the disk has no room for it.
-    """
-    return _zeros(size, IN_MEMORY)
-
-
-def picture(height: int, width: int) -> np.ndarray:
-    """Returns uint8[height, width, 3], all 0, in memory up to `PICTURE_IN_MEMORY` bytes.
-
-    Raises:
-      OutputError: as `zeros`.
-    """
-    return _zeros(3 * height * width, PICTURE_IN_MEMORY).reshape(height, width, 3)
-
-
-def copy(image: np.ndarray) -> np.ndarray:
-    """Returns a C-contiguous copy of a picture, uint8[H, W, 3], made a part at a time.
-
-    Raises:
-      OutputError: as `zeros`.
-    """
-    height, width, _ = image.shape
-    copied = picture(height, width)
-    for rows in parts(height, 3 * width):
-        copied[rows] = image[rows]
-        release(image)
-        release(copied)
-    return copied
-
-
-def _zeros(size: int, in_memory: int) -> np.ndarray:
-    if size <= in_memory:
+def zeros(size: int, in_memory: int | None = None) -> np.ndarray:
+    """Returns uint8[size], all 0, in memory up to `in_memory` bytes; raises OutputError if the disk has no room."""
+    if size <= (IN_MEMORY if in_memory is None else in_memory):
         return np.zeros(size, np.uint8)
     try:
         with tempfile.TemporaryFile(prefix="stegano_tf_") as file:
@@ -77,6 +42,21 @@ def _zeros(size: int, in_memory: int) -> np.ndarray:
         raise no_room(error) from error
 
 
+def picture(height: int, width: int) -> np.ndarray:
+    """Returns uint8[height, width, 3], all 0, in memory up to `PICTURE_IN_MEMORY` bytes; raises as `zeros`."""
+    return zeros(3 * height * width, PICTURE_IN_MEMORY).reshape(height, width, 3)
+
+
+def copy(image: np.ndarray) -> np.ndarray:
+    """Returns a C-contiguous copy of a picture, uint8[H, W, 3], made a part at a time; raises as `zeros`."""
+    height, width, _ = image.shape
+    copied = picture(height, width)
+    for rows in parts(height, 3 * width):
+        copied[rows] = image[rows]
+        release(image, copied)
+    return copied
+
+
 def no_room(error: OSError) -> OutputError:
     """Returns what to raise when a temporary file cannot be written."""
     return OutputError(f"temporary files in {tempfile.gettempdir()} cannot be written: {error.strerror or error}")
@@ -87,11 +67,11 @@ def file() -> tempfile.SpooledTemporaryFile:
     return tempfile.SpooledTemporaryFile(IN_MEMORY, prefix="stegano_tf_")
 
 
-def release(array: np.ndarray) -> None:
-    """Frees the memory of an array that `zeros` or `picture` put into a file; `array` may be a view of it."""
-    owner = _owner(array)
-    if owner is not None and hasattr(owner, "madvise"):
-        owner.madvise(mmap.MADV_DONTNEED)
+def release(*arrays: np.ndarray) -> None:
+    """Frees the memory of arrays, or views of arrays, that `zeros` or `picture` put into a file."""
+    for owner in map(_owner, arrays):
+        if owner is not None and hasattr(owner, "madvise"):
+            owner.madvise(mmap.MADV_DONTNEED)
 
 
 def take(rows: np.ndarray, places: np.ndarray) -> np.ndarray:
@@ -106,10 +86,9 @@ def take(rows: np.ndarray, places: np.ndarray) -> np.ndarray:
 
 
 def _owner(array: np.ndarray) -> _Map | None:
-    owner = array
-    while isinstance(owner, np.ndarray | memoryview):
-        owner = owner.base if isinstance(owner, np.ndarray) else owner.obj
-    return owner if isinstance(owner, _Map) else None
+    while isinstance(array, np.ndarray | memoryview):
+        array = array.base if isinstance(array, np.ndarray) else array.obj
+    return array if isinstance(array, _Map) else None
 
 
 def parts(size: int, row: int) -> Iterator[slice]:
@@ -126,12 +105,12 @@ def pieces(blocks: Iterable[np.ndarray], size: int) -> Iterator[np.ndarray]:
       >>> [piece.tolist() for piece in pieces([np.arange(3), np.arange(4)], 5)]
       [[0, 1, 2, 0, 1], [2, 3]]
     """
-    rest = None
+    rest = ()
     for block in blocks:
-        rest = block if rest is None or not len(rest) else np.concatenate([rest, block])
+        rest = np.concatenate([rest, block]) if len(rest) > 0 else block
         whole = len(rest) // size * size
         for start in range(0, whole, size):
             yield rest[start : start + size]
         rest = rest[whole:].copy()  # the caller may overwrite the block
-    if rest is not None and len(rest):
+    if len(rest):
         yield rest

@@ -6,8 +6,9 @@ both.
 """
 
 import argparse
-import contextlib
 import dataclasses
+import functools
+import re
 import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
@@ -29,11 +30,9 @@ def setting(
     metavar: str | None = None,
     parse: Callable[[str], Any] | None = None,
 ) -> Any:
-    """Returns a dataclass field.
+    """Returns a dataclass field whose meaning, for `--help`, is `text`.
 
     Args:
-      default: its value where nothing is said.
-      text: what it means, for `--help`.
       low, high: the smallest and the largest number.
       choices: all values that there are.
       metavar: what stands for the value in `--help`; by default N, or TEXT.
@@ -52,8 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser, *classes: type) -> None:
 
     A flag that is not given has the value None, so that whoever reads it can tell: `given` leaves these out.
     """
-    fields = {field.name: field for cls in classes for field in dataclasses.fields(cls) if field.metadata}
-    for field in fields.values():
+    for field in {field.name: field for cls in classes for field in _settings(cls)}.values():
         kind, details = _kind(field), field.metadata
         name, text = f"--{field.name.replace('_', '-')}", details["help"]
         if kind is bool:
@@ -61,30 +59,21 @@ def add_arguments(parser: argparse.ArgumentParser, *classes: type) -> None:
             continue
         if field.default is not None and field.default is not dataclasses.MISSING:
             text += f" (default: {field.default})"
-        metavar = details["metavar"] or ("TEXT" if kind is str else "N")
-        parse = _argument(details["parse"] or _parser(kind, details["low"], details["high"]))
-        parser.add_argument(
-            name,
-            type=parse,
-            choices=details["choices"],
-            metavar=None if details["choices"] else metavar,
-            help=text.replace("%", "%%"),
-        )
+        metavar = None if details["choices"] else details["metavar"] or ("TEXT" if kind is str else "N")
+        options = {"type": functools.partial(_read, field), "choices": details["choices"], "metavar": metavar}
+        parser.add_argument(name, help=text.replace("%", "%%"), **options)
 
 
 def given(args: argparse.Namespace, *classes: type) -> dict[str, Any]:
     """Returns the settings of dataclasses that were given on the command line, by name."""
-    names = {field.name for cls in classes for field in dataclasses.fields(cls) if field.metadata}
+    names = {field.name for cls in classes for field in _settings(cls)}
     return {name: value for name, value in vars(args).items() if name in names and value is not None}
 
 
 def define_flags(cls: type) -> None:
     """Defines an absl flag for each setting of a dataclass, as a key flag of the module that calls."""
-    for field in dataclasses.fields(cls):
-        if not field.metadata:
-            continue
+    for field in _settings(cls):
         kind, details = _kind(field), field.metadata
-        bounds = {"lower_bound": details["low"], "upper_bound": details["high"]}
         if kind is bool:
             flags.DEFINE_boolean(field.name, field.default, details["help"])
         elif details["choices"]:
@@ -92,17 +81,16 @@ def define_flags(cls: type) -> None:
             flags.DEFINE(_Choice(details), field.name, field.default, text)
         elif typing.get_origin(kind) is tuple:
             flags.DEFINE_list(field.name, list(field.default), details["help"])
-        elif kind is int:
-            flags.DEFINE_integer(field.name, field.default, details["help"], **bounds)
-        elif kind is float:
-            flags.DEFINE_float(field.name, field.default, details["help"], **bounds)
+        elif kind in (int, float):
+            define = flags.DEFINE_integer if kind is int else flags.DEFINE_float
+            define(field.name, field.default, details["help"], lower_bound=details["low"], upper_bound=details["high"])
         else:
             flags.DEFINE_string(field.name, field.default, details["help"])
 
 
 def from_flags(cls: type) -> Any:
     """Returns the dataclass with the values of the flags that `define_flags` defined."""
-    return cls(**{field.name: flags.FLAGS[field.name].value for field in dataclasses.fields(cls) if field.metadata})
+    return cls(**{field.name: flags.FLAGS[field.name].value for field in _settings(cls)})
 
 
 def spelled(argv: Sequence[str], separator: str) -> list[str]:
@@ -112,14 +100,8 @@ def spelled(argv: Sequence[str], separator: str) -> list[str]:
       >>> spelled(["send", "--max_pixels=9", "a_b.png"], "-")
       ['send', '--max-pixels=9', 'a_b.png']
     """
-    other = {"-": "_", "_": "-"}[separator]
     end = list(argv).index("--") if "--" in argv else len(argv)
-    words = []
-    for word in argv[:end]:
-        name, equals, value = word.partition("=")
-        if name.startswith("--"):
-            name = "--" + name[2:].replace(other, separator)
-        words.append(name + equals + value)
+    words = [re.sub("(?<=^--)[^=]+", lambda name: re.sub("[-_]", separator, name[0]), word) for word in argv[:end]]
     return [*words, *argv[end:]]
 
 
@@ -134,6 +116,11 @@ class _Choice(flags.EnumParser):
         return super().parse(self._parse(argument))
 
 
+def _settings(cls: type) -> list[dataclasses.Field]:
+    """The fields of a dataclass that `setting` made."""
+    return [field for field in dataclasses.fields(cls) if field.metadata]
+
+
 def _kind(field: dataclasses.Field) -> type:
     """The type of a setting, without the None that says that nothing was given."""
     if isinstance(field.type, types.UnionType):
@@ -141,27 +128,15 @@ def _kind(field: dataclasses.Field) -> type:
     return field.type
 
 
-def _parser(kind: type, low: float | None, high: float | None) -> Callable[[str], Any]:
-    def parse(text: str):
-        if kind is str:
-            return text
-        with contextlib.suppress(ValueError):
-            value = kind(text)
-            if (low is None or value >= low) and (high is None or value <= high):
-                return value
-        bounds = "" if low is None else f" from {low}" if high is None else f" from {low} to {high}"
-        raise ValueError(f"expected {'an integer' if kind is int else 'a number'}{bounds}")
-
-    return parse
-
-
-def _argument(parse: Callable[[str], Any]) -> Callable[[str], Any]:
-    """argparse takes a message from its own exception only."""
-
-    def parsed(text: str):
-        try:
-            return parse(text)
-        except ValueError as error:
-            raise argparse.ArgumentTypeError(f"{text!r}: {error}") from error
-
-    return parsed
+def _read(field: dataclasses.Field, text: str) -> Any:
+    """Returns the value that `text` states for a setting; argparse takes a message from its own exception only."""
+    kind, low, high, parse = _kind(field), *(field.metadata[name] for name in ("low", "high", "parse"))
+    bounds = "" if low is None else f" from {low}" if high is None else f" from {low} to {high}"
+    expected = f"expected {'an integer' if kind is int else 'a number'}{bounds}"
+    try:
+        value = (parse or kind)(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r}: {error if parse else expected}") from error
+    if (low is None or value >= low) and (high is None or value <= high):
+        return value
+    raise argparse.ArgumentTypeError(f"{text!r}: {expected}")

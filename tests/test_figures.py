@@ -32,7 +32,7 @@ def test_rows_of_other_sizes_and_names():
     wide, tall = flat((1, 0, 0), 10, 40), flat((0, 1, 0), 300, 30)
     small, speck = flat((0, 0, 1), 1, 1), flat((1, 1, 0), 1, 2000)
     rows = [
-        figures.Row(wide, wide, tall, tall, "a name of two lines\nand too long for its column"),
+        (wide, wide, tall, tall, "a name of two lines\nand too long for its column"),
         (small, small, speck, speck),
     ]
     sheet = figures.contact_sheet(rows, max_side=120)

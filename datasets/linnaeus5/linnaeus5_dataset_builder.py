@@ -10,14 +10,13 @@ exactly between two members passes for a whole one, as it does with libarchive. 
 """
 
 import collections
-import dataclasses
 import hashlib
 import io
 import re
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 
 import PIL.Image
 import tensorflow_datasets as tfds
@@ -40,6 +39,9 @@ PAPER_SPLITS = {"paper_train": ("train", 1800), "paper_validation": ("test", 400
 # Left behind by file managers and archivers on Windows and macOS.
 _JUNK = {"thumbs.db", "desktop.ini", "__macosx"}
 
+_Files = dict[str, bytes | tfds.core.Path]
+"""By path in an archive, bytes; by path in a folder, paths."""
+
 _ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".rar")
 
 
@@ -48,10 +50,8 @@ def paper_subset(names: Iterable[str], count: int, seed: int = 0) -> set[str]:
 
     Each class gives its share, `count * size of class / size of all`, rounded by largest remainder (of equal ones the
     class that comes first in `CLASSES`). In a class, those with the smallest SHA-256 of `SEED/SPLIT/CLASS/N` are taken,
-    so that neither a random number generator nor the order of the names matters.
-
-    Raises:
-      ValueError: there are fewer than `count` names.
+    so that neither a random number generator nor the order of the names matters. Raises ValueError if there are fewer
+    than `count` names.
     """
     classes = collections.defaultdict(list)
     for name in names:
@@ -73,17 +73,6 @@ def paper_subset(names: Iterable[str], count: int, seed: int = 0) -> set[str]:
     }
 
 
-@dataclasses.dataclass
-class Linnaeus5Config(tfds.core.BuilderConfig):
-    """One resolution.
-
-    Attributes:
-      size: side of its pictures in pixels.
-    """
-
-    size: int = 256
-
-
 class Builder(tfds.core.GeneratorBasedBuilder):
     """Linnaeus 5 from the manual folder. Raises DataError, naming file and config, for whatever is not as it should."""
 
@@ -92,7 +81,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
     VERSION = tfds.core.Version("1.0.0")
     RELEASE_NOTES = {"1.0.0": "First release."}  # noqa: RUF012  (as TFDS declares it)
     BUILDER_CONFIGS = [  # noqa: RUF012
-        Linnaeus5Config(name=f"{size}x{size}", description=f"Pictures of {size}x{size} pixels.", size=size)
+        tfds.core.BuilderConfig(name=f"{size}x{size}", description=f"Pictures of {size}x{size} pixels.")
         for size in (256, 128, 64, 32)
     ]
     MANUAL_DOWNLOAD_INSTRUCTIONS = """
@@ -101,12 +90,16 @@ class Builder(tfds.core.GeneratorBasedBuilder):
     A .rar is read with libarchive-c, see README.md.
     """
 
+    @property
+    def _size(self) -> int:
+        """The side of the pictures in pixels."""
+        return int(self.builder_config.name.partition("x")[0])
+
     def _info(self) -> tfds.core.DatasetInfo:
-        size = self.builder_config.size
         return self.dataset_info_from_configs(
             features=tfds.features.FeaturesDict(
                 {
-                    "image": tfds.features.Image(shape=(size, size, 3), encoding_format="jpeg"),
+                    "image": tfds.features.Image(shape=(self._size, self._size, 3), encoding_format="jpeg"),
                     "label": tfds.features.ClassLabel(names=CLASSES),
                     "filename": tfds.features.Text(),  # "train/berry/12_256.jpg"
                 }
@@ -132,10 +125,10 @@ class Builder(tfds.core.GeneratorBasedBuilder):
             splits[name] = self._generate_examples(source, {it: pictures[split][it] for it in chosen})
         return splits
 
-    def _generate_examples(self, source: tfds.core.Path, pictures: Mapping[str, bytes | tfds.core.Path]):
+    def _generate_examples(self, source: tfds.core.Path, pictures: _Files):
         for name, picture in sorted(pictures.items()):
             data = picture if isinstance(picture, bytes) else picture.read_bytes()
-            self._check(source, name, data)
+            self._check(f"{source}/{name}", data)
             yield name, {"image": io.BytesIO(data), "label": name.split("/")[1], "filename": name}
 
     def _error(self, where: object, what: str) -> DataError:
@@ -152,58 +145,72 @@ class Builder(tfds.core.GeneratorBasedBuilder):
         found = sorted(path for path in manual_dir.iterdir() if not path.name.startswith("."))
         usable = [path for path in found if is_layout(path) or path.name.lower().endswith(_ARCHIVES)]
         sizes = {path: re.search(r"(\d+)x\1(?!\d)", path.name.lower()) for path in usable}
-        fitting = [path for path in usable if sizes[path] and int(sizes[path][1]) == self.builder_config.size]
+        fitting = [path for path in usable if sizes[path] and int(sizes[path][1]) == self._size]
         fitting += [path for path in usable if not sizes[path]]
         if not fitting:
-            size = self.builder_config.size
             names = ", ".join(path.name for path in found) or "nothing"
             raise self._error(
                 manual_dir,
                 f"holds {names}; expected the folders train and test, a folder with them, or an archive "
-                f"({', '.join(_ARCHIVES)}) such as 'Linnaeus 5 {size}X{size}.rar'",
+                f"({', '.join(_ARCHIVES)}) such as 'Linnaeus 5 {self._size}X{self._size}.rar'",
             )
         return fitting[0]
 
-    def _read(
-        self, source: tfds.core.Path, dl_manager: tfds.download.DownloadManager
-    ) -> dict[str, bytes | tfds.core.Path]:
-        """All files: by path in the archive, their bytes; or by path in the folder, their paths."""
+    def _read(self, source: tfds.core.Path, dl_manager: tfds.download.DownloadManager) -> _Files:
         if source.is_dir():
             folders = [source / split for split in ("train", "test") if (source / split).is_dir()]
             return {file.relative_to(source).as_posix(): file for folder in folders for file in _walk(folder)}
         try:
             if source.suffix.lower() == ".rar":
-                return dict(_read_rar(source))
+                return dict(self._read_rar(source))
             if source.suffix.lower() == ".tar" and source.stat().length >= 1024:
-                _check_tar_end(source)
+                # A tar ends in two blocks of zeros; tarfile takes one that was cut between two members for whole.
+                with source.open("rb") as file:
+                    file.seek(-1024, io.SEEK_END)
+                    if any(file.read()):
+                        raise tarfile.ReadError("its end is missing")
             return {path: file.read() for path, file in dl_manager.iter_archive(source)}
-        except _RarError as error:
-            raise self._error(source, str(error)) from error
         except (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError, zlib.error) as error:
             raise self._error(source, f"cannot be read ({error}), expected a whole archive") from error
 
-    def _by_split(
-        self, source: tfds.core.Path, files: Mapping[str, bytes | tfds.core.Path]
-    ) -> dict[str, dict[str, bytes | tfds.core.Path]]:
+    def _read_rar(self, path: tfds.core.Path) -> Iterator[tuple[str, bytes]]:
+        try:
+            import libarchive  # noqa: PLC0415  (an extra)
+        except ImportError as error:
+            reason = "is a RAR archive, which needs `pip install libarchive-c`, or extract it"
+            raise self._error(path, reason) from error
+        except (OSError, AttributeError, TypeError) as error:  # what ctypes raises depends on the system
+            raise self._error(
+                path,
+                "is a RAR archive, which libarchive-c reads with the system's libarchive, which is missing; install it "
+                "(Debian: apt install libarchive13, macOS: brew install libarchive), or extract the archive",
+            ) from error
+        try:
+            with libarchive.file_reader(str(path)) as archive:
+                for entry in archive:
+                    if entry.isfile:
+                        yield entry.pathname.replace("\\", "/"), b"".join(entry.get_blocks())
+        except libarchive.exception.ArchiveError as error:
+            # Solid archives of the format's version 4 are whole, and more than libarchive can do.
+            reason = f"cannot be read ({str(error).split(' (errno')[0]}), expected a whole archive"
+            raise self._error(path, f"{reason}; or extract it, with unar, 7z or unrar") from error
+
+    def _by_split(self, source: tfds.core.Path, files: _Files) -> dict[str, _Files]:
         """Checks that the pictures are named by the scheme and no class is missing; returns them by split and name."""
-        size = self.builder_config.size
-        scheme = re.compile(rf"(train|test)/({'|'.join(CLASSES)})/[1-9]\d*_{size}\.jpg")
+        scheme = re.compile(rf"(train|test)/({'|'.join(CLASSES)})/[1-9]\d*_{self._size}\.jpg")
         pictures = {"train": {}, "test": {}}
         for path, file in files.items():
             parts = [part for part in path.split("/") if part != "."]  # `tar cf FILE .` names them "./train/..."
             if any(part.startswith(".") or part.lower() in _JUNK for part in parts):
                 continue
-            # An archive starts with the name of its folder, "Linnaeus 5 256X256"; a file beside train and test is none
-            # of ours.
+            # Names in an archive start with its folder, "Linnaeus 5 256X256". Files beside train and test are not ours.
             start = next((i for i, part in enumerate(parts[:-1]) if part in pictures), None)
             if start is None:
                 continue
             name = "/".join(parts[start:])
             if not scheme.fullmatch(name):
-                raise self._error(
-                    f"{source}/{path}",
-                    f"is not named by the scheme {{train,test}}/{{{','.join(CLASSES)}}}/N_{size}.jpg",
-                )
+                expected = f"{{train,test}}/{{{','.join(CLASSES)}}}/N_{self._size}.jpg"
+                raise self._error(f"{source}/{path}", f"is not named by the scheme {expected}")
             pictures[parts[start]][name] = file
         for split, names in pictures.items():
             present = {name.split("/")[1] for name in names}
@@ -211,9 +218,8 @@ class Builder(tfds.core.GeneratorBasedBuilder):
                 raise self._error(source, f"has no pictures in {', '.join(f'{split}/{label}' for label in missing)}")
         return pictures
 
-    def _check(self, source: tfds.core.Path, name: str, data: bytes):
-        size = self.builder_config.size
-        where = f"{source}/{name}"
+    def _check(self, where: str, data: bytes):
+        size = self._size
         try:
             with PIL.Image.open(io.BytesIO(data)) as image:
                 found = f"is a {image.format} of {image.width}x{image.height} pixels, {image.mode}"
@@ -230,38 +236,3 @@ def _walk(folder: tfds.core.Path) -> Iterator[tfds.core.Path]:
             yield from _walk(path)
         else:
             yield path
-
-
-class _RarError(Exception):
-    """A RAR archive cannot be read, for a reason of its own or because something is not installed."""
-
-
-def _read_rar(path: tfds.core.Path) -> Iterator[tuple[str, bytes]]:
-    try:
-        import libarchive  # noqa: PLC0415  (an extra)
-    except ImportError as error:
-        raise _RarError("is a RAR archive, which needs `pip install libarchive-c`, or extract it") from error
-    except (OSError, AttributeError, TypeError) as error:  # what ctypes raises depends on the system
-        raise _RarError(
-            "is a RAR archive, which libarchive-c reads with the system's libarchive, which is missing; install it "
-            "(Debian: apt install libarchive13, macOS: brew install libarchive), or extract the archive"
-        ) from error
-    try:
-        with libarchive.file_reader(str(path)) as archive:
-            for entry in archive:
-                if entry.isfile:
-                    yield entry.pathname.replace("\\", "/"), b"".join(entry.get_blocks())
-    except libarchive.exception.ArchiveError as error:
-        # Solid archives of the format's version 4 are whole, and more than libarchive can do.
-        reason = str(error).split(" (errno")[0]
-        raise _RarError(
-            f"cannot be read ({reason}), expected a whole archive; or extract it, with unar, 7z or unrar"
-        ) from error
-
-
-def _check_tar_end(path: tfds.core.Path):
-    """A tar ends in two blocks of zeros; tarfile takes one that was cut between two members for whole."""
-    with path.open("rb") as file:
-        file.seek(-1024, io.SEEK_END)
-        if any(file.read()):
-            raise tarfile.ReadError("its end is missing")

@@ -11,7 +11,3 @@ class Linnaeus5Test(tfds.testing.DatasetBuilderTestCase):
     DATASET_CLASS = linnaeus5_dataset_builder.Builder
     EXAMPLE_DIR = linnaeus5_dataset_builder.Builder.pkg_dir_path / "dummy_data"
     SPLITS = {"train": 10, "test": 5}  # noqa: RUF012  (as TFDS declares it)
-
-
-if __name__ == "__main__":
-    tfds.testing.test_main()

@@ -1,7 +1,7 @@
 """The command `stegano-tf`, also `python -m stegano_tf`: each subcommand is a module of this package.
 
-Its docstring is the subcommand's help, `add_arguments(parser)` adds the arguments to an `argparse.ArgumentParser`, and
-`run(args)` does the work. Heavy modules are imported in `run`, so that `--help` and wrong usage take no time.
+Its docstring is the subcommand's help, `add_arguments(parser)` adds the arguments, and `run(args)` does the work.
+Heavy modules are imported in `run`, so that `--help` and wrong usage take no time.
 """
 
 import argparse
@@ -15,19 +15,7 @@ from absl.flags import argparse_flags
 from stegano_tf import __version__, settings
 from stegano_tf.commands import terminal
 
-COMMANDS = (
-    "send",
-    "receive",
-    "hide",
-    "reveal",
-    "encode",
-    "decode",
-    "inspect",
-    "keygen",
-    "presets",
-    "serve",
-    "demo",
-)
+COMMANDS = ("send", "receive", "hide", "reveal", "encode", "decode", "inspect", "keygen", "presets", "serve", "demo")
 
 
 def run() -> None:

@@ -9,9 +9,8 @@ from stegano_tf.commands import flags
 
 def add_arguments(parser) -> None:
     flags.add_files(parser, audio=flags.SOUND)
-    parser.add_argument("image", metavar="IMAGE", nargs="?", type=flags.file_name, help="the picture to write")
-    text = "write the payload as it is; a sealed one stays an age file"
-    parser.add_argument("--payload-out", metavar="FILE", type=flags.file_name, help=text)
+    flags.add_file(parser, "image", "the picture to write", nargs="?")
+    flags.add_file(parser, "--payload-out", "write the payload as it is; a sealed one stays an age file")
     flags.add_opening(parser)
     settings.add_arguments(parser, flags.Output)
 

@@ -36,7 +36,7 @@ def run(args) -> None:
         identical = (received.stego == sent.stego).all()
         images.write(out / f"{stem}_stego.png", received.stego, force=args.force)
         images.write(out / f"{stem}_secret.png", received.secret, force=args.force)
-        rows.append(figures.Row(cover, received.stego, secret, received.secret, name))
+        rows.append((cover, received.stego, secret, received.secret, name))
         print(
             f"{name:22}  cover {metrics.psnr(cover, received.stego):.1f} dB  "
             f"secret {metrics.psnr(secret, received.secret):.1f} dB  "

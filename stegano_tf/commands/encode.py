@@ -8,10 +8,9 @@ from stegano_tf.commands import flags
 
 
 def add_arguments(parser) -> None:
-    parser.add_argument("image", metavar="IMAGE", nargs="?", type=flags.file_name, help="the picture to read")
+    flags.add_file(parser, "image", "the picture to read", nargs="?")
     flags.add_files(parser, audio=flags.SOUND_OUT)
-    text = "an age file to send instead of IMAGE"
-    parser.add_argument("--payload-in", metavar="FILE", type=flags.file_name, help=text)
+    flags.add_file(parser, "--payload-in", "an age file to send instead of IMAGE")
     add_sound(parser)
 
 

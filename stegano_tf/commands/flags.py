@@ -1,8 +1,7 @@
 """What several subcommands share: groups of options, the readers of option values, and what the options lead to.
 
 A group is a dataclass of settings (`stegano_tf.settings`), named as the keyword arguments of the functions that they
-are for. `settings.add_arguments(parser, *groups)` adds them, `settings.given(args, *groups)` returns those that were
-given. The forms of sound (`stegano_tf.audio.forms.FORMS`) are such groups, too.
+are for. The forms of sound (`stegano_tf.audio.forms.FORMS`) are such groups, too.
 """
 
 import argparse
@@ -81,19 +80,25 @@ class Sound:
 def add_files(parser: argparse.ArgumentParser, **texts: str) -> None:
     """Adds arguments that name files, in this order; each text says what the file is for."""
     for name, text in texts.items():
-        parser.add_argument(name, metavar=name.upper(), help=text, type=file_name)
+        add_file(parser, name, text)
+
+
+def add_file(parser: argparse.ArgumentParser, name: str, text: str, *, metavar: str = "FILE", **options) -> None:
+    """Adds an option, or an argument, that names a file or a folder; `options` are those of `add_argument`."""
+    metavar = metavar if name.startswith("--") else name.upper()
+    parser.add_argument(name, metavar=metavar, help=text, type=file_name, **options)
 
 
 def add_opening(parser: argparse.ArgumentParser) -> None:
     """Adds what opens a sealed message."""
     add_passphrase(parser)
-    parser.add_argument("--identity", metavar="FILE", action="append", default=[], help="that opens it", type=file_name)
+    add_file(parser, "--identity", "that opens it", action="append", default=[])
     parser.add_argument("--bare", action="store_true", help="take the sound for what --bare writes")
 
 
 def add_passphrase(parser: argparse.ArgumentParser) -> None:
     """Adds the ways to state a passphrase: none on the command line, which every process of the machine can read."""
-    parser.add_argument("--passphrase-file", metavar="FILE", help="its first line is the passphrase", type=file_name)
+    add_file(parser, "--passphrase-file", "its first line is the passphrase")
     text = "take STEGANO_TF_PASSPHRASE if it is set, else ask"
     parser.add_argument("--ask-passphrase", action="store_true", help=text)
 
@@ -130,7 +135,5 @@ def key(args: argparse.Namespace, *, ask: bool = True):
     """Returns what opens a message, an `audio.sealing.Key`; with `ask` it asks once a message needs it."""
     from stegano_tf.audio import sealing
 
-    text = passphrase(args) or os.environ.get(sealing.PASSPHRASE_VARIABLE)
-    return sealing.Key(
-        passphrase=text or (sealing.ask_passphrase if ask else None), identities=args.identity, bare=args.bare
-    )
+    text = passphrase(args) or os.environ.get(sealing.PASSPHRASE_VARIABLE) or (sealing.ask_passphrase if ask else None)
+    return sealing.Key(passphrase=text, identities=args.identity, bare=args.bare)

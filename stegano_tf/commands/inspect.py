@@ -8,18 +8,16 @@ from stegano_tf.commands import flags, terminal
 
 def add_arguments(parser) -> None:
     flags.add_files(parser, audio=flags.SOUND)
-    text = "for --capacity: what is to be sent"
-    parser.add_argument("picture", metavar="PICTURE", nargs="?", type=flags.file_name, help=text)
+    flags.add_file(parser, "picture", "for --capacity: what is to be sent", nargs="?")
     parser.add_argument("--capacity", action="store_true", help="say how much a recording, AUDIO, can carry")
     flags.add_opening(parser)
-    text = "draw waveform and spectrogram into this picture"
-    parser.add_argument("--plot", metavar="FIGURE", type=flags.file_name, help=text)
+    flags.add_file(parser, "--plot", "draw waveform and spectrogram into this picture", metavar="FIGURE")
     settings.add_arguments(parser, flags.Output)
 
 
 def run(args) -> None:
-    from stegano_tf import images
-    from stegano_tf.audio import codec
+    from stegano_tf import figures, images
+    from stegano_tf.audio import codec, files
 
     if args.capacity != bool(args.picture):
         args.usage_error("--capacity takes PICTURE too" if args.capacity else "PICTURE takes --capacity")
@@ -33,7 +31,9 @@ def run(args) -> None:
     for name, text in _lines(info):
         print(f"{name:10} {text}")
     if args.plot:
-        _plot(args, info)
+        samples = files.read_channel(args.audio, info.channel)
+        figure = figures.sound_figure(samples, info.sample_rate, Path(args.audio).name)
+        images.write(args.plot, figure, lossless=False, force=args.force)
 
 
 def _lines(info):
@@ -55,14 +55,6 @@ def _lines(info):
     if info.network:
         yield "network", info.network.hex()
     yield "integrity", f"not known: {info.unproved}" if info.unproved else "SHA-256 is right"
-
-
-def _plot(args, info) -> None:
-    from stegano_tf import figures, images
-    from stegano_tf.audio import files
-
-    figure = figures.sound_figure(files.read_channel(args.audio, info.channel), info.sample_rate, Path(args.audio).name)
-    images.write(args.plot, figure, lossless=False, force=args.force)
 
 
 def _print_capacity(args) -> None:

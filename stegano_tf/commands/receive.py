@@ -6,8 +6,7 @@ from stegano_tf.commands import decode, flags, terminal
 
 def add_arguments(parser) -> None:
     flags.add_files(parser, audio=flags.SOUND, secret=flags.SECRET_OUT)
-    text = "also write the stego image, bit for bit as it was sent"
-    parser.add_argument("--stego", metavar="FILE", help=text, type=flags.file_name)
+    flags.add_file(parser, "--stego", "also write the stego image, bit for bit as it was sent")
     settings.add_arguments(parser, flags.Networks, flags.Output)
     flags.add_opening(parser)
 

@@ -8,8 +8,7 @@ from stegano_tf.serving.settings import Settings
 
 
 def add_arguments(parser) -> None:
-    text = "models to serve (default: the installed ones)"
-    parser.add_argument("--savedmodels", metavar="DIR", type=flags.file_name, help=text)
+    flags.add_file(parser, "--savedmodels", "models to serve (default: the installed ones)", metavar="DIR")
     parser.add_argument("--preset", metavar="NAME", action="append", default=[], help="only this model of them")
     settings.add_arguments(parser, Settings)
 
@@ -19,7 +18,7 @@ def run(args) -> None:
 
     with terminal.working(args):
         terminal.need("serve", "stegano_tf.serving.server")
-        from stegano_tf.serving import server
+        from stegano_tf.serving import models, server
 
-        models = server.load(Path(args.savedmodels or savedmodels.FOLDER), args.preset)
-    server.run(models, Settings(**settings.given(args, Settings)))
+        loaded = models.load(Path(args.savedmodels or savedmodels.FOLDER), args.preset)
+    server.run(loaded, Settings(**settings.given(args, Settings)))

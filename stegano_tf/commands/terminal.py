@@ -53,35 +53,24 @@ def session(args: argparse.Namespace) -> Iterator[None]:
 
 @contextlib.contextmanager
 def working(args: argparse.Namespace) -> Iterator[Callable[[str, int, int], None] | None]:
-    """Yields a function that shows progress, or None if nobody watches; holds back what libraries say without --debug.
-
-    The function takes a name, how much is done, and how much there is.
-    """
+    """Yields `progress(name, done, total)`, None if nobody watches; holds back what libraries say without --debug."""
     with contextlib.nullcontext() if args.debug else _quiet(), _progress() as progress:
         yield progress
 
 
 def need(what: str, *modules: str) -> None:
-    """Imports the modules that `what` needs, before any work is done for it.
-
-    Raises:
-      BackendError: a package is not installed, as in an installation for hiding and revealing alone.
-    """
+    """Imports the modules that `what` needs, before any work; raises BackendError if a package is not installed."""
     try:
         for module in modules:
             importlib.import_module(module)
     except ModuleNotFoundError as error:
         name = error.name.partition(".")[0]
-        package = _PACKAGES.get(name, name)
-        raise BackendError(f"{what} needs the package {package}, which is not installed") from error
+        raise BackendError(f"{what} needs the package {_PACKAGES.get(name, name)}, which is not installed") from error
 
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Holds back what libraries write to stderr in C++, which no setting silences, and shows it if the block crashes.
-
-    What Python writes there, warnings and progress, still arrives.
-    """
+    """Holds back what C++ writes to stderr, which no setting silences, and shows it if the block crashes."""
     sys.stderr.flush()
     with os.fdopen(os.dup(2), "w", buffering=1) as stderr, tempfile.TemporaryFile() as held:
         # pytest puts something else in its place.
@@ -108,8 +97,7 @@ def _progress() -> Iterator[Callable[[str, int, int], None] | None]:
     import rich.console
     import rich.progress
 
-    console = rich.console.Console(file=sys.stderr)
-    with rich.progress.Progress(console=console, transient=True) as bars:
+    with rich.progress.Progress(console=rich.console.Console(file=sys.stderr), transient=True) as bars:
         task = bars.add_task("", start=False, visible=False)
 
         def progress(name: str, done: int, total: int) -> None:

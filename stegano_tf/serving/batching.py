@@ -1,9 +1,8 @@
 """Runs requests on a few threads, those that fit together as one batch.
 
 Requests for one signature whose pictures have one size gather in a batch until a thread is free. With
-`batch_timeout_micros` a batch that is not full waits longer; without, no request waits for another.
-
-Limits: on a CPU only small pictures run faster in batches, so a batch has a limit in pixels.
+`batch_timeout_micros` a batch that is not full waits longer; without, no request waits for another. On a CPU only small
+pictures run faster in batches, so a batch has a limit in pixels.
 """
 
 import asyncio
@@ -11,7 +10,6 @@ import contextlib
 import dataclasses
 import logging
 import time
-from collections.abc import Hashable
 from concurrent.futures import ThreadPoolExecutor
 
 import grpc
@@ -20,7 +18,7 @@ import tensorflow as tf
 
 from stegano_tf.serving.errors import RequestError
 from stegano_tf.serving.metrics import Metrics
-from stegano_tf.serving.models import Model, Signature
+from stegano_tf.serving.models import Arrays, Model, Signature
 from stegano_tf.serving.settings import Settings
 
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
@@ -28,7 +26,7 @@ _CODES = {code.value[0]: code for code in grpc.StatusCode}
 
 @dataclasses.dataclass(eq=False)
 class _Task:
-    inputs: dict[str, np.ndarray]
+    inputs: Arrays
     rows: int
     answer: asyncio.Future
 
@@ -37,13 +35,9 @@ class _Task:
 class _Batch:
     model: Model
     signature: Signature
-    kind: Hashable  # what its requests have in common: signature and size
+    size: tuple[int, int]  # height and width of all its pictures
     due: float  # from then on it runs even if it is not full
     tasks: list[_Task] = dataclasses.field(default_factory=list)
-
-    @property
-    def rows(self) -> int:
-        return sum(task.rows for task in self.tasks)
 
 
 class Batcher:
@@ -57,26 +51,20 @@ class Batcher:
         self._threads = ThreadPoolExecutor(settings.num_batch_threads, "batch")
         self._workers = [asyncio.create_task(self._work()) for _ in range(settings.num_batch_threads)]
 
-    async def run(
-        self, model: Model, signature: Signature, inputs: dict[str, np.ndarray], size: tuple[int, int]
-    ) -> dict[str, np.ndarray]:
+    async def run(self, model: Model, signature: Signature, inputs: Arrays, size: tuple[int, int]) -> Arrays:
         """Returns the outputs for `inputs`, whose pictures are all of `size` (height, width).
 
-        A request does not run if its caller is cancelled before.
-
-        Raises:
-          RequestError: the graph failed on these inputs.
+        Raises RequestError if the graph fails on them. A request does not run if its caller is cancelled before.
         """
         task = _Task(inputs, len(next(iter(inputs.values()))), asyncio.get_running_loop().create_future())
-        kind = signature, size
         async with self._changed:
             for batch in self._waiting:
-                if batch.kind == kind and self._has_room(batch, task.rows):
+                if (batch.signature, batch.size) == (signature, size) and self._has_room(batch, task.rows):
                     batch.tasks.append(task)
                     break
             else:
                 due = time.monotonic() + self._settings.batch_timeout_micros / 1e6
-                self._waiting.append(_Batch(model, signature, kind, due, [task]))
+                self._waiting.append(_Batch(model, signature, size, due, [task]))
             self._changed.notify_all()
         return await task.answer
 
@@ -91,8 +79,8 @@ class Batcher:
         self._threads.shutdown(wait=True)
 
     def _has_room(self, batch: _Batch, rows: int) -> bool:
-        _, (height, width) = batch.kind
-        rows += batch.rows
+        height, width = batch.size
+        rows += sum(task.rows for task in batch.tasks)
         return rows <= self._settings.max_batch_size and rows * height * width <= self._settings.max_batch_pixels
 
     async def _work(self) -> None:
@@ -114,7 +102,8 @@ class Batcher:
                 if ready is None:
                     due = min((batch.due for batch in self._waiting), default=None)
                     # Until a request arrives or the next batch is due; then the loop looks again.
-                    await _at_most(self._changed.wait(), due and due - now)
+                    with contextlib.suppress(TimeoutError):
+                        await asyncio.wait_for(self._changed.wait(), due and due - now)
                     continue
                 self._waiting.remove(ready)
                 ready.tasks = [task for task in ready.tasks if not task.answer.done()]  # done: its caller was cancelled
@@ -123,22 +112,18 @@ class Batcher:
 
     async def _run(self, batch: _Batch, tasks: list[_Task]) -> None:
         names = batch.model.name, batch.signature.name
-        first = tasks[0].inputs
-        inputs = (
-            first
-            if len(tasks) == 1
-            else {name: np.concatenate([task.inputs[name] for task in tasks]) for name in first}
-        )
+        inputs = tasks[0].inputs
+        if len(tasks) > 1:
+            inputs = {name: np.concatenate([task.inputs[name] for task in tasks]) for name in inputs}
         start = time.monotonic()
         try:
             outputs = await asyncio.get_running_loop().run_in_executor(self._threads, batch.signature.run, inputs)
         except tf.errors.OpError as error:
-            if len(tasks) == 1:
-                _set(tasks[0], _request_error(error))
-                return
-            # One request is bad: each runs alone, so that the others get their results.
-            for task in tasks:
-                await self._run(batch, [task])
+            for task in tasks:  # If one of several is bad, each runs alone, so that the others get their results.
+                if len(tasks) > 1:
+                    await self._run(batch, [task])
+                else:
+                    _set(task, _request_error(error))
             return
         self._metrics.run_seconds.labels(*names).observe(time.monotonic() - start)
         self._metrics.batch_rows.labels(*names).observe(sum(task.rows for task in tasks))
@@ -148,12 +133,7 @@ class Batcher:
             _set(task, {name: value[begin:end] for name, value in outputs.items()})
 
 
-async def _at_most(waiting, seconds: float | None) -> None:
-    with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(waiting, seconds)
-
-
-def _set(task: _Task, answer: dict[str, np.ndarray] | RequestError) -> None:
+def _set(task: _Task, answer: Arrays | RequestError) -> None:
     if task.answer.done():
         return
     if isinstance(answer, RequestError):

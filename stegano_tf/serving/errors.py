@@ -4,8 +4,7 @@ import grpc
 
 from stegano_tf.errors import SteganoError
 
-MAX_MESSAGE = 1000
-"""Characters of a message. gRPC sends it in a header, and clients allow 8 KB of these."""
+MAX_MESSAGE = 1000  # characters: gRPC sends it in a header, and clients allow 8 KB of these
 
 
 class ServerError(SteganoError):

@@ -19,8 +19,9 @@ from stegano_tf.serving.service import Service
 
 def add_to(server: grpc.aio.Server, service: Service) -> None:
     """Adds both services to `server`; `service` answers."""
-    prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(_PredictionService(service), server)
-    model_service_pb2_grpc.add_ModelServiceServicer_to_server(_ModelService(service), server)
+    servicer = _Servicer(service)
+    prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(servicer, server)
+    model_service_pb2_grpc.add_ModelServiceServicer_to_server(servicer, server)
 
 
 def _answers(method):
@@ -40,7 +41,7 @@ def _answers(method):
     return answer
 
 
-class _PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
+class _Servicer(prediction_service_pb2_grpc.PredictionServiceServicer, model_service_pb2_grpc.ModelServiceServicer):
     def __init__(self, service: Service):
         self._service = service
 
@@ -60,15 +61,10 @@ class _PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
                 raise invalid(f"output tensor alias not found in signature: {found}, expected {known}")
             # `make_ndarray` repeats the last value until the shape is full: a tiny message could fill all memory.
             limit = 3 * self._service.settings.max_pixels
-            inputs = {name: _array(name, tensor, limit) for name, tensor in request.inputs.items()}
+            inputs = {key: _array(key, tensor, limit) for key, tensor in request.inputs.items()}
             outputs = await self._service.predict(model, signature, inputs)
-            response = predict_pb2.PredictResponse()
-            response.model_spec.name = model.name
-            response.model_spec.version.value = model.version
-            response.model_spec.signature_name = name
-            for name in wanted:
-                response.outputs[name].CopyFrom(tf.make_tensor_proto(outputs[name]))
-            return response
+            tensors = {output: tf.make_tensor_proto(outputs[output]) for output in wanted}
+            return predict_pb2.PredictResponse(model_spec=model.spec | {"signature_name": name}, outputs=tensors)
 
     @_answers
     async def GetModelMetadata(self, request, context=None):  # noqa: N802
@@ -78,11 +74,6 @@ class _PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
         if unknown := set(request.metadata_field) - {"signature_def"}:
             raise invalid(f"Metadata field {', '.join(sorted(unknown))} is not supported")
         return self._service.metadata(*spec)
-
-
-class _ModelService(model_service_pb2_grpc.ModelServiceServicer):
-    def __init__(self, service: Service):
-        self._service = service
 
     @_answers
     async def GetModelStatus(self, request, context=None):  # noqa: N802

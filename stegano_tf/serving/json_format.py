@@ -2,22 +2,21 @@
 
 https://www.tensorflow.org/tfx/serving/api_rest#predict_api. The answer to rows, {"instances": [...]}, is
 {"predictions": [...]}; the answer to columns, {"inputs": ...}, is {"outputs": ...}. A request may leave out the name of
-an only input; an answer leaves out the name of an only output. Bytes are {"b64": "..."}.
-
-Limits: numbers are uint8, as in all signatures here.
+an only input; an answer leaves out the name of an only output. Bytes are {"b64": "..."}, and numbers are uint8, as in
+all signatures here.
 """
 
 import base64
 import binascii
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import numpy as np
 import orjson
 import tensorflow as tf
 
 from stegano_tf.serving.errors import invalid
-from stegano_tf.serving.models import DEFAULT_SIGNATURE, Signature
+from stegano_tf.serving.models import DEFAULT_SIGNATURE, Arrays, Signature
 
 _KINDS = {
     dict: "an object",
@@ -30,16 +29,10 @@ _KINDS = {
 }
 
 
-def parse(
-    body: bytes, find_signature: Callable[[str], Signature]
-) -> tuple[Signature, dict[str, np.ndarray], Callable[[dict[str, np.ndarray]], bytes]]:
+def parse(body: bytes, find: Callable[[str], Signature]) -> tuple[Signature, Arrays, Callable[[Arrays], bytes]]:
     """Returns the signature that a request's body names, the inputs by name, and a function that formats the outputs.
 
-    Args:
-      find_signature: returns the signature of a name, or raises.
-
-    Raises:
-      RequestError: INVALID_ARGUMENT.
+    `find` returns the signature of a name. Raises RequestError, INVALID_ARGUMENT.
     """
     if not body:
         raise invalid("JSON Parse error: The document is empty")
@@ -52,7 +45,7 @@ def parse(
     name = document.get("signature_name", "")
     if not isinstance(name, str):
         raise invalid(f"'signature_name' is {_kind(name)}, expected a string")
-    signature = find_signature(name or DEFAULT_SIGNATURE)
+    signature = find(name or DEFAULT_SIGNATURE)
     if ("instances" in document) == ("inputs" in document):
         raise invalid("expected either 'instances' or 'inputs' in the body")
     if "instances" in document:
@@ -137,17 +130,16 @@ def _kind(value) -> str:
     return "an empty list" if value == [] else _KINDS[type(value)]
 
 
-def _to_rows(outputs: Mapping[str, np.ndarray]) -> bytes:
-    columns = {name: _encoded(value) for name, value in outputs.items()}
-    if len(columns) == 1:
-        return _dump({"predictions": next(iter(columns.values()))})
-    rows = zip(*columns.values(), strict=True)
-    return _dump({"predictions": [dict(zip(columns, row, strict=True)) for row in rows]})
+def _to_rows(outputs: Arrays) -> bytes:
+    columns = list(map(_encoded, outputs.values()))
+    rows = [dict(zip(outputs, row, strict=True)) for row in zip(*columns, strict=True)] if columns[1:] else columns[0]
+    return orjson.dumps({"predictions": rows}, option=orjson.OPT_SERIALIZE_NUMPY)
 
 
-def _to_columns(outputs: Mapping[str, np.ndarray]) -> bytes:
+def _to_columns(outputs: Arrays) -> bytes:
     columns = {name: _encoded(value) for name, value in outputs.items()}
-    return _dump({"outputs": next(iter(columns.values())) if len(columns) == 1 else columns})
+    (document,) = columns.values() if len(columns) == 1 else (columns,)
+    return orjson.dumps({"outputs": document}, option=orjson.OPT_SERIALIZE_NUMPY)
 
 
 def _encoded(value: np.ndarray) -> np.ndarray | list:
@@ -155,7 +147,3 @@ def _encoded(value: np.ndarray) -> np.ndarray | list:
         return np.ascontiguousarray(value)
     # TensorFlow Serving writes b64 for outputs called *_bytes; all string outputs here are.
     return [{"b64": base64.b64encode(item).decode()} for item in value]
-
-
-def _dump(document) -> bytes:
-    return orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY)

@@ -14,30 +14,21 @@ from stegano_tf import savedmodels
 from stegano_tf.errors import PresetError
 from stegano_tf.runtime.exported import Exported
 
+Arrays = Mapping[str, np.ndarray]
 DEFAULT_SIGNATURE = tf.saved_model.DEFAULT_SERVING_SIGNATURE_DEF_KEY
-_INIT_OP = "__saved_model_init_op"  # is among the signatures, but only loaders call it
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Signature:
-    """One function of a model.
-
-    Attributes:
-      inputs: dtype and shape of each input, by name; the first dimension is the batch.
-      outputs: the same for each output.
-    """
+    """One function of a model."""
 
     name: str
-    inputs: Mapping[str, meta_graph_pb2.TensorInfo]
+    inputs: Mapping[str, meta_graph_pb2.TensorInfo]  # dtype and shape by name; the first dimension is the batch
     outputs: Mapping[str, meta_graph_pb2.TensorInfo]
     function: Callable
 
-    def run(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Returns the outputs; strings are arrays of `bytes` objects. Several threads may call it.
-
-        Raises:
-          tf.errors.OpError: the graph cannot work on these inputs.
-        """
+    def run(self, inputs: Arrays) -> Arrays:
+        """Returns the outputs, strings as arrays of `bytes`; raises tf.errors.OpError. Several threads may call it."""
         tensors = {
             name: tf.constant(value.tolist() if value.dtype == object else value, self.inputs[name].dtype)
             for name, value in inputs.items()
@@ -46,24 +37,18 @@ class Signature:
 
 
 class Model:
-    """One version of a model.
+    """One version of a model: `name` and `version`, the same as a ModelSpec message in `spec`, and its signatures.
 
-    Attributes:
-      name, version: the names of its folders.
-      signature_defs: the signatures as the SavedModel states them, for metadata.
-      signatures: those that can be called, by name.
+    `signature_defs` are the signatures as the SavedModel states them, and `signatures` those that can be called.
     """
 
     def __init__(self, folder: Path):
-        """Loads the SavedModel in `folder`, <tree>/<name>/<version>, and runs its warm-up requests.
-
-        Raises:
-          PresetError: a file is missing or altered.
-        """
+        """Loads the model in <tree>/<name>/<version>; raises PresetError if a file is missing or altered."""
         exported = Exported.read(folder)
         for part in ("saved_model.pb", "fingerprint.pb", "variables/", "assets.extra/"):
             exported.check(part)
         self.name, self.version = folder.parent.name, int(folder.name)
+        self.spec = {"name": self.name, "version": {"value": self.version}}
         try:
             saved = saved_model_pb2.SavedModel.FromString((folder / "saved_model.pb").read_bytes())
             (graph,) = (graph for graph in saved.meta_graphs if tf.saved_model.SERVING in graph.meta_info_def.tags)
@@ -74,7 +59,7 @@ class Model:
         self.signatures = {
             name: Signature(name, dict(entry.inputs), dict(entry.outputs), self._loaded.signatures[name])
             for name, entry in self.signature_defs.items()
-            if name != _INIT_OP
+            if name != "__saved_model_init_op"  # only loaders call it
         }
         self._warm_up(folder)
 
@@ -92,16 +77,20 @@ class Model:
             raise PresetError(f"{records}: is no warm-up file of this model: {_one_line(error)}") from error
 
 
-def latest_versions(tree: Path) -> dict[str, Path]:
-    """Returns the folder of the latest version of each model in `tree`.
+def load(tree: Path, names: list[str]) -> dict[str, Model]:
+    """Returns the latest versions of the models called `names` in `tree`, or of all if `names` is empty.
 
-    Raises:
-      PresetError: there is no model.
+    Raises PresetError as `Model`, and if there is no such model.
     """
-    names = sorted(folder.name for folder in tree.glob("*") if savedmodels.versions(folder.name, tree))
-    if not names:
+    folders = {
+        path.name: found[-1] for path in sorted(tree.glob("*")) if (found := savedmodels.versions(path.name, tree))
+    }
+    if not folders:
         raise PresetError(f"{tree}: holds no model, expected MODEL/VERSION folders (python -m stegano_tf.export)")
-    return {name: savedmodels.versions(name, tree)[-1] for name in names}
+    for name in names:
+        if name not in folders:
+            raise PresetError(f"{tree}: holds no model {name}, expected one of {', '.join(folders)}")
+    return {name: Model(folder) for name, folder in folders.items() if not names or name in names}
 
 
 def _one_line(error: Exception) -> str:

@@ -8,7 +8,6 @@ import grpc
 import orjson
 from aiohttp import web
 from google.protobuf import json_format as protobuf_json
-from tensorflow_serving.apis import get_model_metadata_pb2
 
 from stegano_tf.serving import json_format
 from stegano_tf.serving.errors import RequestError, invalid
@@ -78,7 +77,8 @@ async def _predict(service: Service, request: web.Request) -> web.Response:
         try:
             async with asyncio.timeout(milliseconds / 1e3):
                 signature, inputs, formatted = json_format.parse(await _body(request), find)
-                return _json(formatted(await service.predict(model, signature, inputs)))
+                body = formatted(await service.predict(model, signature, inputs))
+                return web.Response(body=body, content_type="application/json")
         except TimeoutError as error:
             raise RequestError(grpc.StatusCode.DEADLINE_EXCEEDED, f"not answered within {milliseconds} ms") from error
 
@@ -87,24 +87,20 @@ async def _body(request: web.Request) -> bytes:
     try:
         return await request.read()
     except web.HTTPRequestEntityTooLarge as error:
-        raise _BodyError(
-            grpc.StatusCode.RESOURCE_EXHAUSTED,
-            f"the body is larger than {request.client_max_size:,} bytes, the limit of this server",
-        ) from error
+        message = f"the body is larger than {request.client_max_size:,} bytes, the limit of this server"
+        raise _BodyError(grpc.StatusCode.RESOURCE_EXHAUSTED, message) from error
     except web.RequestPayloadError as error:  # damaged compression or chunks
         raise invalid(f"the body cannot be read: {' '.join(str(error).split())}") from error
 
 
 async def _status(service: Service, request: web.Request) -> web.Response:
-    return _json(orjson.dumps(_document(service.status(*_spec(request)))))
+    return _json(_document(service.status(*_spec(request))))
 
 
 async def _metadata(service: Service, request: web.Request) -> web.Response:
-    response = service.metadata(*_spec(request))
-    signatures = get_model_metadata_pb2.SignatureDefMap()
-    response.metadata["signature_def"].Unpack(signatures)
-    document = {"model_spec": _document(response.model_spec), "metadata": {"signature_def": _document(signatures)}}
-    return _json(orjson.dumps(document))
+    document = _document(service.metadata(*_spec(request)))
+    del document["metadata"]["signature_def"]["@type"]
+    return _json(document)
 
 
 def _spec(request: web.Request) -> tuple[str, int | None, str | None]:
@@ -116,13 +112,12 @@ def _spec(request: web.Request) -> tuple[str, int | None, str | None]:
 
 
 def _document(message) -> dict:
-    return protobuf_json.MessageToDict(
-        message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
-    )
+    options = {"preserving_proto_field_name": True, "always_print_fields_with_no_presence": True}
+    return protobuf_json.MessageToDict(message, **options)
 
 
-def _json(body: bytes, status: int = 200) -> web.Response:
-    return web.Response(body=body, status=status, content_type="application/json")
+def _json(document: dict, status: int = 200) -> web.Response:
+    return web.Response(body=orjson.dumps(document), status=status, content_type="application/json")
 
 
 @web.middleware
@@ -137,4 +132,4 @@ async def _errors_as_json(request: web.Request, handler) -> web.StreamResponse:
     except Exception:
         logging.exception("%s %s", request.method, request.path)
         status, message = 500, "internal error; the server's log has more"
-    return _json(orjson.dumps({"error": message}), status)
+    return _json({"error": message}, status)

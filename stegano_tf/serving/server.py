@@ -5,42 +5,24 @@ import contextlib
 import gc
 import logging
 import signal
-from pathlib import Path
+from collections.abc import Mapping
 
 import grpc
 from aiohttp import web
 
-from stegano_tf.errors import PresetError
-from stegano_tf.serving import grpc_api, models, rest
+from stegano_tf.serving import grpc_api, rest
 from stegano_tf.serving.batching import Batcher
 from stegano_tf.serving.errors import ServerError
 from stegano_tf.serving.metrics import Metrics
+from stegano_tf.serving.models import Model
 from stegano_tf.serving.service import Service
 from stegano_tf.serving.settings import Settings
 
-GRACE = 30.0
-"""Seconds that requests in progress may still take after SIGTERM or SIGINT."""
+GRACE = 30.0  # seconds that requests in progress may still take after SIGTERM or SIGINT
 
 
-def load(tree: Path, names: list[str]) -> dict[str, models.Model]:
-    """Returns the latest versions of the models called `names` in `tree`, or of all if `names` is empty.
-
-    Raises:
-      PresetError: there is no such model, or a file is missing or altered.
-    """
-    folders = models.latest_versions(tree)
-    for name in names:
-        if name not in folders:
-            raise PresetError(f"{tree}: holds no model {name}, expected one of {', '.join(folders)}")
-    return {name: models.Model(folder) for name, folder in folders.items() if not names or name in names}
-
-
-def run(loaded: dict[str, models.Model], settings: Settings) -> None:
-    """Serves `loaded` until SIGTERM or SIGINT; prints its addresses as soon as they can be reached.
-
-    Raises:
-      ServerError: a port cannot be listened on.
-    """
+def run(loaded: Mapping[str, Model], settings: Settings) -> None:
+    """Serves until SIGTERM or SIGINT; prints its addresses when they can be reached, or raises ServerError."""
     # A JSON array of pixels becomes a hundred thousand objects, which makes the garbage collector run. Frozen objects
     # are left out then: to look at all of TensorFlow's would take half of the time of such a request.
     gc.collect()
@@ -48,7 +30,7 @@ def run(loaded: dict[str, models.Model], settings: Settings) -> None:
     asyncio.run(_run(loaded, settings))
 
 
-async def _run(loaded: dict[str, models.Model], settings: Settings) -> None:
+async def _run(loaded: Mapping[str, Model], settings: Settings) -> None:
     stop = asyncio.Event()
     stops = signal.SIGTERM, signal.SIGINT
     for number in stops:
@@ -78,13 +60,10 @@ async def _run(loaded: dict[str, models.Model], settings: Settings) -> None:
     grpc_api.add_to(server, service)
     try:
         await runner.setup()
-        rest_port, grpc_port = await _listen(runner, server, settings)
+        rest_address, grpc_address = await _listen(runner, server, settings)
         for model in loaded.values():
             print(f"{model.name} version {model.version}: {', '.join(sorted(model.signatures))}")
-        print(
-            f"REST on http://{_host(settings)}:{rest_port}/v1/models/, gRPC on {_host(settings)}:{grpc_port}",
-            flush=True,
-        )
+        print(f"REST on http://{rest_address}/v1/models/, gRPC on {grpc_address}", flush=True)
         await stop.wait()
         for number in stops:  # a second one ends the process at once
             asyncio.get_running_loop().remove_signal_handler(number)
@@ -100,20 +79,17 @@ async def _run(loaded: dict[str, models.Model], settings: Settings) -> None:
         await batcher.close()
 
 
-async def _listen(runner: web.AppRunner, server: grpc.aio.Server, settings: Settings) -> tuple[int, int]:
-    """Opens both ports and returns them."""
+async def _listen(runner: web.AppRunner, server: grpc.aio.Server, settings: Settings) -> tuple[str, str]:
+    """Opens both ports and returns HOST:PORT of each."""
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
     site = web.TCPSite(runner, settings.host, settings.port)
     try:
         await site.start()
     except OSError as error:
         raise ServerError(f"{settings.host}:{settings.port}: cannot be listened on: {error.strerror}") from error
     try:
-        grpc_port = server.add_insecure_port(f"{_host(settings)}:{settings.grpc_port}")
+        grpc_port = server.add_insecure_port(f"{host}:{settings.grpc_port}")
     except RuntimeError as error:
         raise ServerError(f"{settings.host}:{settings.grpc_port}: cannot be listened on, is it in use?") from error
     await server.start()
-    return runner.addresses[0][1], grpc_port
-
-
-def _host(settings: Settings) -> str:
-    return f"[{settings.host}]" if ":" in settings.host else settings.host
+    return f"{host}:{runner.addresses[0][1]}", f"{host}:{grpc_port}"

@@ -2,33 +2,25 @@
 
 import asyncio
 import contextlib
-import dataclasses
 import io
+import math
 import time
+import types
 from collections.abc import Iterator, Mapping
 
 import grpc
 import numpy as np
 import tensorflow as tf
 from PIL import Image
-from tensorflow.core.protobuf import error_codes_pb2
 from tensorflow_serving.apis import get_model_metadata_pb2, get_model_status_pb2
 
 from stegano_tf.serving.batching import Batcher
 from stegano_tf.serving.errors import RequestError, invalid
 from stegano_tf.serving.metrics import Metrics
-from stegano_tf.serving.models import Model, Signature
+from stegano_tf.serving.models import Arrays, Model, Signature
 from stegano_tf.serving.settings import Settings
 
 _PICTURES = ("PNG", "JPEG", "BMP", "GIF")  # what tf.io.decode_image reads
-
-
-@dataclasses.dataclass(eq=False)
-class Call:
-    """One predict request for the metrics; REST and gRPC fill in its model and signature when they know them."""
-
-    model: str = ""
-    signature: str = ""
 
 
 class Service:
@@ -50,21 +42,19 @@ class Service:
             await self._idle.wait()
 
     @contextlib.contextmanager
-    def admitted(self, entrypoint: str) -> Iterator[Call]:
+    def admitted(self, entrypoint: str) -> Iterator[types.SimpleNamespace]:
         """Counts a predict request as in progress, from before its body is read, and how it ends.
 
-        Raises:
-          RequestError: RESOURCE_EXHAUSTED, too many are in progress; UNAVAILABLE, the server is being stopped.
+        Yields its `model` and `signature` for the metrics; REST and gRPC set these names when they know them. Raises
+        RequestError: RESOURCE_EXHAUSTED, too many are in progress; UNAVAILABLE, the server is being stopped.
         """
-        start, call, code = time.monotonic(), Call(), grpc.StatusCode.OK
+        start, call, code = time.monotonic(), types.SimpleNamespace(model="", signature=""), grpc.StatusCode.OK
         try:
             if self._stopping:
                 raise RequestError(grpc.StatusCode.UNAVAILABLE, "the server is being stopped")
             if self._in_progress >= self.settings.max_requests:
-                raise RequestError(
-                    grpc.StatusCode.RESOURCE_EXHAUSTED,
-                    f"the server is answering {self._in_progress} requests already, its limit; try again later",
-                )
+                message = f"the server is answering {self._in_progress} requests already, its limit; try again later"
+                raise RequestError(grpc.StatusCode.RESOURCE_EXHAUSTED, message)
             self._in_progress += 1
             self.metrics.in_progress.set(self._in_progress)
             try:
@@ -77,21 +67,14 @@ class Service:
         except RequestError as error:
             code = error.code
             raise
-        except asyncio.CancelledError:
-            code = grpc.StatusCode.CANCELLED
-            raise
-        except Exception:
-            code = grpc.StatusCode.INTERNAL
+        except (Exception, asyncio.CancelledError) as error:
+            code = grpc.StatusCode.CANCELLED if isinstance(error, asyncio.CancelledError) else grpc.StatusCode.INTERNAL
             raise
         finally:
             self.metrics.answered(call.model, call.signature, entrypoint, code.name, time.monotonic() - start)
 
     def model(self, name: str, version: int | None = None, label: str | None = None) -> Model:
-        """Returns a model; by default its latest version, which is the only one.
-
-        Raises:
-          RequestError: NOT_FOUND; INVALID_ARGUMENT for any label, because this server has none.
-        """
+        """Returns a model; raises RequestError: NOT_FOUND, or INVALID_ARGUMENT for any label, as there are none."""
         if label:
             raise invalid(f"Unrecognized servable version label: {label}")
         model = self._models.get(name)
@@ -109,43 +92,32 @@ class Service:
                 raise
             what = "any versions" if version is None else f"version {version}"
             raise RequestError(error.code, f"Could not find {what} of model {name}") from error
-        response = get_model_status_pb2.GetModelStatusResponse()
-        state = response.model_version_status.add(
-            version=model.version, state=get_model_status_pb2.ModelVersionStatus.AVAILABLE
-        )
-        state.status.error_code = error_codes_pb2.OK
-        return response
+        state = {"version": model.version, "state": "AVAILABLE", "status": {"error_code": "OK"}}
+        return get_model_status_pb2.GetModelStatusResponse(model_version_status=[state])
 
     def metadata(self, name: str, version: int | None = None, label: str | None = None):
         """Returns a GetModelMetadataResponse with the signatures; raises as `model`."""
         model = self.model(name, version, label)
-        response = get_model_metadata_pb2.GetModelMetadataResponse()
-        response.model_spec.name = model.name
-        response.model_spec.version.value = model.version
-        signatures = get_model_metadata_pb2.SignatureDefMap()
-        for key, entry in model.signature_defs.items():
-            signatures.signature_def[key].CopyFrom(entry)
+        response = get_model_metadata_pb2.GetModelMetadataResponse(model_spec=model.spec)
+        signatures = get_model_metadata_pb2.SignatureDefMap(signature_def=model.signature_defs)
         response.metadata["signature_def"].Pack(signatures)
         return response
 
-    async def predict(self, model: Model, signature: Signature, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    async def predict(self, model: Model, signature: Signature, inputs: Arrays) -> Arrays:
         """Checks and runs a request; strings are arrays of `bytes` objects, one encoded picture each.
 
-        Raises:
-          RequestError: INVALID_ARGUMENT if the signature does not take these inputs, or if pictures are too large or
-            differ in size; another code if the graph fails.
+        Raises RequestError: INVALID_ARGUMENT if the signature does not take these inputs, or if pictures are too large
+        or differ in size; another code if the graph fails.
         """
-        size = self._check(signature, inputs)
-        return await self._batcher.run(model, signature, inputs, size)
+        return await self._batcher.run(model, signature, inputs, self._check(signature, inputs))
 
-    def _check(self, signature: Signature, inputs: Mapping[str, np.ndarray]) -> tuple[int, int]:
+    def _check(self, signature: Signature, inputs: Arrays) -> tuple[int, int]:
         """Returns the size of all pictures in `inputs`."""
-        missing = sorted(signature.inputs.keys() - inputs.keys())
-        unknown = sorted(inputs.keys() - signature.inputs.keys())
-        if missing or unknown:
+        if signature.inputs.keys() != inputs.keys():
+            missing, unknown = signature.inputs.keys() - inputs.keys(), inputs.keys() - signature.inputs.keys()
             raise invalid(
                 f"signature {signature.name} takes {', '.join(sorted(signature.inputs))}; "
-                f"missing: {', '.join(missing) or 'none'}, unknown: {', '.join(unknown) or 'none'}"
+                f"missing: {', '.join(sorted(missing)) or 'none'}, unknown: {', '.join(sorted(unknown)) or 'none'}"
             )
         first, shape = "", None
         for name, value in sorted(inputs.items()):
@@ -155,13 +127,9 @@ class Service:
                 first, shape = name, found
             elif found != shape:
                 raise invalid(f"input {name}: {_describe(found)}, but {_describe(shape)} in {first}; expected the same")
-        rows, height, width = shape
-        if rows * height * width > self.settings.max_pixels:
-            raise invalid(
-                f"input {first}: {_describe(shape)}, {rows * height * width:,} pixels in all, expected at most "
-                f"{self.settings.max_pixels:,}"
-            )
-        return height, width
+        if (pixels := math.prod(shape)) > (most := self.settings.max_pixels):
+            raise invalid(f"input {first}: {_describe(shape)}, {pixels:,} pixels in all, expected at most {most:,}")
+        return shape[1:]
 
     def _encoded_size(self, name: str, pictures: np.ndarray) -> tuple[int, int]:
         """Returns height and width as the headers of picture files state them: a small file can be a huge picture."""
@@ -171,10 +139,8 @@ class Service:
                 with Image.open(io.BytesIO(encoded), formats=_PICTURES) as picture:
                     sizes.add((picture.height, picture.width))
             except Exception as error:  # Pillow's parsers raise errors of any kind.
-                found = f"{len(encoded)} bytes that start with {bytes(encoded[:8])!r}"
-                raise invalid(
-                    f"input {name}, item {index}: {found}, expected a picture file ({', '.join(_PICTURES)})"
-                ) from error
+                found = f"item {index}: {len(encoded)} bytes that start with {bytes(encoded[:8])!r}"
+                raise invalid(f"input {name}, {found}, expected a picture file ({', '.join(_PICTURES)})") from error
         if len(sizes) > 1:
             found = ", ".join(f"{width}x{height}" for height, width in sorted(sizes))
             raise invalid(f"input {name}: pictures of {found} in one request, expected one size")

@@ -30,6 +30,7 @@ from tensorflow_serving.apis import (
 )
 
 from stegano_tf import commands
+from stegano_tf.serving import models
 from stegano_tf.serving import server as server_module
 from stegano_tf.serving.errors import ServerError
 from stegano_tf.serving.settings import Settings
@@ -575,7 +576,7 @@ def test_an_unknown_model_or_an_empty_folder(tree, tmp_path, capsys):
 
 def test_only_the_latest_version_is_taken(copy):
     shutil.copytree(copy / "tiny" / "3", copy / "tiny" / "12")
-    assert server_module.load(copy, [])["tiny"].version == 12
+    assert models.load(copy, [])["tiny"].version == 12
 
 
 @pytest.mark.parametrize("taken", ["port", "grpc_port"])
