@@ -56,10 +56,8 @@ class Header:
     """The header of a version 1 frame.
 
     Attributes:
-      payload_bytes: length of the payload.
       secret_size: (height, width) of the secret picture before it was resized to its cover, or None.
       network: 8 bytes that name the network which reveals the secret, not all zero, or None.
-      flags: what was done to the payload.
     """
 
     payload_bytes: int
@@ -101,20 +99,15 @@ class Header:
             flags = Flags(flags)
         except ValueError as error:
             raise FormatError(f"the frame has unknown flags {flags:#04x}; a newer release may read it") from error
-        if crc != zlib.crc32(data[: _FIELDS.size]):
-            raise FormatError(
-                f"the frame header is damaged: CRC-32 {zlib.crc32(data[: _FIELDS.size]):08x}, expected {crc:08x}"
-            )
+        found = zlib.crc32(data[: _FIELDS.size])
+        if crc != found:
+            raise FormatError(f"the frame header is damaged: CRC-32 {found:08x}, expected {crc:08x}")
         if header_bytes != HEADER_BYTES:
             raise FormatError(f"the frame header states a length of {header_bytes} bytes, expected {HEADER_BYTES}")
         if secret_size != [0, 0] and 0 in secret_size:
             raise FormatError(f"the frame records a secret of {secret_size[1]} x {secret_size[0]} pixels")
-        return cls(
-            payload_bytes,
-            tuple(secret_size) if any(secret_size) else None,
-            network if any(network) else None,
-            flags,
-        )
+        secret_size = tuple(secret_size) if any(secret_size) else None
+        return cls(payload_bytes, secret_size, network if any(network) else None, flags)
 
 
 class Digest:
@@ -127,7 +120,7 @@ class Digest:
     def __init__(self):
         self._hash = hashlib.sha256()
         self._pool = ThreadPoolExecutor(1, "sha256")
-        self._pending: Future | None = None
+        self._pending: Future | None = None  # the block that is being hashed
 
     def __enter__(self) -> "Digest":
         return self
@@ -156,9 +149,7 @@ class Digest:
 def frame(header: Header, payload: Iterable) -> Iterator:
     """Yields the frame's bytes-like blocks: the header, the blocks of `payload` as they come, and the digest.
 
-    Args:
-      header: states the length of `payload`.
-      payload: bytes-like blocks, `header.payload_bytes` bytes in total, which are not changed afterwards.
+    `payload` has `header.payload_bytes` bytes in total. Its blocks must not be changed afterwards.
     """
     yield header.pack()
     with Digest() as digest:

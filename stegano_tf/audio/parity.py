@@ -34,8 +34,7 @@ _HOPELESS = 20  # repair ends when a sweep mends fewer than one in so many of th
 def checks_for(share: float) -> int:
     """Returns the fewest check symbols a codeword with which the message grows by at least `share` (0.1: 10 %).
 
-    Raises:
-      ValueError: `share` is outside 0..0.78.
+    Raises ValueError if `share` is outside 0..0.78.
     """
     checks = math.ceil(CODE * (1 - 1 / math.sqrt(1 + share)) - 1e-9) if share >= 0 else -1
     if not 0 <= checks <= MAX_CHECKS:
@@ -103,7 +102,8 @@ def encode(message: np.ndarray, checks: int) -> Iterator[np.ndarray]:
         planes = cube[rows]
         planes[:, : shape.width] = data.reshape(-1, shape.width, shape.blocks)
         if checks:
-            planes[:, shape.width :] = _check_columns(planes[:, : shape.width], checks)
+            made = check_symbols(planes[:, : shape.width].transpose(1, 0, 2), checks)
+            planes[:, shape.width :] = made.transpose(1, 0, 2)
         scratch.release(cube)
         scratch.release(message)
     cells = cube.reshape(-1, shape.blocks)
@@ -115,10 +115,6 @@ def encode(message: np.ndarray, checks: int) -> Iterator[np.ndarray]:
     places = order(shape.cells)
     for part in scratch.parts(shape.cells, shape.blocks):
         yield scratch.take(cells, places[part]).reshape(-1)
-
-
-def _check_columns(planes: np.ndarray, checks: int) -> np.ndarray:
-    return check_symbols(planes.transpose(1, 0, 2), checks).transpose(1, 0, 2)
 
 
 def gather(symbols: np.ndarray, shape: Shape) -> np.ndarray:
@@ -165,14 +161,12 @@ def repair(cube: np.ndarray, doubtful: np.ndarray, shape: Shape) -> tuple[int, i
     Args:
       cube: uint8[rows + checks, 255, blocks].
       doubtful: bool of that shape: symbols that look damaged or are missing; it is used up.
-      shape: of the message.
 
     Returns:
       How many codewords are still wrong, and how many there are.
     """
-    words = shape.words
     if not shape.checks:
-        return 0, words
+        return 0, shape.words
     # Two views of one memory; the first axis counts the symbols of a codeword.
     views = [(cube.transpose(1, 0, 2), doubtful.transpose(1, 0, 2), CODE - shape.checks), (cube, doubtful, shape.rows)]
     decoder = _decoder(shape.checks)
@@ -210,7 +204,7 @@ def repair(cube: np.ndarray, doubtful: np.ndarray, shape: Shape) -> tuple[int, i
                 break
             doubtful |= wrong[0][:, None, :] & wrong[1][None, :, :]
             cornered = True
-    return int(sum(map(np.count_nonzero, wrong))), words
+    return left, shape.words
 
 
 def correct_word(word: np.ndarray, checks: int) -> bool:
@@ -250,8 +244,6 @@ def _wrong_words(symbols: np.ndarray, doubts: np.ndarray, kept: int, checks: int
 
 
 class _Decoder:
-    """Corrects single codewords."""
-
     def __init__(self, checks: int):
         import reedsolo  # noqa: PLC0415
         import zfec  # noqa: PLC0415
@@ -301,14 +293,11 @@ class _Decoder:
         return solved if np.isin(changed, lost).all() else None
 
     def _solve_errors(self, whole: np.ndarray, lost: np.ndarray, spare: int) -> np.ndarray | None:
-        _, word, places = self._errors.decode(
-            whole[:0:-1].tobytes(), erase_pos=(CODE - lost).tolist() if len(lost) else None
-        )
+        erased = (CODE - lost).tolist() if len(lost) else None
+        _, word, places = self._errors.decode(whole[:0:-1].tobytes(), erase_pos=erased)
         if 2 * len(places) - len(lost) > self._checks - spare:
             return None
         return np.concatenate([whole[:1], np.frombuffer(word, np.uint8)[::-1]])
 
 
-@functools.lru_cache(maxsize=4)
-def _decoder(checks: int) -> _Decoder:
-    return _Decoder(checks)
+_decoder = functools.lru_cache(maxsize=4)(_Decoder)

@@ -1,6 +1,6 @@
 """Who can open what is sealed: passphrases, recipients (X25519, ssh-ed25519, ssh-rsa) and identities.
 
-What they are used for is the age file's business: see `age`.
+`age` seals and opens with them.
 """
 
 import dataclasses
@@ -79,8 +79,7 @@ class Key:
 def keygen(path: str | os.PathLike, *, force: bool = False) -> str:
     """Writes a new X25519 identity, readable by its owner alone (mode 0600), and returns its recipient, "age1…".
 
-    Raises:
-      OutputError: as `outputs.replacing`.
+    Raises OutputError as `outputs.replacing`.
     """
     import pyrage  # noqa: PLC0415
 
@@ -94,8 +93,7 @@ def keygen(path: str | os.PathLike, *, force: bool = False) -> str:
 def read_identities(path: str | os.PathLike) -> list:
     """Returns the identities in a file: AGE-SECRET-KEY-1… lines, or one SSH private key.
 
-    Warns:
-      SealingWarning: others than the owner may read the file.
+    Warns with SealingWarning if others than the owner may read the file.
 
     Raises:
       KeyFileError: the file cannot be read or holds no identity.
@@ -128,31 +126,23 @@ def read_identities(path: str | os.PathLike) -> list:
 
 
 def parse_recipient(text: str):
-    """Returns a recipient as pyrage has it.
-
-    Raises:
-      SealingError: it is mistyped.
-    """
+    """Returns a recipient as pyrage has it; raises SealingError if it is mistyped."""
     import pyrage  # noqa: PLC0415
 
     kind = pyrage.ssh if text.startswith("ssh-") else pyrage.x25519
     try:
         return kind.Recipient.from_str(text.strip())
     except pyrage.RecipientError as error:
-        shown = text if len(text) <= 70 else f"{text[:67]}..."
-        hint = " (this is a SECRET key: give its public key)" if text.upper().startswith("AGE-SECRET-KEY-") else ""
-        shown = "AGE-SECRET-KEY-…" if hint else shown
+        shown, hint = text if len(text) <= 70 else f"{text[:67]}...", ""
+        if text.upper().startswith("AGE-SECRET-KEY-"):
+            shown, hint = "AGE-SECRET-KEY-…", " (this is a SECRET key: give its public key)"
         raise SealingError(
             f"recipient {shown!r} is mistyped{hint}, expected age1… or ssh-ed25519 … or ssh-rsa …"
         ) from error
 
 
 def read_passphrase(path: str | os.PathLike) -> str:
-    """Returns the first line of a file, which is a passphrase, without its line end.
-
-    Raises:
-      KeyFileError: the file cannot be read, is no text, or its first line is empty.
-    """
+    """Returns the first line of a file, without its line end; raises KeyFileError if there is no such text."""
     try:
         with Path(path).open(encoding="utf-8") as file:
             line = file.readline(4096).rstrip("\r\n")
@@ -168,8 +158,7 @@ def read_passphrase(path: str | os.PathLike) -> str:
 def ask_passphrase(*, twice: bool = False) -> str:
     """Returns what is typed on the terminal, without showing it.
 
-    Raises:
-      SealingError: nothing is typed, the two entries differ, or there is no terminal.
+    Raises SealingError if nothing is typed, the two entries differ, or there is no terminal.
     """
     import getpass  # noqa: PLC0415
 

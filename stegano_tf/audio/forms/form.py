@@ -85,12 +85,7 @@ class Sound:
         """Returns the message whose bytes are the samples of a channel; it is read block by block."""
 
         def read(count: int) -> np.ndarray:
-            data = np.empty(count, np.uint8)
-            start = 0
-            for block in self.reader.channel_blocks(channel, count):
-                pcm.decode(block, out=data[start : start + len(block)])
-                start += len(block)
-            return data
+            return pcm.gather(map(pcm.decode, self.reader.channel_blocks(channel, count)), np.empty(count, np.uint8))
 
         self.reader.seek(0)
         return Found(size=self.reader.frames, read=read, facts={"channel": channel})
@@ -103,7 +98,6 @@ class Form:
       name: for `AudioInfo.form`.
       magic: the bytes with which a message begins, if each of its bytes is a sample.
       framed: whether a message is a frame.
-      sealable: whether it can be sealed.
       needs_passphrase: whether it must be sealed, with a passphrase.
       payloads: names of the picture files that it takes; None for all.
       unproved: why reading a message, without opening it, does not prove it whole; None if that does.
@@ -131,8 +125,7 @@ class Form:
     def check(self, path, size: int, sample_rate: int) -> None:
         """Refuses what cannot be written to `path`: a message of at least `size` bytes, samples at this rate in Hz.
 
-        Raises:
-          AudioError: the container does not hold it, or another file does not serve.
+        Raises AudioError if the container does not hold it, or another file does not serve.
         """
         files.container_for(path, self.samples(size), sample_rate=sample_rate)
 
@@ -144,7 +137,6 @@ class Form:
         """Writes a message, as `encode` takes it, as a sound file.
 
         Args:
-          path, size, blocks: the file and the message.
           passphrase: what it is sealed with, for a form that hides it in an order of its own.
           options: sample_rate and force, as `files.write`.
 
@@ -158,8 +150,7 @@ class Form:
     def recognise(cls, sound: Sound, key: sealing.Key | None) -> Found | None:
         """Returns the message of this form in a sound that is as it was written, told by its start; asked first.
 
-        Raises:
-          FormatError: there is one that can certainly not be read. The text names no file; so in `search`.
+        Raises FormatError if there is one that can certainly not be read. The text names no file; so in `search`.
         """
         channels = (number for number, head in enumerate(sound.heads) if cls.magic and head.startswith(cls.magic))
         return next(map(sound.stream, channels), None)

@@ -44,7 +44,7 @@ def _encode(name: str, options: dict, image: np.ndarray) -> tuple[int, Iterator[
 
 
 class _Picture:
-    """What `Payload.open` returns; transparency is put on white."""
+    """As `Payload.open` describes; transparency is put on white."""
 
     def __init__(self, name: str, message):
         from PIL import Image  # noqa: PLC0415

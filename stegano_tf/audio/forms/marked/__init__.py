@@ -17,9 +17,9 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 
 from stegano_tf import scratch
-from stegano_tf.audio import framing, parity, sealing
+from stegano_tf.audio import framing, parity, pcm, sealing
 from stegano_tf.audio.forms.form import Form, Found, Sound, in_memory
-from stegano_tf.audio.forms.marked import reading, search, writing
+from stegano_tf.audio.forms.marked import reading, writing
 from stegano_tf.audio.forms.marked.label import HIGHEST, MARK, Label
 from stegano_tf.settings import setting
 
@@ -79,7 +79,8 @@ class Marked(Form):
         return Label(0, size, 0, self.checks, self.depth).samples
 
     def encode(self, size: int, blocks: Iterable) -> tuple[int, Iterator[np.ndarray]]:
-        return writing.encode(_gathered(size, blocks), self.checks, self.depth)
+        data = pcm.gather((np.frombuffer(block, np.uint8) for block in blocks), scratch.zeros(size))
+        return writing.encode(data, self.checks, self.depth)
 
     @classmethod
     def recognise(cls, sound: Sound, key: sealing.Key | None) -> Found | None:
@@ -98,7 +99,7 @@ class Marked(Form):
         for channel in range(sound.reader.channels):
             sound.reader.seek(0)
             samples = sound.reader.floats(channel)
-            places = search.search(samples)
+            places = reading.search(samples)
             if places:
                 message, damage = reading.decode(samples, places)
                 return _found(message, next(iter(places.values())), channel=channel, damage=damage)
@@ -107,18 +108,6 @@ class Marked(Form):
 
 def _found(message: bytes | np.ndarray, label: Label, **facts) -> Found:
     return in_memory(message, parity=label.checks, bits=label.depth, **facts)
-
-
-def _gathered(size: int, blocks: Iterable) -> np.ndarray:
-    """Returns the bytes of all blocks, uint8[size]."""
-    data = scratch.zeros(size)
-    start = 0
-    for block in blocks:
-        part = np.frombuffer(block, np.uint8)
-        data[start : start + len(part)] = part
-        start += len(part)
-        scratch.release(data)
-    return data
 
 
 FORM = Marked

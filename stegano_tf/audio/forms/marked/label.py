@@ -26,7 +26,7 @@ HIGHEST = {8: 32640, 4: 15360}
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Label:
-    """What every mark says: which segment it begins, and of what message.
+    """What every mark says.
 
     Attributes:
       segment: counted from 0; the closing mark says how many there are.

@@ -17,10 +17,9 @@ BYTES_SEGMENT = LABEL + BODY
 
 
 def encode(message, checks: int, depth: int) -> tuple[int, Iterator[np.ndarray]]:
-    """Returns the samples of a message, uint8[N], N at least 1: how many, and int16 blocks.
+    """Returns the samples of a message, bytes or contiguous uint8[N]: how many, and int16 blocks.
 
     Args:
-      message: bytes, or contiguous uint8[N].
       checks: check symbols in a codeword of 255, 0 to 64.
       depth: bits a sample, 8 or 4.
 
