@@ -8,7 +8,6 @@ before that many samples are there.
 """
 
 import contextlib
-import functools
 import io
 import os
 from collections.abc import Callable, Iterable, Iterator
@@ -162,9 +161,7 @@ def _write_sealed(form: Form, path: str | os.PathLike, sealed: BinaryIO, facts: 
     return _write(form, path, size, message, facts | {"sealed": True}, **options)
 
 
-def _write(
-    form: Form, path: str | os.PathLike, payload_bytes: int, message: Iterable, facts: dict, **options
-) -> AudioInfo:
+def _write(form: Form, path, payload_bytes: int, message: Iterable, facts: dict, **options) -> AudioInfo:
     """Writes a message, which comes in blocks, around a payload of so many bytes."""
     reader, more = form.write(path, payload_bytes + framing.OVERHEAD * form.framed, message, **options)
     return AudioInfo.of(path, reader, form, payload_bytes=payload_bytes, **facts, **more)
@@ -247,29 +244,30 @@ def read_payload(path: str | os.PathLike, *, key: sealing.Key | None = None) -> 
 
 @contextlib.contextmanager
 def _open(path: str | os.PathLike, key: sealing.Key | None) -> Iterator[tuple[Message, Callable[..., AudioInfo]]]:
-    """Yields the message in a sound file, and `_describe` for it, which wants the rest of its arguments."""
+    """Yields the message in a sound file, and a function: of it, or of that inside its seal, to what is known."""
     with files.Reader(path) as reader, framing.Digest() as digest:
         try:
             form, found = _find(reader, key)
             message = Message(found, digest, framed=form.framed, sealed=form.needs_passphrase)
-            yield message, functools.partial(_describe, (path, reader, form), found.facts, message)
+
+            def describe(inner: Message, **picture) -> AudioInfo:
+                return AudioInfo.of(
+                    path,
+                    reader,
+                    form,
+                    payload_bytes=message.payload_bytes,
+                    sealed=message.sealed,
+                    secret_size=inner.header.secret_size,
+                    network=inner.header.network,
+                    unproved=form.unproved if inner is message else None,
+                    **{"samples_after": message.after, **found.facts, **picture},
+                )
+
+            yield message, describe
         except sealing.KeyFileError:
             raise
         except (FormatError, sealing.SealingError) as error:
             raise type(error)(f"{path}: {error}") from error
-
-
-def _describe(source: tuple, facts: dict, message: Message, inner: Message, **picture) -> AudioInfo:
-    """Returns what was read of a message outside and, if it was opened, inside its seal."""
-    return AudioInfo.of(
-        *source,
-        payload_bytes=message.payload_bytes,
-        sealed=message.sealed,
-        secret_size=inner.header.secret_size,
-        network=inner.header.network,
-        unproved=source[-1].unproved if inner is message else None,
-        **{"samples_after": message.after, **facts, **picture},
-    )
 
 
 def _find(reader: files.Reader, key: sealing.Key | None) -> tuple[type[Form], Found]:

@@ -280,19 +280,12 @@ def read_channel(path: str | os.PathLike, channel: int) -> np.ndarray:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Recording:
-    """A whole 16- or 24-bit recording.
+    """A whole 16- or 24-bit recording."""
 
-    Attributes:
-      samples: int32[frames, channels], of `depth` bits.
-      depth: 16 or 24.
-      sample_rate: in Hz.
-      tags: libsndfile's strings: title, artist, comment and so on.
-    """
-
-    samples: np.ndarray
-    depth: int
-    sample_rate: int
-    tags: dict[str, str]
+    samples: np.ndarray  # int32[frames, channels], of `depth` bits
+    depth: int  # 16 or 24
+    sample_rate: int  # in Hz
+    tags: dict[str, str]  # libsndfile's strings: title, artist, comment and so on
 
 
 RECORDINGS = MappingProxyType({"PCM_16": 16, "ALAC_16": 16, "PCM_24": 24})

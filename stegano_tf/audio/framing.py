@@ -53,16 +53,11 @@ class Flags(enum.IntFlag, boundary=enum.STRICT):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Header:
-    """The header of a version 1 frame.
-
-    Attributes:
-      secret_size: (height, width) of the secret picture before it was resized to its cover, or None.
-      network: 8 bytes that name the network which reveals the secret, not all zero, or None.
-    """
+    """The header of a version 1 frame."""
 
     payload_bytes: int
-    secret_size: tuple[int, int] | None = None
-    network: bytes | None = None
+    secret_size: tuple[int, int] | None = None  # (height, width) of the secret before it was resized to its cover
+    network: bytes | None = None  # 8 bytes that name the network which reveals the secret, not all zero
     flags: Flags = Flags.NONE
 
     def pack(self) -> bytes:

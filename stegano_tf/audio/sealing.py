@@ -32,16 +32,11 @@ class SealingWarning(UserWarning):
 class Lock:
     """Who can open what is sealed: either whoever knows the passphrase or the owners of the recipients' identities.
 
-    Attributes:
-      passphrase: not empty, or None.
-      recipients: "age1…", "ssh-ed25519 …" or "ssh-rsa …".
-
-    Raises:
-      SealingError: neither or both are given, or a recipient is mistyped.
+    Raises SealingError if neither or both are given, the passphrase is empty, or a recipient is mistyped.
     """
 
     passphrase: str | None = dataclasses.field(default=None, repr=False)
-    recipients: Sequence[str] = ()
+    recipients: Sequence[str] = ()  # "age1…", "ssh-ed25519 …" or "ssh-rsa …"
 
     def __post_init__(self):
         if (self.passphrase is None) == (not self.recipients):
@@ -54,17 +49,11 @@ class Lock:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Key:
-    """What opens a sealed message.
-
-    Attributes:
-      passphrase: the text, or a function that asks for it, called only when a message needs one.
-      identities: files as `age-keygen` writes them, or unencrypted SSH private keys.
-      bare: whether to take a sound for the bare form, which nothing tells from noise.
-    """
+    """What opens a sealed message. The passphrase may be a function, which is called only when a message needs it."""
 
     passphrase: str | Callable[[], str] | None = dataclasses.field(default=None, repr=False)
-    identities: Sequence[str | os.PathLike] = ()
-    bare: bool = False
+    identities: Sequence[str | os.PathLike] = ()  # files as `age-keygen` writes them, or unencrypted SSH private keys
+    bare: bool = False  # whether to take a sound for the bare form, which nothing tells from noise
 
     @property
     def opens(self) -> bool:

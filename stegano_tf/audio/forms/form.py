@@ -32,19 +32,12 @@ _START = 80  # samples: the longest beginning that any form looks at
 
 @dataclasses.dataclass(slots=True, kw_only=True)
 class Found:
-    """A message that was found in a sound.
+    """A message that was found in a sound."""
 
-    Attributes:
-      size: bytes that are there from the message's first on, those behind its end included.
-      read: returns the next n of them, uint8[n].
-      length: of the message, in a form without frames; None: all that is there.
-      facts: attributes of `info.AudioInfo`.
-    """
-
-    size: int
-    read: Callable[[int], np.ndarray]
-    length: int | None = None
-    facts: dict = dataclasses.field(default_factory=dict)
+    size: int  # bytes that are there from the message's first on, those behind its end included
+    read: Callable[[int], np.ndarray]  # returns the next n of them, uint8[n]
+    length: int | None = None  # of the message, in a form without frames; None: all that is there
+    facts: dict = dataclasses.field(default_factory=dict)  # attributes of `info.AudioInfo`
 
 
 def in_memory(data: bytes | np.ndarray, **facts) -> Found:
@@ -92,26 +85,16 @@ class Sound:
 
 
 class Form:
-    """A form of sound; an instance has its options. By default each byte of the message is a sample.
+    """A form of sound; an instance has its options. By default each byte of the message is a sample."""
 
-    Attributes:
-      name: for `AudioInfo.form`.
-      magic: the bytes with which a message begins, if each of its bytes is a sample.
-      framed: whether a message is a frame.
-      needs_passphrase: whether it must be sealed, with a passphrase.
-      payloads: names of the picture files that it takes; None for all.
-      unproved: why reading a message, without opening it, does not prove it whole; None if that does.
-      facts: what `info.AudioInfo` says of the options.
-    """
-
-    name: ClassVar[str]
-    magic: ClassVar[bytes | None] = None
-    framed: ClassVar[bool] = True
+    name: ClassVar[str]  # for `AudioInfo.form`
+    magic: ClassVar[bytes | None] = None  # with which a message begins, if each of its bytes is a sample
+    framed: ClassVar[bool] = True  # whether a message is a frame
     sealable: ClassVar[bool] = True
-    needs_passphrase: ClassVar[bool] = False
-    payloads: ClassVar[tuple[str, ...] | None] = None
-    unproved: ClassVar[str | None] = None
-    facts = MappingProxyType({})
+    needs_passphrase: ClassVar[bool] = False  # whether it must be sealed, with a passphrase
+    payloads: ClassVar[tuple[str, ...] | None] = None  # names of the picture files that it takes; None for all
+    unproved: ClassVar[str | None] = None  # why reading a message, unopened, does not prove it whole; None if it does
+    facts = MappingProxyType({})  # what `info.AudioInfo` says of the options
 
     @property
     def records(self) -> bool:

@@ -31,22 +31,14 @@ _PIXELS_PER_METRE = 2835  # 72 dpi
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Layout:
-    """Where a BMP file keeps its pixels.
+    """Where a BMP file keeps its pixels."""
 
-    Attributes:
-      size: bytes of the whole file, as its header states.
-      offset: bytes before the first row.
-      height, width: in pixels, at least 1.
-      pixel_bytes: 3 or 4.
-      top_down: whether the first row stored is the top one.
-    """
-
-    size: int
-    offset: int
-    height: int
-    width: int
-    pixel_bytes: int = 3
-    top_down: bool = False
+    size: int  # bytes of the whole file, as its header states
+    offset: int  # bytes before the first row
+    height: int  # rows of the picture, at least 1
+    width: int  # pixels of a row, at least 1
+    pixel_bytes: int = 3  # or 4
+    top_down: bool = False  # whether the first row stored is the top one
 
     @property
     def stride(self) -> int:

@@ -26,20 +26,13 @@ HIGHEST = {8: 32640, 4: 15360}
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Label:
-    """What every mark says.
+    """What every mark says."""
 
-    Attributes:
-      segment: counted from 0; the closing mark says how many there are.
-      size, crc: length of the message and its CRC-32.
-      checks: check symbols of a codeword.
-      depth: bits a sample.
-    """
-
-    segment: int
-    size: int
-    crc: int
-    checks: int
-    depth: int
+    segment: int  # counted from 0; the closing mark says how many there are
+    size: int  # of the message, in bytes
+    crc: int  # CRC-32 of the message
+    checks: int  # check symbols of a codeword
+    depth: int  # bits a sample
 
     @classmethod
     def parse(cls, data: np.ndarray) -> "Label | None":

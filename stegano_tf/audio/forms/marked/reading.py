@@ -18,20 +18,13 @@ _ALIKE = 0.8  # correlation at which 32 samples may be a mark: 4.5 standard devi
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Damage:
-    """What was repaired.
+    """What was repaired."""
 
-    Attributes:
-      symbols, of: bytes that were wrong, check symbols included, and bytes that there are.
-      gain: by which the samples had been multiplied; negative for inverted polarity.
-      offset: in 16-bit steps, that was added.
-      slipped: samples that were inserted, or if negative lost, within the message.
-    """
-
-    symbols: int = 0
-    of: int
-    gain: float = 1
-    offset: float = 0
-    slipped: int = 0
+    symbols: int = 0  # bytes that were wrong, check symbols included
+    of: int  # bytes that there are
+    gain: float = 1  # by which the samples had been multiplied; negative for inverted polarity
+    offset: float = 0  # that was added, in 16-bit steps
+    slipped: int = 0  # samples that were inserted, or if negative lost, within the message
 
     @property
     def levels_moved(self) -> bool:
