@@ -1,10 +1,10 @@
 """Pictures to sound files and back: the composition of the other modules of this package.
 
-All streams, a block at a time: neither the BMP file nor the samples are ever whole in memory, and with `bmp.File` and
+All is read and written a block at a time: the BMP file and the samples are never whole in memory. With `bmp.File` and
 `decode_file` the picture is not either. What is sealed or has parity passes through temporary files (`scratch`): parity
-reaches across the message, and nothing sealed leaves before all of it is verified. In memory are PNG and WebP payloads,
-what is sealed with a passphrase (see `age`), recordings, and messages that are being repaired. Reading trusts no length
-before that many samples are there.
+reaches across the message, and nothing sealed leaves before all of it is verified. Whole in memory are PNG and WebP
+payloads, what is sealed with a passphrase (see `age`), recordings, and messages that are being repaired. No length is
+trusted before that many samples are there.
 """
 
 import contextlib
@@ -136,8 +136,8 @@ def encode_payload(
 
     Args:
       data: the age file, binary or armored; what is in it cannot be checked.
-      path, sample_rate, force, options: as `encode`.
       passphrase: decides the order of a carrier's samples; it opens nothing here.
+      path, sample_rate, force, options: as `encode`.
 
     Raises:
       FormatError: `data` is no age file.
@@ -180,9 +180,7 @@ def capacities(path: str | os.PathLike) -> dict[int, int]:
 def decode(path: str | os.PathLike, *, key: sealing.Key | None = None) -> Decoded:
     """Reads the picture in a sound file, from whichever channel, or whichever low bits, hold it.
 
-    Args:
-      path: the sound file.
-      key: opens what is sealed; its passphrase also finds what was hidden with one in a carrier.
+    `key` opens what is sealed. Its passphrase also finds what was hidden with one in a carrier.
 
     Raises:
       AudioError: `path` cannot be read as sound, is lossy or cannot be decoded.
@@ -220,11 +218,8 @@ def decode_file(
 def inspect(path: str | os.PathLike, *, verify: bool = False, key: sealing.Key | None = None) -> AudioInfo:
     """Returns what a sound file holds, from its headers alone, or with `verify` from all of it.
 
-    What is sealed is opened if there is a passphrase or an identity in `key`.
-
-    Raises:
-      AudioError, FormatError, SealingError: as `decode`; without `verify`, damage behind the headers of the plain form
-        goes unnoticed.
+    What is sealed is opened if there is a passphrase or an identity in `key`. Raises as `decode`; without `verify`,
+    damage behind the headers of the plain form goes unnoticed.
     """
     with _open(path, key) as (message, describe):
         inner = unsealed(message, key) if key is not None and key.opens else message
@@ -282,7 +277,5 @@ def _find(reader: files.Reader, key: sealing.Key | None) -> tuple[type[Form], Fo
                 return form, found
     begins = sound.heads[0][: len(framing.MAGIC)].hex(" ") if sound.heads else "nothing"
     expected = " or ".join(form.magic.hex(" ") for form in forms.FORMS if form.magic)
-    raise FormatError(
-        f"holds no message: begins with {begins}, expected {expected}; "
-        "one that lies in a recording and is sealed with a passphrase is seen with that passphrase only"
-    )
+    hidden = "one that lies in a recording and is sealed with a passphrase is seen with that passphrase only"
+    raise FormatError(f"holds no message: begins with {begins}, expected {expected}; {hidden}")

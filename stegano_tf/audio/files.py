@@ -218,10 +218,7 @@ class Reader:
         return (block[:, channel] for block in self.blocks(frames))
 
     def floats(self, channel: int) -> np.ndarray:
-        """Returns the rest of one channel, float32[N] in 16-bit steps, neither rounded nor saturated.
-
-        Raises AudioError if the file cannot be decoded.
-        """
+        """Returns the rest of one channel, float32[N] in 16-bit steps, not rounded; raises AudioError as `blocks`."""
         parts = [np.empty(0, np.float32)]
         with self._reading():
             while len(block := self._file.read(self._block_frames, "float32", always_2d=True)):

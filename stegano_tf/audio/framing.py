@@ -56,16 +56,12 @@ class Header:
     """The header of a version 1 frame."""
 
     payload_bytes: int
-    secret_size: tuple[int, int] | None = None  # (height, width) of the secret before it was resized to its cover
+    secret_size: tuple[int, int] | None = None  # (height, width), before it was resized; each 1 to 2**32 - 1
     network: bytes | None = None  # 8 bytes that name the network which reveals the secret, not all zero
     flags: Flags = Flags.NONE
 
     def pack(self) -> bytes:
-        """Returns the header's 40 bytes.
-
-        Raises:
-          ValueError: the secret's height or width is outside 1..2**32-1, or `network` is not 8 bytes or all zero.
-        """
+        """Returns the header's 40 bytes; raises ValueError if a field is out of range."""
         if self.secret_size is not None and not all(1 <= pixels <= MAX_PIXELS for pixels in self.secret_size):
             raise ValueError(f"secret_size is {self.secret_size}, expected (height, width) within 1..{MAX_PIXELS}")
         if self.network is not None and (len(self.network) != NETWORK_BYTES or not any(self.network)):
@@ -79,8 +75,7 @@ class Header:
     def parse(cls, data: bytes) -> "Header":
         """Returns the header in the first 40 bytes of `data`, such that `parse(data).pack() == data[:40]`.
 
-        Raises:
-          FormatError: `data` is too short, or is not a header of version 1.
+        Raises FormatError if `data` is too short or no header of version 1.
         """
         if len(data) < HEADER_BYTES:
             raise FormatError(f"the frame header is cut short: {len(data)} bytes, expected {HEADER_BYTES}")

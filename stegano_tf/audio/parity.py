@@ -8,10 +8,9 @@ check symbols. A message fills D x k x B bytes (rows, columns, blocks; k = 255 -
 Why a product: repair goes to and fro between rows and columns, each pass leaving the next one less, so that 12 check
 symbols in 255 (10.1 % in all) correct 3.6 % of wrong symbols anywhere; one such code alone fails at 2 %.
 
-Why these libraries: for 10 MB, on one core, zfec makes check symbols at 88 MB/s, galois at 20, reedsolo at 0.5
-(tools/results/audio.json). But zfec repairs erasures only (symbols known to be bad: 40 µs a codeword); of the two that
-find errors, reedsolo takes 1.6 ms a codeword, and galois three times that, after it has compiled itself for 10 seconds.
-So what looks damaged goes to zfec, and what is unexplained after that to reedsolo, which is pure Python.
+zfec makes check symbols at 88 MB/s, and repairs erasures (symbols known to be bad) at 40 µs a codeword. reedsolo, in
+Python, makes 0.5 MB/s, but finds errors too, at 1.6 ms a codeword (tools/results/audio.json). So what looks damaged
+goes to zfec, and what is wrong after that to reedsolo.
 """
 
 import dataclasses
@@ -148,11 +147,8 @@ def count_wrong(cube: np.ndarray, shape: Shape) -> int:
     """Returns how many rows and columns are no codewords."""
     if not shape.checks:
         return 0
-    planes = ((cube.transpose(1, 0, 2), shape.width), (cube, shape.rows))
-    return sum(
-        np.count_nonzero((check_symbols(symbols[:kept], shape.checks) != symbols[kept:]).any(axis=0))
-        for symbols, kept in planes
-    )
+    views = (cube.transpose(1, 0, 2), shape.width), (cube, shape.rows)
+    return sum(np.count_nonzero(_no_codewords(symbols, kept, shape.checks)) for symbols, kept in views)
 
 
 def repair(cube: np.ndarray, doubtful: np.ndarray, shape: Shape) -> tuple[int, int]:
@@ -210,7 +206,7 @@ def repair(cube: np.ndarray, doubtful: np.ndarray, shape: Shape) -> tuple[int, i
 def correct_word(word: np.ndarray, checks: int) -> bool:
     """Corrects one codeword, uint8[N], whose last `checks` symbols are check symbols, and returns whether it could."""
     kept = len(word) - checks
-    if np.array_equal(check_symbols(word[:kept, None], checks)[:, 0], word[kept:]):
+    if not _no_codewords(word[:, None], kept, checks).any():
         return True
     return _decoder(checks).correct(word, np.zeros(len(word), bool), kept, spare=0)
 
@@ -235,9 +231,13 @@ def check_symbols(data: np.ndarray, checks: int) -> np.ndarray:
     return np.stack([np.frombuffer(share, np.uint8) for share in made]).reshape(checks, *data.shape[1:])
 
 
+def _no_codewords(symbols: np.ndarray, kept: int, checks: int) -> np.ndarray:
+    return (check_symbols(symbols[:kept], checks) != symbols[kept:]).any(axis=0)
+
+
 def _wrong_words(symbols: np.ndarray, doubts: np.ndarray, kept: int, checks: int) -> np.ndarray:
     """Returns which, bool[words, blocks], are no codewords or mostly doubtful; clears the doubts of the others."""
-    wrong = (check_symbols(symbols[:kept], checks) != symbols[kept:]).any(axis=0)
+    wrong = _no_codewords(symbols, kept, checks)
     wrong |= 2 * np.count_nonzero(doubts, axis=0) > len(doubts)  # zeros in place of what is missing are a codeword, too
     doubts &= wrong
     return wrong

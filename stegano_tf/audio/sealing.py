@@ -97,18 +97,16 @@ def read_identities(path: str | os.PathLike) -> list:
     except OSError as error:
         raise KeyFileError(f"{path}: cannot be read: {error.strerror}") from error
     if os.name == "posix" and mode & 0o077:
-        warnings.warn(
-            f"{path}: mode {mode:04o} lets others read the identity; expected 0600", SealingWarning, stacklevel=2
-        )
+        text = f"{path}: mode {mode:04o} lets others read the identity; expected 0600"
+        warnings.warn(text, SealingWarning, stacklevel=2)
     try:
         if b"PRIVATE KEY-----" in data:
             return [pyrage.ssh.Identity.from_buffer(data)]
         lines = [line.strip() for line in data.decode("ascii").splitlines()]
         identities = [pyrage.x25519.Identity.from_str(line) for line in lines if line and not line.startswith("#")]
     except (pyrage.IdentityError, UnicodeDecodeError) as error:
-        raise KeyFileError(
-            f"{path}: is no identity file, expected AGE-SECRET-KEY-1… lines or an unencrypted SSH private key"
-        ) from error
+        expected = "expected AGE-SECRET-KEY-1… lines or an unencrypted SSH private key"
+        raise KeyFileError(f"{path}: is no identity file, {expected}") from error
     if not identities:
         raise KeyFileError(f"{path}: holds no identity, expected a line AGE-SECRET-KEY-1…")
     return identities
@@ -125,9 +123,8 @@ def parse_recipient(text: str):
         shown, hint = text if len(text) <= 70 else f"{text[:67]}...", ""
         if text.upper().startswith("AGE-SECRET-KEY-"):
             shown, hint = "AGE-SECRET-KEY-…", " (this is a SECRET key: give its public key)"
-        raise SealingError(
-            f"recipient {shown!r} is mistyped{hint}, expected age1… or ssh-ed25519 … or ssh-rsa …"
-        ) from error
+        expected = "expected age1… or ssh-ed25519 … or ssh-rsa …"
+        raise SealingError(f"recipient {shown!r} is mistyped{hint}, {expected}") from error
 
 
 def read_passphrase(path: str | os.PathLike) -> str:
@@ -158,9 +155,8 @@ def ask_passphrase(*, twice: bool = False) -> str:
         if twice and getpass.getpass("Passphrase again: ") != passphrase:
             raise SealingError("the two passphrases differ")
     except (OSError, EOFError, AttributeError) as error:
-        raise SealingError(
-            f"no terminal to ask for the passphrase, expected --passphrase-file or {PASSPHRASE_VARIABLE}"
-        ) from error
+        expected = f"expected --passphrase-file or {PASSPHRASE_VARIABLE}"
+        raise SealingError(f"no terminal to ask for the passphrase, {expected}") from error
     _check_passphrase(passphrase)
     return passphrase
 

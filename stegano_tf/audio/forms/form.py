@@ -106,10 +106,7 @@ class Form:
         return size
 
     def check(self, path, size: int, sample_rate: int) -> None:
-        """Refuses what cannot be written to `path`: a message of at least `size` bytes, samples at this rate in Hz.
-
-        Raises AudioError if the container does not hold it, or another file does not serve.
-        """
+        """Raises AudioError if `path` cannot hold a message of at least `size` bytes, at this rate in Hz."""
         files.container_for(path, self.samples(size), sample_rate=sample_rate)
 
     def encode(self, size: int, blocks: Iterable) -> tuple[int, Iterator[np.ndarray]]:
@@ -117,14 +114,10 @@ class Form:
         return size, map(pcm.encode, blocks)
 
     def write(self, path, size: int, blocks: Iterable, *, passphrase: str | None, **options) -> tuple:
-        """Writes a message, as `encode` takes it, as a sound file.
+        """Writes a message, as `encode` takes it, as a sound file; returns its reader and facts for `AudioInfo`.
 
-        Args:
-          passphrase: what it is sealed with, for a form that hides it in an order of its own.
-          options: sample_rate and force, as `files.write`.
-
-        Returns:
-          The closed `files.Reader` of the file, and attributes of `info.AudioInfo`.
+        `passphrase` is what it is sealed with, for a form that hides it in an order of its own. The options are
+        sample_rate and force, as `files.write` has them.
         """
         samples, pieces = self.encode(size, blocks)
         return files.write(path, pieces, samples, **options), self.facts

@@ -151,18 +151,15 @@ def parse(header: bytes, available: int) -> Layout:
     if info_bytes < 40 or offset < 14 + info_bytes:
         raise FormatError(f"a BMP header of {info_bytes} bytes with pixels at {offset}, expected at least 40 and 54")
     if planes != 1 or bits not in (24, 32) or compression != 0:
-        raise FormatError(
-            f"a BMP of {bits} bits a pixel, compression {compression}, {planes} planes; expected 24 or 32, 0 and 1"
-        )
+        found = f"{bits} bits a pixel, compression {compression}, {planes} planes"
+        raise FormatError(f"a BMP of {found}; expected 24 or 32, 0 and 1")
     if width < 1 or height == 0:
         raise FormatError(f"a BMP of {width} x {height} pixels, expected at least 1 x 1")
     layout = Layout(size, offset, abs(height), width, bits // 8, top_down=height < 0)
     needed = offset + layout.stride * layout.height
     if not needed <= size <= available:
-        raise FormatError(
-            f"a BMP of {width} x {layout.height} pixels needs {needed:,} bytes, its header says {size:,}, "
-            f"and {available:,} are there"
-        )
+        found = f"its header says {size:,}, and {available:,} are there"
+        raise FormatError(f"a BMP of {width} x {layout.height} pixels needs {needed:,} bytes, {found}")
     return layout
 
 

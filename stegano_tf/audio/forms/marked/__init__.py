@@ -6,9 +6,9 @@ levels that say which segment of what it is (`label`). One more mark closes the 
 read the whole. At a depth of 8 a byte is a sample, at the levels of `pcm`. At a depth of 4 it is two samples of 16
 levels, of half the height, which bear gains of up to 2 in 16-bit files and eight times the noise.
 
-A sound that is as it was written is read without any of this: if the CRC-32 of the message is right, nothing else is
-looked at. Parity reaches across the whole message: `writing`, and `reading` in that first way, keep it in `scratch`;
-repair needs it in memory some ten times over. docs/FORMAT.md writes the form down for other readers.
+A sound that is as it was written is read without any of this, if the CRC-32 of the message is right. Its message and
+one that is written lie in `scratch`. Repair needs memory for some ten times the message. docs/FORMAT.md writes the form
+down for other readers.
 """
 
 import dataclasses
@@ -46,10 +46,7 @@ def parity_setting(default):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Marked(Form):
-    """Marks, known levels and parity around every frame.
-
-    Raises:
-      ValueError: the parity or the depth is impossible.
+    """Marks, known levels and parity around every frame. Raises ValueError if the parity or the depth is impossible.
 
     Example:
       >>> Marked(parity=0.1).samples(59_049)  # 255 * 255 symbols and 18 marks
