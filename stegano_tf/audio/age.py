@@ -70,7 +70,7 @@ def unseal(sealed: BinaryIO, plaintext: BinaryIO, key: Key) -> None:
             pyrage.decrypt_io(sealed, writer, identities)
             return
         _check_work_factor(start)
-        passphrase = key.ask()
+        passphrase = key.passphrase() if callable(key.passphrase) else key.passphrase
         if passphrase is None:
             raise SealingError("cannot be opened: it is sealed with a passphrase, and none is given")
         writer.write(pyrage.passphrase.decrypt(sealed.read(), passphrase))
@@ -98,11 +98,6 @@ class _Writer:
 
     def flush(self) -> None:
         self._file.flush()
-
-
-def is_sealed(data: bytes) -> bool:
-    """Returns whether `data` begins as an age file, binary or armored."""
-    return data.startswith((MAGIC, ARMOR_MAGIC))
 
 
 def needs_passphrase(sealed: bytes) -> bool:

@@ -144,7 +144,7 @@ def encode_payload(
       OptionError, AudioError, OutputError: as `check`.
       SealingError: the form does not take this age file.
     """
-    if not age.is_sealed(data):
+    if not data.startswith((age.MAGIC, age.ARMOR_MAGIC)):
         raise FormatError(f"the payload starts with {data[:8]!r}, expected an age file ({age.MAGIC[:-1]!r})")
     shared = {"sample_rate": sample_rate, "force": force}
     form = check(path, age_file=data, **shared, **options)
@@ -222,7 +222,8 @@ def inspect(path: str | os.PathLike, *, verify: bool = False, key: sealing.Key |
     damage behind the headers of the plain form goes unnoticed.
     """
     with _open(path, key) as (message, describe):
-        inner = unsealed(message, key) if key is not None and key.opens else message
+        opens = key is not None and (key.passphrase is not None or key.identities)
+        inner = unsealed(message, key) if opens else message
         kind, picture = (None, None) if inner.sealed else inner.picture()
         if verify:
             inner.finish()

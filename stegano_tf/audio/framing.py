@@ -36,12 +36,10 @@ _FIELDS = struct.Struct("<8sBBHQII8s")
 _CRC = struct.Struct("<I")
 HEADER_BYTES = _FIELDS.size + _CRC.size
 DIGEST_BYTES = 32
-OVERHEAD = HEADER_BYTES + DIGEST_BYTES
-"""Bytes of a frame beside its payload."""
+OVERHEAD = HEADER_BYTES + DIGEST_BYTES  # bytes of a frame beside its payload
 NETWORK_BYTES = 8
 _NOT_WORTH_A_THREAD = 1 << 16  # bytes that are hashed sooner than another thread is woken
-MAX_PIXELS = (1 << 32) - 1
-"""The largest height and width of a secret that the header can record."""
+MAX_PIXELS = (1 << 32) - 1  # the largest height and width of a secret that the header can record
 
 
 class Flags(enum.IntFlag, boundary=enum.STRICT):

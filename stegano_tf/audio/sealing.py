@@ -55,15 +55,6 @@ class Key:
     identities: Sequence[str | os.PathLike] = ()  # files as `age-keygen` writes them, or unencrypted SSH private keys
     bare: bool = False  # whether to take a sound for the bare form, which nothing tells from noise
 
-    @property
-    def opens(self) -> bool:
-        """Whether there is a passphrase or an identity in it."""
-        return self.passphrase is not None or bool(self.identities)
-
-    def ask(self) -> str | None:
-        """Returns the passphrase, if there is one."""
-        return self.passphrase() if callable(self.passphrase) else self.passphrase
-
 
 def keygen(path: str | os.PathLike, *, force: bool = False) -> str:
     """Writes a new X25519 identity, readable by its owner alone (mode 0600), and returns its recipient, "age1…".

@@ -106,7 +106,7 @@ class Form:
         return size
 
     def check(self, path, size: int, sample_rate: int) -> None:
-        """Raises AudioError if `path` cannot hold a message of at least `size` bytes, at this rate in Hz."""
+        """Raises AudioError if `path` cannot hold at least `size` bytes at this rate in Hz, or a recording is unfit."""
         files.container_for(path, self.samples(size), sample_rate=sample_rate)
 
     def encode(self, size: int, blocks: Iterable) -> tuple[int, Iterator[np.ndarray]]:
@@ -114,7 +114,7 @@ class Form:
         return size, map(pcm.encode, blocks)
 
     def write(self, path, size: int, blocks: Iterable, *, passphrase: str | None, **options) -> tuple:
-        """Writes a message, as `encode` takes it, as a sound file; returns its reader and facts for `AudioInfo`.
+        """Writes a message, as `encode` takes it, as a sound file; returns its closed reader and facts for `AudioInfo`.
 
         `passphrase` is what it is sealed with, for a form that hides it in an order of its own. The options are
         sample_rate and force, as `files.write` has them.

@@ -170,12 +170,9 @@ def decode(layout: Layout, read: Callable[[int], np.ndarray]) -> np.ndarray:
       layout: from `parse`, which has checked that there are enough bytes for the picture to be allocated.
       read: returns the next n bytes of the file after its first 54, as uint8[n].
     """
-    _skip_gap(layout, read)
     image = scratch.picture(layout.height, layout.width)
-    for rows in layout.blocks():
-        pixels = image[rows]
-        block = read(len(pixels) * layout.stride).reshape(len(pixels), layout.stride)
-        _swap_red_and_blue(layout.pixels(block), pixels)
+    for rows, block in _stored(layout, read):
+        _swap_red_and_blue(layout.pixels(block), image[rows])
         scratch.release(image)
     return image
 
@@ -185,21 +182,22 @@ def convert(layout: Layout, read: Callable[[int], np.ndarray]) -> Iterator[bytes
 
     The order of the rows stays. What `encode` made is copied byte for byte. The arguments are those of `decode`.
     """
-    _skip_gap(layout, read)
     made = dataclasses.replace(layout, offset=HEADER_BYTES, pixel_bytes=3)
     yield _header(made)
-    for rows in layout.blocks():
-        count = len(range(layout.height)[rows])
-        block = read(count * layout.stride).reshape(count, layout.stride)
-        out = np.zeros((count, made.stride), np.uint8)
+    for _, block in _stored(layout, read):
+        out = np.zeros((len(block), made.stride), np.uint8)
         made.pixels(out)[...] = layout.pixels(block)
         yield out.reshape(-1)
 
 
-def _skip_gap(layout: Layout, read: Callable[[int], np.ndarray]) -> None:
+def _stored(layout: Layout, read: Callable[[int], np.ndarray]) -> Iterator[tuple[slice, np.ndarray]]:
+    """Yields which rows come next, and these as they are stored, uint8[N, stride]; skips the gap before the first."""
     gap = layout.offset - HEADER_BYTES
     while gap:
         gap -= len(read(min(gap, pcm.BLOCK)))
+    for rows in layout.blocks():
+        count = len(range(layout.height)[rows])
+        yield rows, read(count * layout.stride).reshape(count, layout.stride)
 
 
 def _header(layout: Layout) -> bytes:

@@ -10,8 +10,7 @@ from stegano_tf.audio.payloads import bmp
 from stegano_tf.audio.payloads.payload import Payload
 from stegano_tf.errors import FormatError, ImageError
 
-LARGEST = 64 << 20
-"""Bytes of a picture that any small file may claim to hold."""
+LARGEST = 64 << 20  # bytes of a picture that any small file may claim to hold
 
 
 def payload(name: str, starts: Callable[[bytes], bool], **options) -> Payload:

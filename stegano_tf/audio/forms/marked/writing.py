@@ -12,8 +12,7 @@ from stegano_tf.errors import FormatError
 
 _LEVELS = (2 * np.arange(16) - 15) / 15  # of a label, in units of the highest level
 _MAX_MESSAGE = (1 << 32) - 1
-BYTES_SEGMENT = LABEL + BODY
-"""Bytes of a segment in the low bits of a recording."""
+BYTES_SEGMENT = LABEL + BODY  # bytes of a segment in the low bits of a recording
 
 
 def encode(message, checks: int, depth: int) -> tuple[int, Iterator[np.ndarray]]:
