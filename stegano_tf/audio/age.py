@@ -1,11 +1,9 @@
 """Bytes to an age v1 file and back: what `sealing` takes and finds, sealed and opened.
 
-The cryptography is age's (https://age-encryption.org/v1) in the implementation of pyrage; nothing of it is done here. A
-plaintext leaves only after its last chunk has proved authentic. For recipients, files are sealed and opened piece by
-piece. With a passphrase they are in memory, some four times over, because that is what pyrage offers.
-
-What is sealed is padded to whole `PADDING` bytes, age's own chunk size, so that the length of the age file tells a
-picture's size to the nearest 64 KiB and no better.
+pyrage does all cryptography (https://age-encryption.org/v1). A plaintext leaves only after its last chunk has proved
+authentic. For recipients, files are sealed and opened piece by piece. With a passphrase they are in memory, some four
+times over, because that is what pyrage offers. What is sealed is padded to whole `PADDING` bytes, age's chunk size: the
+length of the age file tells a picture's size to the nearest 64 KiB and no better.
 """
 
 import base64
@@ -31,8 +29,7 @@ _START_BYTES = 1024  # more than a header with a passphrase takes, armored or no
 def seal(plaintext: BinaryIO, sealed: BinaryIO, lock: Lock) -> None:
     """Pads what a file object holds with zeros to whole `PADDING` bytes and writes it to another as an age v1 file.
 
-    Raises:
-      OutputError: one of the two cannot be written.
+    Raises OutputError if one of the two cannot be written.
     """
     import pyrage  # noqa: PLC0415 (a shared library that a sound without a seal does not need)
 
@@ -73,7 +70,7 @@ def unseal(sealed: BinaryIO, plaintext: BinaryIO, key: Key) -> None:
             pyrage.decrypt_io(sealed, writer, identities)
             return
         _check_work_factor(start)
-        passphrase = key.ask()
+        passphrase = key.passphrase() if callable(key.passphrase) else key.passphrase
         if passphrase is None:
             raise SealingError("cannot be opened: it is sealed with a passphrase, and none is given")
         writer.write(pyrage.passphrase.decrypt(sealed.read(), passphrase))
@@ -103,11 +100,6 @@ class _Writer:
         self._file.flush()
 
 
-def is_sealed(data: bytes) -> bool:
-    """Returns whether `data` begins as an age file, binary or armored."""
-    return data.startswith((MAGIC, ARMOR_MAGIC))
-
-
 def needs_passphrase(sealed: bytes) -> bool:
     """Returns whether an age file, of which the first 1,024 bytes are enough, is sealed with a passphrase."""
     return _binary_start(sealed).startswith(_SCRYPT)
@@ -128,12 +120,11 @@ def _binary_start(sealed: bytes) -> bytes:
 def _check_work_factor(sealed: bytes) -> None:
     """Raises SealingError before the time and memory is spent that an age file asks for.
 
-    What is not written exactly as the format has it is refused: the parser behind may read a number in it.
+    A factor that is not written exactly as the format has it is refused: pyrage may still read a number in it.
     """
     found = _SALT_AND_FACTOR.match(_binary_start(sealed), len(_SCRYPT))
     if not found:
         raise SealingError("cannot be opened: its scrypt work factor is no number from 1 to 99, or is damaged")
     if int(found[1]) > MAX_WORK_FACTOR:
-        raise SealingError(
-            f"cannot be opened: its scrypt work factor is 2^{int(found[1])}, expected at most 2^{MAX_WORK_FACTOR}"
-        )
+        expected = f"expected at most 2^{MAX_WORK_FACTOR}"
+        raise SealingError(f"cannot be opened: its scrypt work factor is 2^{int(found[1])}, {expected}")

@@ -1,14 +1,13 @@
 """Pictures to sound files and back: the composition of the other modules of this package.
 
-All streams, a block at a time: neither the BMP file nor the samples are ever whole in memory, and with `bmp.File` and
+All is read and written a block at a time: the BMP file and the samples are never whole in memory. With `bmp.File` and
 `decode_file` the picture is not either. What is sealed or has parity passes through temporary files (`scratch`): parity
-reaches across the message, and nothing sealed leaves before all of it is verified. In memory are PNG and WebP payloads,
-what is sealed with a passphrase (see `age`), recordings, and messages that are being repaired. Reading trusts no length
-before that many samples are there.
+reaches across the message, and nothing sealed leaves before all of it is verified. Whole in memory are PNG and WebP
+payloads, what is sealed with a passphrase (see `age`), recordings, and messages that are being repaired. No length is
+trusted before that many samples are there.
 """
 
 import contextlib
-import functools
 import io
 import os
 from collections.abc import Callable, Iterable, Iterator
@@ -137,15 +136,15 @@ def encode_payload(
 
     Args:
       data: the age file, binary or armored; what is in it cannot be checked.
-      path, sample_rate, force, options: as `encode`.
       passphrase: decides the order of a carrier's samples; it opens nothing here.
+      path, sample_rate, force, options: as `encode`.
 
     Raises:
       FormatError: `data` is no age file.
       OptionError, AudioError, OutputError: as `check`.
       SealingError: the form does not take this age file.
     """
-    if not age.is_sealed(data):
+    if not data.startswith((age.MAGIC, age.ARMOR_MAGIC)):
         raise FormatError(f"the payload starts with {data[:8]!r}, expected an age file ({age.MAGIC[:-1]!r})")
     shared = {"sample_rate": sample_rate, "force": force}
     form = check(path, age_file=data, **shared, **options)
@@ -162,9 +161,7 @@ def _write_sealed(form: Form, path: str | os.PathLike, sealed: BinaryIO, facts: 
     return _write(form, path, size, message, facts | {"sealed": True}, **options)
 
 
-def _write(
-    form: Form, path: str | os.PathLike, payload_bytes: int, message: Iterable, facts: dict, **options
-) -> AudioInfo:
+def _write(form: Form, path, payload_bytes: int, message: Iterable, facts: dict, **options) -> AudioInfo:
     """Writes a message, which comes in blocks, around a payload of so many bytes."""
     reader, more = form.write(path, payload_bytes + framing.OVERHEAD * form.framed, message, **options)
     return AudioInfo.of(path, reader, form, payload_bytes=payload_bytes, **facts, **more)
@@ -183,9 +180,7 @@ def capacities(path: str | os.PathLike) -> dict[int, int]:
 def decode(path: str | os.PathLike, *, key: sealing.Key | None = None) -> Decoded:
     """Reads the picture in a sound file, from whichever channel, or whichever low bits, hold it.
 
-    Args:
-      path: the sound file.
-      key: opens what is sealed; its passphrase also finds what was hidden with one in a carrier.
+    `key` opens what is sealed. Its passphrase also finds what was hidden with one in a carrier.
 
     Raises:
       AudioError: `path` cannot be read as sound, is lossy or cannot be decoded.
@@ -223,14 +218,12 @@ def decode_file(
 def inspect(path: str | os.PathLike, *, verify: bool = False, key: sealing.Key | None = None) -> AudioInfo:
     """Returns what a sound file holds, from its headers alone, or with `verify` from all of it.
 
-    What is sealed is opened if there is a passphrase or an identity in `key`.
-
-    Raises:
-      AudioError, FormatError, SealingError: as `decode`; without `verify`, damage behind the headers of the plain form
-        goes unnoticed.
+    What is sealed is opened if there is a passphrase or an identity in `key`. Raises as `decode`; without `verify`,
+    damage behind the headers of the plain form goes unnoticed.
     """
     with _open(path, key) as (message, describe):
-        inner = unsealed(message, key) if key is not None and key.opens else message
+        opens = key is not None and (key.passphrase is not None or key.identities)
+        inner = unsealed(message, key) if opens else message
         kind, picture = (None, None) if inner.sealed else inner.picture()
         if verify:
             inner.finish()
@@ -247,29 +240,30 @@ def read_payload(path: str | os.PathLike, *, key: sealing.Key | None = None) -> 
 
 @contextlib.contextmanager
 def _open(path: str | os.PathLike, key: sealing.Key | None) -> Iterator[tuple[Message, Callable[..., AudioInfo]]]:
-    """Yields the message in a sound file, and `_describe` for it, which wants the rest of its arguments."""
+    """Yields the message in a sound file, and a function: of it, or of that inside its seal, to what is known."""
     with files.Reader(path) as reader, framing.Digest() as digest:
         try:
             form, found = _find(reader, key)
             message = Message(found, digest, framed=form.framed, sealed=form.needs_passphrase)
-            yield message, functools.partial(_describe, (path, reader, form), found.facts, message)
+
+            def describe(inner: Message, **picture) -> AudioInfo:
+                return AudioInfo.of(
+                    path,
+                    reader,
+                    form,
+                    payload_bytes=message.payload_bytes,
+                    sealed=message.sealed,
+                    secret_size=inner.header.secret_size,
+                    network=inner.header.network,
+                    unproved=form.unproved if inner is message else None,
+                    **{"samples_after": message.after, **found.facts, **picture},
+                )
+
+            yield message, describe
         except sealing.KeyFileError:
             raise
         except (FormatError, sealing.SealingError) as error:
             raise type(error)(f"{path}: {error}") from error
-
-
-def _describe(source: tuple, facts: dict, message: Message, inner: Message, **picture) -> AudioInfo:
-    """Returns what was read of a message outside and, if it was opened, inside its seal."""
-    return AudioInfo.of(
-        *source,
-        payload_bytes=message.payload_bytes,
-        sealed=message.sealed,
-        secret_size=inner.header.secret_size,
-        network=inner.header.network,
-        unproved=source[-1].unproved if inner is message else None,
-        **{"samples_after": message.after, **facts, **picture},
-    )
 
 
 def _find(reader: files.Reader, key: sealing.Key | None) -> tuple[type[Form], Found]:
@@ -284,7 +278,5 @@ def _find(reader: files.Reader, key: sealing.Key | None) -> tuple[type[Form], Fo
                 return form, found
     begins = sound.heads[0][: len(framing.MAGIC)].hex(" ") if sound.heads else "nothing"
     expected = " or ".join(form.magic.hex(" ") for form in forms.FORMS if form.magic)
-    raise FormatError(
-        f"holds no message: begins with {begins}, expected {expected}; "
-        "one that lies in a recording and is sealed with a passphrase is seen with that passphrase only"
-    )
+    hidden = "one that lies in a recording and is sealed with a passphrase is seen with that passphrase only"
+    raise FormatError(f"holds no message: begins with {begins}, expected {expected}; {hidden}")

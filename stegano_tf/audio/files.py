@@ -39,7 +39,7 @@ _MAX_SAMPLE_RATES = {"FLAC": 655_350, "AIFF": 800_000_000}  # libsndfile's; othe
 def container_for(path: str | os.PathLike, samples: int, *, sample_rate: int = 44100) -> str:
     """Returns the libsndfile container in which `samples` 16-bit samples are written to a file of this name.
 
-    ``.wav`` becomes RF64, which every reader of large WAV files knows, when the file would exceed 4 GiB.
+    A ``.wav`` above 4 GiB becomes RF64, which every reader of large WAV files knows.
 
     Raises:
       AudioError: the suffix is lossy or unknown, or the container cannot hold so many samples or state the rate.
@@ -50,12 +50,11 @@ def container_for(path: str | os.PathLike, samples: int, *, sample_rate: int = 4
     """
     path = Path(path)
     suffix = path.suffix.lower()
+    expected = f"expected {' '.join(CONTAINERS)}"
     if suffix in _LOSSY_SUFFIXES:
-        raise AudioError(
-            f"{path}: {suffix} files are lossy and would destroy the message, expected {' '.join(CONTAINERS)}"
-        )
+        raise AudioError(f"{path}: {suffix} files are lossy and would destroy the message, {expected}")
     if suffix not in CONTAINERS:
-        raise AudioError(f"{path}: the suffix {suffix!r} is of no known sound file, expected {' '.join(CONTAINERS)}")
+        raise AudioError(f"{path}: the suffix {suffix!r} is of no known sound file, {expected}")
     container = CONTAINERS[suffix]
     highest = _MAX_SAMPLE_RATES.get(container, (1 << 31) - 1)
     if not 1 <= sample_rate <= highest:
@@ -83,14 +82,14 @@ def write(
 
     Args:
       path: its suffix chooses the container, see `container_for`.
-      blocks: int16[N] or int32[N, channels] arrays, taken one after the other. Of int32, the upper `depth` bits count.
+      blocks: int16[N] or int32[N, channels] arrays. Of int32, the upper `depth` bits count.
       samples: how many samples of a channel `blocks` holds in total.
       sample_rate, channels, depth: in Hz, number, and bits of a sample, 16 or 24.
       tags: libsndfile's strings; those that the container does not know are left out.
       force: whether an existing file is replaced.
 
     Returns:
-      The reader that found the last sample in the file, closed: its attributes say what was written.
+      A closed reader, whose attributes say what was written.
 
     Raises:
       AudioError: the container, the sample rate, or the channels in this container are not possible.
@@ -102,9 +101,8 @@ def write(
     container = container_for(path, samples * channels * depth // 16, sample_rate=sample_rate)
     with outputs.replacing(path, force=force) as partial:
         try:
-            with soundfile.SoundFile(
-                _native(partial), "w", sample_rate, channels, f"PCM_{depth}", format=container
-            ) as file:
+            name, subtype = _native(partial), f"PCM_{depth}"
+            with soundfile.SoundFile(name, "w", sample_rate, channels, subtype, format=container) as file:
                 for tag, text in tags.items():
                     with contextlib.suppress(soundfile.LibsndfileError):
                         setattr(file, tag, text)
@@ -135,7 +133,7 @@ class Reader:
     """A sound file whose samples are read in blocks, as int16.
 
     A context manager. Float samples are multiplied by 32768, rounded and saturated (NaN becomes 0): libsndfile itself
-    would return them unscaled, that is, as zeros. Never allocates more than a block.
+    would return them unscaled, that is, as zeros.
 
     Attributes:
       container, subtype: libsndfile's names, such as "WAV" and "PCM_16".
@@ -146,11 +144,7 @@ class Reader:
     """
 
     def __init__(self, path: str | os.PathLike):
-        """Opens a sound file.
-
-        Raises:
-          AudioError: `path` cannot be opened, is no sound file, or is a lossy one.
-        """
+        """Opens a sound file; raises AudioError if it cannot be opened, is no sound file, or is a lossy one."""
         import soundfile  # noqa: PLC0415
 
         self._path = path = Path(path)
@@ -176,9 +170,8 @@ class Reader:
         self.sample_rate, self.channels = self._file.samplerate, self._file.channels
         if self.subtype not in _LOSSLESS_SUBTYPES:
             self.close()
-            raise AudioError(
-                f"{path}: is {self.subtype} in {self.container}, which loses samples, expected PCM; {_ADVICE}"
-            )
+            found = f"{self.subtype} in {self.container}"
+            raise AudioError(f"{path}: is {found}, which loses samples, expected PCM; {_ADVICE}")
         self.size = size
         self._dtype = "float64" if self.subtype in _FLOAT_SUBTYPES else "int16"
         self._block_frames = max(1, pcm.BLOCK // self.channels)
@@ -199,16 +192,13 @@ class Reader:
 
     def seek(self, frame: int) -> None:
         """Moves to a frame, counted from 0."""
-        try:
+        with self._reading(f"no sample {frame}: "):
             self._file.seek(frame)
-        except self._error as error:
-            raise AudioError(f"{self._path}: is damaged: no sample {frame}: {_reason(error)}") from error
 
     def blocks(self, frames: int) -> Iterator[np.ndarray]:
         """Yields the next `frames` frames in blocks, int16[N, channels], each valid until the next one is taken.
 
-        Raises:
-          AudioError: the file ends before that or cannot be decoded.
+        Raises AudioError if the file ends before that or cannot be decoded.
         """
         buffer = np.empty((min(frames, self._block_frames), self.channels), self._dtype)
         while frames:
@@ -221,30 +211,19 @@ class Reader:
 
     def channel(self, channel: int, frames: int) -> np.ndarray:
         """Returns the next `frames` samples of one channel, int16[frames]; raises AudioError as `blocks`."""
-        samples = np.empty(frames, np.int16)
-        start = 0
-        for block in self.channel_blocks(channel, frames):
-            samples[start : start + len(block)] = block
-            start += len(block)
-        return samples
+        return pcm.gather(self.channel_blocks(channel, frames), np.empty(frames, np.int16))
 
     def channel_blocks(self, channel: int, frames: int) -> Iterator[np.ndarray]:
         """Yields the next `frames` samples of one channel in blocks, int16[N], as `blocks` does."""
         return (block[:, channel] for block in self.blocks(frames))
 
     def floats(self, channel: int) -> np.ndarray:
-        """Returns the rest of one channel, float32[N] in 16-bit steps, neither rounded nor saturated.
-
-        Raises:
-          AudioError: the file cannot be decoded.
-        """
-        parts = []
-        try:
+        """Returns the rest of one channel, float32[N] in 16-bit steps, not rounded; raises AudioError as `blocks`."""
+        parts = [np.empty(0, np.float32)]
+        with self._reading():
             while len(block := self._file.read(self._block_frames, "float32", always_2d=True)):
                 parts.append(block[:, channel] * np.float32(32768))
-        except self._error as error:
-            raise AudioError(f"{self._path}: is damaged: {_reason(error)}") from error
-        samples = np.concatenate(parts) if parts else np.empty(0, np.float32)
+        samples = np.concatenate(parts)
         # A gain beyond 16 is none that is undone; squares of larger values would overflow.
         return np.clip(np.nan_to_num(samples, copy=False), -(2**20), 2**20)
 
@@ -254,21 +233,24 @@ class Reader:
             raise AudioError(f"{self._path}: is {self.subtype}, expected PCM of 16 or 24 bits")
         depth = RECORDINGS[self.subtype]
         self.seek(0)
-        try:
+        with self._reading():
             samples = self._file.read(dtype="int32", always_2d=True)
             tags = dict(self._file.copy_metadata())
-        except self._error as error:
-            raise AudioError(f"{self._path}: is damaged: {_reason(error)}") from error
         if len(samples) != self.frames:
             raise AudioError(f"{self._path}: is cut short: {self.frames - len(samples):,} samples are missing")
         samples >>= 32 - depth
         return Recording(samples, depth, self.sample_rate, tags)
 
-    def _read(self, buffer: np.ndarray) -> np.ndarray:
+    @contextlib.contextmanager
+    def _reading(self, what: str = "") -> Iterator[None]:
         try:
-            block = self._file.read(out=buffer)
+            yield
         except self._error as error:
-            raise AudioError(f"{self._path}: is damaged: {_reason(error)}") from error
+            raise AudioError(f"{self._path}: is damaged: {what}{_reason(error)}") from error
+
+    def _read(self, buffer: np.ndarray) -> np.ndarray:
+        with self._reading():
+            block = self._file.read(out=buffer)
         if block.dtype == np.int16:
             return block
         block *= 32768
@@ -295,19 +277,12 @@ def read_channel(path: str | os.PathLike, channel: int) -> np.ndarray:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Recording:
-    """A whole 16- or 24-bit recording.
+    """A whole 16- or 24-bit recording."""
 
-    Attributes:
-      samples: int32[frames, channels], of `depth` bits.
-      depth: 16 or 24.
-      sample_rate: in Hz.
-      tags: libsndfile's strings: title, artist, comment and so on.
-    """
-
-    samples: np.ndarray
-    depth: int
-    sample_rate: int
-    tags: dict[str, str]
+    samples: np.ndarray  # int32[frames, channels], of `depth` bits
+    depth: int  # 16 or 24
+    sample_rate: int  # in Hz
+    tags: dict[str, str]  # libsndfile's strings: title, artist, comment and so on
 
 
 RECORDINGS = MappingProxyType({"PCM_16": 16, "ALAC_16": 16, "PCM_24": 24})
@@ -321,15 +296,8 @@ def read_recording(path: str | os.PathLike) -> Recording:
 
 
 def write_recording(path: str | os.PathLike, recording: Recording, *, force: bool = False) -> Reader:
-    """Writes a recording with its depth, rate, channels and tags, whole or not at all; the rest is as `write`'s."""
+    """Writes a recording with its depth, rate, channels and tags, as `write` does."""
     frames, channels = recording.samples.shape
-    return write(
-        path,
-        [recording.samples << (32 - recording.depth)],
-        frames,
-        sample_rate=recording.sample_rate,
-        channels=channels,
-        depth=recording.depth,
-        tags=recording.tags,
-        force=force,
-    )
+    blocks = [recording.samples << (32 - recording.depth)]
+    facts = {"sample_rate": recording.sample_rate, "depth": recording.depth, "tags": recording.tags}
+    return write(path, blocks, frames, channels=channels, force=force, **facts)

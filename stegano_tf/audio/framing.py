@@ -36,12 +36,10 @@ _FIELDS = struct.Struct("<8sBBHQII8s")
 _CRC = struct.Struct("<I")
 HEADER_BYTES = _FIELDS.size + _CRC.size
 DIGEST_BYTES = 32
-OVERHEAD = HEADER_BYTES + DIGEST_BYTES
-"""Bytes of a frame beside its payload."""
+OVERHEAD = HEADER_BYTES + DIGEST_BYTES  # bytes of a frame beside its payload
 NETWORK_BYTES = 8
 _NOT_WORTH_A_THREAD = 1 << 16  # bytes that are hashed sooner than another thread is woken
-MAX_PIXELS = (1 << 32) - 1
-"""The largest height and width of a secret that the header can record."""
+MAX_PIXELS = (1 << 32) - 1  # the largest height and width of a secret that the header can record
 
 
 class Flags(enum.IntFlag, boundary=enum.STRICT):
@@ -53,26 +51,15 @@ class Flags(enum.IntFlag, boundary=enum.STRICT):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Header:
-    """The header of a version 1 frame.
-
-    Attributes:
-      payload_bytes: length of the payload.
-      secret_size: (height, width) of the secret picture before it was resized to its cover, or None.
-      network: 8 bytes that name the network which reveals the secret, not all zero, or None.
-      flags: what was done to the payload.
-    """
+    """The header of a version 1 frame."""
 
     payload_bytes: int
-    secret_size: tuple[int, int] | None = None
-    network: bytes | None = None
+    secret_size: tuple[int, int] | None = None  # (height, width), before it was resized; each 1 to 2**32 - 1
+    network: bytes | None = None  # 8 bytes that name the network which reveals the secret, not all zero
     flags: Flags = Flags.NONE
 
     def pack(self) -> bytes:
-        """Returns the header's 40 bytes.
-
-        Raises:
-          ValueError: the secret's height or width is outside 1..2**32-1, or `network` is not 8 bytes or all zero.
-        """
+        """Returns the header's 40 bytes; raises ValueError if a field is out of range."""
         if self.secret_size is not None and not all(1 <= pixels <= MAX_PIXELS for pixels in self.secret_size):
             raise ValueError(f"secret_size is {self.secret_size}, expected (height, width) within 1..{MAX_PIXELS}")
         if self.network is not None and (len(self.network) != NETWORK_BYTES or not any(self.network)):
@@ -86,8 +73,7 @@ class Header:
     def parse(cls, data: bytes) -> "Header":
         """Returns the header in the first 40 bytes of `data`, such that `parse(data).pack() == data[:40]`.
 
-        Raises:
-          FormatError: `data` is too short, or is not a header of version 1.
+        Raises FormatError if `data` is too short or no header of version 1.
         """
         if len(data) < HEADER_BYTES:
             raise FormatError(f"the frame header is cut short: {len(data)} bytes, expected {HEADER_BYTES}")
@@ -101,20 +87,15 @@ class Header:
             flags = Flags(flags)
         except ValueError as error:
             raise FormatError(f"the frame has unknown flags {flags:#04x}; a newer release may read it") from error
-        if crc != zlib.crc32(data[: _FIELDS.size]):
-            raise FormatError(
-                f"the frame header is damaged: CRC-32 {zlib.crc32(data[: _FIELDS.size]):08x}, expected {crc:08x}"
-            )
+        found = zlib.crc32(data[: _FIELDS.size])
+        if crc != found:
+            raise FormatError(f"the frame header is damaged: CRC-32 {found:08x}, expected {crc:08x}")
         if header_bytes != HEADER_BYTES:
             raise FormatError(f"the frame header states a length of {header_bytes} bytes, expected {HEADER_BYTES}")
         if secret_size != [0, 0] and 0 in secret_size:
             raise FormatError(f"the frame records a secret of {secret_size[1]} x {secret_size[0]} pixels")
-        return cls(
-            payload_bytes,
-            tuple(secret_size) if any(secret_size) else None,
-            network if any(network) else None,
-            flags,
-        )
+        secret_size = tuple(secret_size) if any(secret_size) else None
+        return cls(payload_bytes, secret_size, network if any(network) else None, flags)
 
 
 class Digest:
@@ -127,7 +108,7 @@ class Digest:
     def __init__(self):
         self._hash = hashlib.sha256()
         self._pool = ThreadPoolExecutor(1, "sha256")
-        self._pending: Future | None = None
+        self._pending: Future | None = None  # the block that is being hashed
 
     def __enter__(self) -> "Digest":
         return self
@@ -156,9 +137,7 @@ class Digest:
 def frame(header: Header, payload: Iterable) -> Iterator:
     """Yields the frame's bytes-like blocks: the header, the blocks of `payload` as they come, and the digest.
 
-    Args:
-      header: states the length of `payload`.
-      payload: bytes-like blocks, `header.payload_bytes` bytes in total, which are not changed afterwards.
+    `payload` has `header.payload_bytes` bytes in total. Its blocks must not be changed afterwards.
     """
     yield header.pack()
     with Digest() as digest:

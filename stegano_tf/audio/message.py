@@ -25,10 +25,9 @@ class Message:
     """
 
     def __init__(self, found: Found, digest: framing.Digest, *, framed: bool, sealed: bool = False):
-        """Reads the header of a frame, or of what is no frame, but an age file if `sealed`.
+        """Reads the header; raises FormatError if it is wrong or announces more than there is.
 
-        Raises:
-          FormatError: it is wrong, or announces more than there is.
+        What is not `framed` is a picture file, or an age file if `sealed`.
         """
         self._read, self._digest, self._framed = found.read, digest, framed
         self.sealed = sealed
@@ -40,10 +39,8 @@ class Message:
             end = found.size if found.length is None else found.length
             self.header = framing.Header(end)
         if end > found.size:
-            raise FormatError(
-                f"is cut short: {end - found.size:,} samples are missing; its header announces {end:,}, "
-                f"{found.size:,} are there"
-            )
+            there = f"its header announces {end:,}, {found.size:,} are there"
+            raise FormatError(f"is cut short: {end - found.size:,} samples are missing; {there}")
         self.payload_bytes = self._left = self.header.payload_bytes
         self.after = found.size - end
         self.head = self.read(min(self._left, bmp.HEADER_BYTES)).tobytes()
@@ -71,11 +68,9 @@ class Message:
         while self._left:
             self.read(min(self._left, pcm.BLOCK))
         if self._framed:
-            found, expected = self._digest.digest(), self._read(framing.DIGEST_BYTES).tobytes()
+            found, expected = self._digest.digest().hex(), self._read(framing.DIGEST_BYTES).tobytes().hex()
             if found != expected:
-                raise FormatError(
-                    f"is damaged: the payload's SHA-256 is {found.hex()[:16]}…, expected {expected.hex()[:16]}…"
-                )
+                raise FormatError(f"is damaged: the payload's SHA-256 is {found[:16]}…, expected {expected[:16]}…")
 
     def picture(self) -> tuple:
         """Returns which of `PAYLOADS` the payload is, and the picture that this opens; else raises FormatError."""
@@ -87,8 +82,7 @@ class Message:
 def unsealed(message: Message, key: sealing.Key) -> Message:
     """Returns the message inside a sealed one, once that has proved whole; any other one itself.
 
-    Raises:
-      FormatError, SealingError: it is damaged, sealed twice, or the key does not open it.
+    Raises FormatError or SealingError if it is damaged, sealed twice, or the key does not open it.
     """
     if not message.sealed:
         return message

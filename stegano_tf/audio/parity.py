@@ -8,10 +8,9 @@ check symbols. A message fills D x k x B bytes (rows, columns, blocks; k = 255 -
 Why a product: repair goes to and fro between rows and columns, each pass leaving the next one less, so that 12 check
 symbols in 255 (10.1 % in all) correct 3.6 % of wrong symbols anywhere; one such code alone fails at 2 %.
 
-Why these libraries: for 10 MB, on one core, zfec makes check symbols at 88 MB/s, galois at 20, reedsolo at 0.5
-(tools/results/audio.json). But zfec repairs erasures only (symbols known to be bad: 40 µs a codeword); of the two that
-find errors, reedsolo takes 1.6 ms a codeword, and galois three times that, after it has compiled itself for 10 seconds.
-So what looks damaged goes to zfec, and what is unexplained after that to reedsolo, which is pure Python.
+For 10 MB, on one core, zfec makes check symbols at 88 MB/s, reedsolo, which is pure Python, at 0.5
+(tools/results/audio.json). zfec repairs erasures only (symbols known to be bad), at 40 µs a codeword. reedsolo finds
+errors too, at 1.6 ms a codeword. So what looks damaged goes to zfec, and what is unexplained after that to reedsolo.
 """
 
 import dataclasses
@@ -24,8 +23,7 @@ import numpy as np
 
 from stegano_tf import scratch
 
-CODE = 255
-"""Symbols of a codeword."""
+CODE = 255  # symbols of a codeword
 MAX_CHECKS = 64
 _MAX_SWEEPS = 24
 _HOPELESS = 20  # repair ends when a sweep mends fewer than one in so many of the wrong codewords
@@ -34,8 +32,7 @@ _HOPELESS = 20  # repair ends when a sweep mends fewer than one in so many of th
 def checks_for(share: float) -> int:
     """Returns the fewest check symbols a codeword with which the message grows by at least `share` (0.1: 10 %).
 
-    Raises:
-      ValueError: `share` is outside 0..0.78.
+    Raises ValueError if `share` is outside 0..0.78.
     """
     checks = math.ceil(CODE * (1 - 1 / math.sqrt(1 + share)) - 1e-9) if share >= 0 else -1
     if not 0 <= checks <= MAX_CHECKS:
@@ -103,7 +100,8 @@ def encode(message: np.ndarray, checks: int) -> Iterator[np.ndarray]:
         planes = cube[rows]
         planes[:, : shape.width] = data.reshape(-1, shape.width, shape.blocks)
         if checks:
-            planes[:, shape.width :] = _check_columns(planes[:, : shape.width], checks)
+            made = check_symbols(planes[:, : shape.width].transpose(1, 0, 2), checks)
+            planes[:, shape.width :] = made.transpose(1, 0, 2)
         scratch.release(cube)
         scratch.release(message)
     cells = cube.reshape(-1, shape.blocks)
@@ -115,10 +113,6 @@ def encode(message: np.ndarray, checks: int) -> Iterator[np.ndarray]:
     places = order(shape.cells)
     for part in scratch.parts(shape.cells, shape.blocks):
         yield scratch.take(cells, places[part]).reshape(-1)
-
-
-def _check_columns(planes: np.ndarray, checks: int) -> np.ndarray:
-    return check_symbols(planes.transpose(1, 0, 2), checks).transpose(1, 0, 2)
 
 
 def gather(symbols: np.ndarray, shape: Shape) -> np.ndarray:
@@ -152,11 +146,8 @@ def count_wrong(cube: np.ndarray, shape: Shape) -> int:
     """Returns how many rows and columns are no codewords."""
     if not shape.checks:
         return 0
-    planes = ((cube.transpose(1, 0, 2), shape.width), (cube, shape.rows))
-    return sum(
-        np.count_nonzero((check_symbols(symbols[:kept], shape.checks) != symbols[kept:]).any(axis=0))
-        for symbols, kept in planes
-    )
+    views = (cube.transpose(1, 0, 2), shape.width), (cube, shape.rows)
+    return sum(np.count_nonzero(_no_codewords(symbols, kept, shape.checks)) for symbols, kept in views)
 
 
 def repair(cube: np.ndarray, doubtful: np.ndarray, shape: Shape) -> tuple[int, int]:
@@ -165,14 +156,12 @@ def repair(cube: np.ndarray, doubtful: np.ndarray, shape: Shape) -> tuple[int, i
     Args:
       cube: uint8[rows + checks, 255, blocks].
       doubtful: bool of that shape: symbols that look damaged or are missing; it is used up.
-      shape: of the message.
 
     Returns:
       How many codewords are still wrong, and how many there are.
     """
-    words = shape.words
     if not shape.checks:
-        return 0, words
+        return 0, shape.words
     # Two views of one memory; the first axis counts the symbols of a codeword.
     views = [(cube.transpose(1, 0, 2), doubtful.transpose(1, 0, 2), CODE - shape.checks), (cube, doubtful, shape.rows)]
     decoder = _decoder(shape.checks)
@@ -210,13 +199,13 @@ def repair(cube: np.ndarray, doubtful: np.ndarray, shape: Shape) -> tuple[int, i
                 break
             doubtful |= wrong[0][:, None, :] & wrong[1][None, :, :]
             cornered = True
-    return int(sum(map(np.count_nonzero, wrong))), words
+    return left, shape.words
 
 
 def correct_word(word: np.ndarray, checks: int) -> bool:
     """Corrects one codeword, uint8[N], whose last `checks` symbols are check symbols, and returns whether it could."""
     kept = len(word) - checks
-    if np.array_equal(check_symbols(word[:kept, None], checks)[:, 0], word[kept:]):
+    if not _no_codewords(word[:, None], kept, checks).any():
         return True
     return _decoder(checks).correct(word, np.zeros(len(word), bool), kept, spare=0)
 
@@ -241,17 +230,19 @@ def check_symbols(data: np.ndarray, checks: int) -> np.ndarray:
     return np.stack([np.frombuffer(share, np.uint8) for share in made]).reshape(checks, *data.shape[1:])
 
 
+def _no_codewords(symbols: np.ndarray, kept: int, checks: int) -> np.ndarray:
+    return (check_symbols(symbols[:kept], checks) != symbols[kept:]).any(axis=0)
+
+
 def _wrong_words(symbols: np.ndarray, doubts: np.ndarray, kept: int, checks: int) -> np.ndarray:
     """Returns which, bool[words, blocks], are no codewords or mostly doubtful; clears the doubts of the others."""
-    wrong = (check_symbols(symbols[:kept], checks) != symbols[kept:]).any(axis=0)
+    wrong = _no_codewords(symbols, kept, checks)
     wrong |= 2 * np.count_nonzero(doubts, axis=0) > len(doubts)  # zeros in place of what is missing are a codeword, too
     doubts &= wrong
     return wrong
 
 
 class _Decoder:
-    """Corrects single codewords."""
-
     def __init__(self, checks: int):
         import reedsolo  # noqa: PLC0415
         import zfec  # noqa: PLC0415
@@ -301,14 +292,11 @@ class _Decoder:
         return solved if np.isin(changed, lost).all() else None
 
     def _solve_errors(self, whole: np.ndarray, lost: np.ndarray, spare: int) -> np.ndarray | None:
-        _, word, places = self._errors.decode(
-            whole[:0:-1].tobytes(), erase_pos=(CODE - lost).tolist() if len(lost) else None
-        )
+        erased = (CODE - lost).tolist() if len(lost) else None
+        _, word, places = self._errors.decode(whole[:0:-1].tobytes(), erase_pos=erased)
         if 2 * len(places) - len(lost) > self._checks - spare:
             return None
         return np.concatenate([whole[:1], np.frombuffer(word, np.uint8)[::-1]])
 
 
-@functools.lru_cache(maxsize=4)
-def _decoder(checks: int) -> _Decoder:
-    return _Decoder(checks)
+_decoder = functools.lru_cache(maxsize=4)(_Decoder)

@@ -7,18 +7,18 @@ Conversion to 24-bit, 32-bit, float, FLAC or (truncating) 8-bit PCM and back los
 the same, which cannot be undone.
 """
 
+from collections.abc import Iterable
+
 import numpy as np
+
+from stegano_tf import scratch
 
 BLOCK = 1 << 19
 """Samples that are worked on at a time: bytes, samples and picture rows of one block stay in the processor's cache."""
 
 
 def encode(data) -> np.ndarray:
-    """Returns the int16[N] samples of N bytes.
-
-    Args:
-      data: anything with the buffer protocol: bytes, a memoryview, contiguous uint8[N].
-    """
+    """Returns the int16[N] samples of N bytes: bytes, a memoryview, contiguous uint8[N]."""
     data = np.frombuffer(data, np.uint8)
     samples = np.multiply(data, 256, dtype=np.uint16)
     samples ^= 0x8080  # adds 128 and, by flipping the sign bit, subtracts 32768
@@ -33,4 +33,14 @@ def decode(samples: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
         out = np.empty(samples.shape, np.uint8)
     np.right_shift(samples, 8, out=out, casting="unsafe")
     out ^= 0x80
+    return out
+
+
+def gather(blocks: Iterable[np.ndarray], out: np.ndarray) -> np.ndarray:
+    """Returns `out`, which may lie in `scratch`, filled with one-dimensional blocks, one after the other."""
+    start = 0
+    for block in blocks:
+        out[start : start + len(block)] = block
+        start += len(block)
+        scratch.release(out)
     return out

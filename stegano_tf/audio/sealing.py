@@ -1,6 +1,6 @@
 """Who can open what is sealed: passphrases, recipients (X25519, ssh-ed25519, ssh-rsa) and identities.
 
-What they are used for is the age file's business: see `age`.
+`age` seals and opens with them.
 """
 
 import dataclasses
@@ -32,16 +32,11 @@ class SealingWarning(UserWarning):
 class Lock:
     """Who can open what is sealed: either whoever knows the passphrase or the owners of the recipients' identities.
 
-    Attributes:
-      passphrase: not empty, or None.
-      recipients: "age1…", "ssh-ed25519 …" or "ssh-rsa …".
-
-    Raises:
-      SealingError: neither or both are given, or a recipient is mistyped.
+    Raises SealingError if neither or both are given, the passphrase is empty, or a recipient is mistyped.
     """
 
     passphrase: str | None = dataclasses.field(default=None, repr=False)
-    recipients: Sequence[str] = ()
+    recipients: Sequence[str] = ()  # "age1…", "ssh-ed25519 …" or "ssh-rsa …"
 
     def __post_init__(self):
         if (self.passphrase is None) == (not self.recipients):
@@ -54,33 +49,17 @@ class Lock:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Key:
-    """What opens a sealed message.
-
-    Attributes:
-      passphrase: the text, or a function that asks for it, called only when a message needs one.
-      identities: files as `age-keygen` writes them, or unencrypted SSH private keys.
-      bare: whether to take a sound for the bare form, which nothing tells from noise.
-    """
+    """What opens a sealed message. The passphrase may be a function, which is called only when a message needs it."""
 
     passphrase: str | Callable[[], str] | None = dataclasses.field(default=None, repr=False)
-    identities: Sequence[str | os.PathLike] = ()
-    bare: bool = False
-
-    @property
-    def opens(self) -> bool:
-        """Whether there is a passphrase or an identity in it."""
-        return self.passphrase is not None or bool(self.identities)
-
-    def ask(self) -> str | None:
-        """Returns the passphrase, if there is one."""
-        return self.passphrase() if callable(self.passphrase) else self.passphrase
+    identities: Sequence[str | os.PathLike] = ()  # files as `age-keygen` writes them, or unencrypted SSH private keys
+    bare: bool = False  # whether to take a sound for the bare form, which nothing tells from noise
 
 
 def keygen(path: str | os.PathLike, *, force: bool = False) -> str:
     """Writes a new X25519 identity, readable by its owner alone (mode 0600), and returns its recipient, "age1…".
 
-    Raises:
-      OutputError: as `outputs.replacing`.
+    Raises OutputError as `outputs.replacing`.
     """
     import pyrage  # noqa: PLC0415
 
@@ -94,8 +73,7 @@ def keygen(path: str | os.PathLike, *, force: bool = False) -> str:
 def read_identities(path: str | os.PathLike) -> list:
     """Returns the identities in a file: AGE-SECRET-KEY-1… lines, or one SSH private key.
 
-    Warns:
-      SealingWarning: others than the owner may read the file.
+    Warns with SealingWarning if others than the owner may read the file.
 
     Raises:
       KeyFileError: the file cannot be read or holds no identity.
@@ -110,49 +88,38 @@ def read_identities(path: str | os.PathLike) -> list:
     except OSError as error:
         raise KeyFileError(f"{path}: cannot be read: {error.strerror}") from error
     if os.name == "posix" and mode & 0o077:
-        warnings.warn(
-            f"{path}: mode {mode:04o} lets others read the identity; expected 0600", SealingWarning, stacklevel=2
-        )
+        text = f"{path}: mode {mode:04o} lets others read the identity; expected 0600"
+        warnings.warn(text, SealingWarning, stacklevel=2)
     try:
         if b"PRIVATE KEY-----" in data:
             return [pyrage.ssh.Identity.from_buffer(data)]
         lines = [line.strip() for line in data.decode("ascii").splitlines()]
         identities = [pyrage.x25519.Identity.from_str(line) for line in lines if line and not line.startswith("#")]
     except (pyrage.IdentityError, UnicodeDecodeError) as error:
-        raise KeyFileError(
-            f"{path}: is no identity file, expected AGE-SECRET-KEY-1… lines or an unencrypted SSH private key"
-        ) from error
+        expected = "expected AGE-SECRET-KEY-1… lines or an unencrypted SSH private key"
+        raise KeyFileError(f"{path}: is no identity file, {expected}") from error
     if not identities:
         raise KeyFileError(f"{path}: holds no identity, expected a line AGE-SECRET-KEY-1…")
     return identities
 
 
 def parse_recipient(text: str):
-    """Returns a recipient as pyrage has it.
-
-    Raises:
-      SealingError: it is mistyped.
-    """
+    """Returns a recipient as pyrage has it; raises SealingError if it is mistyped."""
     import pyrage  # noqa: PLC0415
 
     kind = pyrage.ssh if text.startswith("ssh-") else pyrage.x25519
     try:
         return kind.Recipient.from_str(text.strip())
     except pyrage.RecipientError as error:
-        shown = text if len(text) <= 70 else f"{text[:67]}..."
-        hint = " (this is a SECRET key: give its public key)" if text.upper().startswith("AGE-SECRET-KEY-") else ""
-        shown = "AGE-SECRET-KEY-…" if hint else shown
-        raise SealingError(
-            f"recipient {shown!r} is mistyped{hint}, expected age1… or ssh-ed25519 … or ssh-rsa …"
-        ) from error
+        shown, hint = text if len(text) <= 70 else f"{text[:67]}...", ""
+        if text.upper().startswith("AGE-SECRET-KEY-"):
+            shown, hint = "AGE-SECRET-KEY-…", " (this is a SECRET key: give its public key)"
+        expected = "expected age1… or ssh-ed25519 … or ssh-rsa …"
+        raise SealingError(f"recipient {shown!r} is mistyped{hint}, {expected}") from error
 
 
 def read_passphrase(path: str | os.PathLike) -> str:
-    """Returns the first line of a file, which is a passphrase, without its line end.
-
-    Raises:
-      KeyFileError: the file cannot be read, is no text, or its first line is empty.
-    """
+    """Returns the first line of a file, without its line end; raises KeyFileError if there is no such text."""
     try:
         with Path(path).open(encoding="utf-8") as file:
             line = file.readline(4096).rstrip("\r\n")
@@ -168,8 +135,7 @@ def read_passphrase(path: str | os.PathLike) -> str:
 def ask_passphrase(*, twice: bool = False) -> str:
     """Returns what is typed on the terminal, without showing it.
 
-    Raises:
-      SealingError: nothing is typed, the two entries differ, or there is no terminal.
+    Raises SealingError if nothing is typed, the two entries differ, or there is no terminal.
     """
     import getpass  # noqa: PLC0415
 
@@ -180,9 +146,8 @@ def ask_passphrase(*, twice: bool = False) -> str:
         if twice and getpass.getpass("Passphrase again: ") != passphrase:
             raise SealingError("the two passphrases differ")
     except (OSError, EOFError, AttributeError) as error:
-        raise SealingError(
-            f"no terminal to ask for the passphrase, expected --passphrase-file or {PASSPHRASE_VARIABLE}"
-        ) from error
+        expected = f"expected --passphrase-file or {PASSPHRASE_VARIABLE}"
+        raise SealingError(f"no terminal to ask for the passphrase, {expected}") from error
     _check_passphrase(passphrase)
     return passphrase
 

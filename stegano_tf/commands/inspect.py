@@ -41,7 +41,8 @@ def _lines(info):
     seconds = f"{info.frames:,} samples, {info.duration:.2f} s at {info.sample_rate} Hz"
     yield "file", info.path
     yield "sound", f"{info.container} {info.subtype}, {info.channels} channel(s), {seconds}"
-    message = f"{info.form} in channel {info.channel}, {info.payload_bytes:,} bytes"
+    form = f"taken for a {info.form}" if info.unproved else info.form
+    message = f"{form} in channel {info.channel}, {info.payload_bytes:,} bytes"
     yield "message", f"{message}, {info.samples_after} samples after it"
     if info.parity is not None:
         yield "parity", f"{info.parity} of 255, {info.damage or 'nothing to repair'}"

@@ -216,9 +216,12 @@ def test_inspect_takes_a_sound_for_bare_without_asking(run):
     assert run("encode", "a.png", "a.wav", "--passphrase-file", "p.txt", "--bare")[0] == 0
     status, said, error = run("inspect", "a.wav", "--bare")
     assert (status, error) == (0, "")
+    assert "message    taken for a bare age file in channel 0" in said
     assert "sealed     with age; not opened" in said
     assert "integrity  not known: " in said
-    assert "integrity  SHA-256 is right" in run("inspect", "a.wav", "--bare", "--passphrase-file", "p.txt")[1]
+    opened = run("inspect", "a.wav", "--bare", "--passphrase-file", "p.txt")[1]
+    assert "message    bare age file in channel 0" in opened
+    assert "integrity  SHA-256 is right" in opened
 
 
 @pytest.mark.parametrize(

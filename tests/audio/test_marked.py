@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stegano_tf.audio import parity, pcm
-from stegano_tf.audio.forms.marked import Marked, label, reading, search, writing
+from stegano_tf.audio.forms.marked import Marked, label, reading, writing
 from stegano_tf.errors import FormatError
 
 
@@ -20,7 +20,7 @@ def made(size, depth=8, share=0.1, seed=0):
 def read(samples):
     """What a reader makes of samples that are not as they were written."""
     samples = np.asarray(samples, np.float32)
-    return reading.decode(samples, search.search(samples))
+    return reading.decode(samples, reading.search(samples))
 
 
 def test_a_mark_sample_by_sample():
@@ -176,13 +176,13 @@ def test_samples_lost_in_the_middle_of_a_segment():
 def test_the_search_finds_the_same_marks_in_blocks_of_any_size(monkeypatch, block):
     _, samples = made(20_000)
     samples = np.concatenate([np.zeros(77), samples, np.zeros(9)]).astype(np.float32)
-    places = search.search(samples)
+    places = reading.search(samples)
     expected = [77 + 4096 * segment for segment in range(len(places) - 1)]
     assert [*places][:-1] == expected
     assert [*places][-1] == len(samples) - 9 - 80
     assert [mark.segment for mark in places.values()] == list(range(len(places)))
     monkeypatch.setattr(pcm, "BLOCK", block)
-    assert search.search(samples) == places
+    assert reading.search(samples) == places
     # By the definition: the correlation of 32 samples with the signs, one place after the other.
     windows = np.lib.stride_tricks.sliding_window_view(samples[: places.popitem()[0] + 80], 32)[:-48].astype(float)
     centred = windows - windows.mean(axis=1, keepdims=True)
@@ -219,7 +219,7 @@ def test_without_parity_damage_is_noticed():
 @settings(max_examples=60)
 def test_nothing_is_found_in_anything(data):
     samples = np.frombuffer(data + bytes(len(data) % 2), "<i2").astype(np.float32)
-    assert search.search(samples) == {}
+    assert reading.search(samples) == {}
 
 
 @given(st.integers(1, 20_000), st.sampled_from([0, 12, 40]))

@@ -50,7 +50,8 @@ class Bare(Form):
 def to_noise(sealed: bytes) -> bytes:
     """Returns a passphrase-sealed age file without its fixed text: salt, masked work factor, file key, MAC, payload.
 
-    The work factor, which is below 32, is the remainder of its byte by 32; the other bits are drawn at random.
+    The work factor is below 32 and takes the low 5 bits of its byte. The other 3 bits are random. Raises SealingError
+    for any other age file.
     """
     match = _HEADER.match(sealed, len(age.MAGIC))
     if not sealed.startswith(age.MAGIC) or not match:
@@ -61,11 +62,7 @@ def to_noise(sealed: bytes) -> bytes:
 
 
 def from_noise(noise: bytes) -> bytes:
-    """Returns the age file that `to_noise` was given.
-
-    Raises:
-      SealingError: `noise` is too short to be one.
-    """
+    """Returns the age file that `to_noise` was given; raises SealingError if `noise` is too short to be one."""
     if len(noise) < _NOISE_HEADER + 16 + 16:  # age's payload: a nonce, and at least the tag of one chunk
         raise SealingError(f"cannot be opened: {len(noise)} bytes, expected at least {_NOISE_HEADER + 32}")
     salt, masked, body, mac = noise[:16], noise[16], noise[17:49], noise[49:81]

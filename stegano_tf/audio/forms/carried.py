@@ -4,16 +4,16 @@ The bits of the message, highest first, are cut into groups of `bits`; each grou
 all values with these low bits a sample takes the nearest, which may carry into its higher bits: that is half the error
 of replacing them (for 1 bit: ±1 at random, which leaves no pairs of values behind).
 
-Without a key the samples follow one another as they are stored. With one they are taken in an order that nobody else
-knows: scrypt (RFC 7914) stretches the passphrase, because it may be guessed offline, and SHAKE-256 (FIPS 202) makes
-one 32-bit word a group of samples from it; the order is that which sorts them. Both are in Python's standard library
-and in every other language, and neither depends on a version of numpy, whose permutations do. A group is as many
-samples as hold whole bytes, so that a burst damages no more bytes than it must.
+Without a key the samples are taken as they are stored. With one they are taken in an order that nobody else knows.
+scrypt (RFC 7914) stretches the passphrase, because it may be guessed offline. SHAKE-256 (FIPS 202) makes one 32-bit
+word a group of samples from it. The order sorts these words. Other languages have both functions too; numpy's
+permutations depend on its version. A group is as many samples as hold whole bytes, so that a burst damages few bytes.
 """
 
 import dataclasses
 import functools
 import hashlib
+import itertools
 import math
 import unicodedata
 from collections.abc import Iterable
@@ -37,8 +37,7 @@ _LOOKED_AT = (0, *(21 << doubling for doubling in range(20)))
 class Carried(Form):
     """A frame, with or without parity, in 16- or 24-bit PCM of any lossless container, which keeps its sample rate.
 
-    Raises:
-      ValueError: the parity or the number of bits is impossible.
+    Raises ValueError if the parity or the number of bits is impossible.
     """
 
     carrier: str = setting(dataclasses.MISSING, "hide the message in this recording", metavar="SOUND")
@@ -79,8 +78,7 @@ class Carried(Form):
     def bits_for(self, size: int) -> int:
         """Returns how many bits of each sample hold a message of `size` bytes: `bits`, or the fewest that do.
 
-        Raises:
-          AudioError: the recording is too short; says how long it must be.
+        Raises AudioError if the recording is too short, and says how long it must be.
         """
         if self.parity is not None:
             size = writing.encoded_bytes(size, self.checks)
@@ -89,10 +87,9 @@ class Carried(Form):
         needed = next((bits for bits in range(1, most + 1) if capacity(frames * channels, bits) >= size), None)
         if needed is None:
             seconds = math.ceil(8 * size / most / channels / rate * 10) / 10
-            raise AudioError(
-                f"{self.carrier}: is too short to carry {size:,} bytes at {most} bits a sample: it lasts "
-                f"{frames / rate:.1f} s, expected at least {seconds:.1f} s"
-            )
+            wanted = f"is too short to carry {size:,} bytes at {most} bits a sample"
+            lasts = f"it lasts {frames / rate:.1f} s, expected at least {seconds:.1f} s"
+            raise AudioError(f"{self.carrier}: {wanted}: {lasts}")
         return self.bits or needed
 
     def write(
@@ -118,12 +115,8 @@ class Carried(Form):
         # A passphrase that would have to be asked for is not: most sounds in which nothing is seen hold nothing.
         if key is not None and isinstance(key.passphrase, str):
             secrets.append(order_key(key.passphrase))
-        for secret in secrets:
-            for bits in range(1, MAX_BITS + 1):
-                found = _found(flat, bits, order(flat.size, bits, secret))
-                if found:
-                    return found
-        return None
+        tries = itertools.product(secrets, range(1, MAX_BITS + 1))
+        return next(filter(None, (_found(flat, bits, order(flat.size, bits, secret)) for secret, bits in tries)), None)
 
     @classmethod
     def capacities(cls, path) -> dict[int, int]:
@@ -189,8 +182,7 @@ def embed(samples: np.ndarray, data: bytes, bits: int, depth: int, order: np.nda
     down = change > step // 2
     tie = change == step // 2
     down[tie] = np.random.default_rng().integers(0, 2, np.count_nonzero(tie)).astype(bool)
-    change = change - step * down
-    after = before + change
+    after = before + change - step * down
     after += step * ((after < -full).astype(np.int32) - (after >= full))
     result = samples.copy()
     result[used] = after

@@ -32,19 +32,12 @@ _START = 80  # samples: the longest beginning that any form looks at
 
 @dataclasses.dataclass(slots=True, kw_only=True)
 class Found:
-    """A message that was found in a sound.
+    """A message that was found in a sound."""
 
-    Attributes:
-      size: bytes that are there from the message's first on, those behind its end included.
-      read: returns the next n of them, uint8[n].
-      length: of the message, in a form without frames; None: all that is there.
-      facts: attributes of `info.AudioInfo`.
-    """
-
-    size: int
-    read: Callable[[int], np.ndarray]
-    length: int | None = None
-    facts: dict = dataclasses.field(default_factory=dict)
+    size: int  # bytes that are there from the message's first on, those behind its end included
+    read: Callable[[int], np.ndarray]  # returns the next n of them, uint8[n]
+    length: int | None = None  # of the message, in a form without frames; None: all that is there
+    facts: dict = dataclasses.field(default_factory=dict)  # attributes of `info.AudioInfo`
 
 
 def in_memory(data: bytes | np.ndarray, **facts) -> Found:
@@ -85,39 +78,23 @@ class Sound:
         """Returns the message whose bytes are the samples of a channel; it is read block by block."""
 
         def read(count: int) -> np.ndarray:
-            data = np.empty(count, np.uint8)
-            start = 0
-            for block in self.reader.channel_blocks(channel, count):
-                pcm.decode(block, out=data[start : start + len(block)])
-                start += len(block)
-            return data
+            return pcm.gather(map(pcm.decode, self.reader.channel_blocks(channel, count)), np.empty(count, np.uint8))
 
         self.reader.seek(0)
         return Found(size=self.reader.frames, read=read, facts={"channel": channel})
 
 
 class Form:
-    """A form of sound; an instance has its options. By default each byte of the message is a sample.
+    """A form of sound; an instance has its options. By default each byte of the message is a sample."""
 
-    Attributes:
-      name: for `AudioInfo.form`.
-      magic: the bytes with which a message begins, if each of its bytes is a sample.
-      framed: whether a message is a frame.
-      sealable: whether it can be sealed.
-      needs_passphrase: whether it must be sealed, with a passphrase.
-      payloads: names of the picture files that it takes; None for all.
-      unproved: why reading a message, without opening it, does not prove it whole; None if that does.
-      facts: what `info.AudioInfo` says of the options.
-    """
-
-    name: ClassVar[str]
-    magic: ClassVar[bytes | None] = None
-    framed: ClassVar[bool] = True
+    name: ClassVar[str]  # for `AudioInfo.form`
+    magic: ClassVar[bytes | None] = None  # with which a message begins, if each of its bytes is a sample
+    framed: ClassVar[bool] = True  # whether a message is a frame
     sealable: ClassVar[bool] = True
-    needs_passphrase: ClassVar[bool] = False
-    payloads: ClassVar[tuple[str, ...] | None] = None
-    unproved: ClassVar[str | None] = None
-    facts = MappingProxyType({})
+    needs_passphrase: ClassVar[bool] = False  # whether it must be sealed, with a passphrase
+    payloads: ClassVar[tuple[str, ...] | None] = None  # names of the picture files that it takes; None for all
+    unproved: ClassVar[str | None] = None  # why reading a message, unopened, does not prove it whole; None if it does
+    facts = MappingProxyType({})  # what `info.AudioInfo` says of the options
 
     @property
     def records(self) -> bool:
@@ -129,11 +106,7 @@ class Form:
         return size
 
     def check(self, path, size: int, sample_rate: int) -> None:
-        """Refuses what cannot be written to `path`: a message of at least `size` bytes, samples at this rate in Hz.
-
-        Raises:
-          AudioError: the container does not hold it, or another file does not serve.
-        """
+        """Raises AudioError if `path` cannot hold at least `size` bytes at this rate in Hz, or a recording is unfit."""
         files.container_for(path, self.samples(size), sample_rate=sample_rate)
 
     def encode(self, size: int, blocks: Iterable) -> tuple[int, Iterator[np.ndarray]]:
@@ -141,15 +114,10 @@ class Form:
         return size, map(pcm.encode, blocks)
 
     def write(self, path, size: int, blocks: Iterable, *, passphrase: str | None, **options) -> tuple:
-        """Writes a message, as `encode` takes it, as a sound file.
+        """Writes a message, as `encode` takes it, as a sound file; returns its closed reader and facts for `AudioInfo`.
 
-        Args:
-          path, size, blocks: the file and the message.
-          passphrase: what it is sealed with, for a form that hides it in an order of its own.
-          options: sample_rate and force, as `files.write`.
-
-        Returns:
-          The closed `files.Reader` of the file, and attributes of `info.AudioInfo`.
+        `passphrase` is what it is sealed with, for a form that hides it in an order of its own. The options are
+        sample_rate and force, as `files.write` has them.
         """
         samples, pieces = self.encode(size, blocks)
         return files.write(path, pieces, samples, **options), self.facts
@@ -158,8 +126,7 @@ class Form:
     def recognise(cls, sound: Sound, key: sealing.Key | None) -> Found | None:
         """Returns the message of this form in a sound that is as it was written, told by its start; asked first.
 
-        Raises:
-          FormatError: there is one that can certainly not be read. The text names no file; so in `search`.
+        Raises FormatError if there is one that can certainly not be read. The text names no file; so in `search`.
         """
         channels = (number for number, head in enumerate(sound.heads) if cls.magic and head.startswith(cls.magic))
         return next(map(sound.stream, channels), None)

@@ -21,9 +21,8 @@ class Plain(Form):
     def recognise(cls, sound: Sound, key: sealing.Key | None) -> Found | None:
         found = super().recognise(sound, key)
         if not found and any(head.startswith(_ROUNDED_MAGIC) for head in sound.heads):
-            raise FormatError(
-                "was rounded to 8 bits, which makes 255 of every byte 254 and cannot be undone; expected 16 bits"
-            )
+            lost = "which makes 255 of every byte 254 and cannot be undone"
+            raise FormatError(f"was rounded to 8 bits, {lost}; expected 16 bits")
         return found
 
 

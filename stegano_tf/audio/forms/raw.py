@@ -24,7 +24,7 @@ class Raw(Form):
     def recognise(cls, sound: Sound, key: sealing.Key | None) -> Found | None:
         found = super().recognise(sound, key)
         if found:
-            found.length = bmp.stated_size(sound.heads[found.facts["channel"]])
+            found.length = int.from_bytes(sound.heads[found.facts["channel"]][2:6], "little")  # as its header states
         return found
 
 

@@ -3,9 +3,9 @@
 Written: BITMAPFILEHEADER and BITMAPINFOHEADER (54 bytes), then 24-bit pixels, uncompressed, in BGR order, bottom row
 first, every row padded with zeros to a multiple of 4 bytes. Read: the same, and also rows stored top-down, a longer
 header (V4, V5), a gap before the pixels, and 32-bit pixels, whose fourth byte is ignored (BI_RGB reserves it).
-`File` and `convert` hold no picture: they leave the rows in the order in which they are stored.
-Source: https://learn.microsoft.com/windows/win32/gdi/bitmap-storage. The format's 32-bit size field limits a picture to
-4 GiB. Messages name no file: the caller, who knows it, adds its name.
+`File` and `convert` hold no picture: they leave the rows in the order in which they are stored. A BMP file is at most
+4 GiB long. Source: https://learn.microsoft.com/windows/win32/gdi/bitmap-storage. The caller adds the file's name to
+messages.
 """
 
 import dataclasses
@@ -31,23 +31,14 @@ _PIXELS_PER_METRE = 2835  # 72 dpi
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Layout:
-    """Where a BMP file keeps its pixels.
+    """Where a BMP file keeps its pixels."""
 
-    Attributes:
-      size: bytes of the whole file, as its header states.
-      offset: bytes before the first row.
-      height: rows of the picture, at least 1.
-      width: pixels of a row, at least 1.
-      pixel_bytes: 3 or 4.
-      top_down: whether the first row stored is the top one.
-    """
-
-    size: int
-    offset: int
-    height: int
-    width: int
-    pixel_bytes: int = 3
-    top_down: bool = False
+    size: int  # bytes of the whole file, as its header states
+    offset: int  # bytes before the first row
+    height: int  # rows of the picture, at least 1
+    width: int  # pixels of a row, at least 1
+    pixel_bytes: int = 3  # or 4
+    top_down: bool = False  # whether the first row stored is the top one
 
     @property
     def stride(self) -> int:
@@ -67,9 +58,8 @@ class Layout:
             if self.top_down:
                 yield slice(start, stop)
             else:
-                # Counted from the bottom; the last slice must stop at None, because -1 would mean the last row.
                 end = self.height - stop - 1
-                yield slice(self.height - start - 1, end if end >= 0 else None, -1)
+                yield slice(self.height - start - 1, end if end >= 0 else None, -1)  # -1 would mean the last row
 
 
 def encode(image: np.ndarray) -> tuple[int, Iterator[bytes | np.ndarray]]:
@@ -77,9 +67,6 @@ def encode(image: np.ndarray) -> tuple[int, Iterator[bytes | np.ndarray]]:
 
     Args:
       image: uint8[H, W, 3] RGB, of any strides, H and W at least 1.
-
-    Returns:
-      The size and bytes-like blocks: the header, then uint8[N] blocks of whole rows.
 
     Raises:
       TypeError, ValueError: as `check_picture`.
@@ -149,20 +136,12 @@ class File:
             yield from convert(self._layout, read)
 
 
-def stated_size(header: bytes) -> int:
-    """Returns the size of the whole file, in bytes, that the start of a BMP file states."""
-    return int.from_bytes(header[2:6], "little")
-
-
 def parse(header: bytes, available: int) -> Layout:
     """Returns the layout that the first 54 bytes of a BMP file state.
 
-    Args:
-      header: the first `HEADER_BYTES` bytes.
-      available: bytes that are really there from the start of the BMP, header included.
-
     Raises:
-      FormatError: this is no BMP of the kind that is read here, or its pixels do not fit into `available` bytes.
+      FormatError: this is no BMP of the kind that is read here, or its pixels do not fit into the `available` bytes
+        that are really there, header included.
     """
     if len(header) < HEADER_BYTES:
         raise FormatError(f"a BMP of {len(header)} bytes, expected at least {HEADER_BYTES}")
@@ -172,18 +151,15 @@ def parse(header: bytes, available: int) -> Layout:
     if info_bytes < 40 or offset < 14 + info_bytes:
         raise FormatError(f"a BMP header of {info_bytes} bytes with pixels at {offset}, expected at least 40 and 54")
     if planes != 1 or bits not in (24, 32) or compression != 0:
-        raise FormatError(
-            f"a BMP of {bits} bits a pixel, compression {compression}, {planes} planes; expected 24 or 32, 0 and 1"
-        )
+        found = f"{bits} bits a pixel, compression {compression}, {planes} planes"
+        raise FormatError(f"a BMP of {found}; expected 24 or 32, 0 and 1")
     if width < 1 or height == 0:
         raise FormatError(f"a BMP of {width} x {height} pixels, expected at least 1 x 1")
     layout = Layout(size, offset, abs(height), width, bits // 8, top_down=height < 0)
-    needed = layout.offset + layout.stride * layout.height
+    needed = offset + layout.stride * layout.height
     if not needed <= size <= available:
-        raise FormatError(
-            f"a BMP of {width} x {abs(height)} pixels needs {needed:,} bytes, its header says {size:,}, "
-            f"and {available:,} are there"
-        )
+        found = f"its header says {size:,}, and {available:,} are there"
+        raise FormatError(f"a BMP of {width} x {layout.height} pixels needs {needed:,} bytes, {found}")
     return layout
 
 
@@ -194,12 +170,9 @@ def decode(layout: Layout, read: Callable[[int], np.ndarray]) -> np.ndarray:
       layout: from `parse`, which has checked that there are enough bytes for the picture to be allocated.
       read: returns the next n bytes of the file after its first 54, as uint8[n].
     """
-    _skip_gap(layout, read)
     image = scratch.picture(layout.height, layout.width)
-    for rows in layout.blocks():
-        pixels = image[rows]
-        block = read(len(pixels) * layout.stride).reshape(len(pixels), layout.stride)
-        _swap_red_and_blue(layout.pixels(block), pixels)
+    for rows, block in _stored(layout, read):
+        _swap_red_and_blue(layout.pixels(block), image[rows])
         scratch.release(image)
     return image
 
@@ -207,34 +180,31 @@ def decode(layout: Layout, read: Callable[[int], np.ndarray]) -> np.ndarray:
 def convert(layout: Layout, read: Callable[[int], np.ndarray]) -> Iterator[bytes | np.ndarray]:
     """Yields a BMP file with 24-bit pixels and a header of 54 bytes, bytes-like blocks, made of any other.
 
-    The order of the rows stays. Of what `encode` makes it is a copy, byte for byte.
-
-    Args:
-      layout, read: as `decode`.
+    The order of the rows stays. What `encode` made is copied byte for byte. The arguments are those of `decode`.
     """
-    _skip_gap(layout, read)
     made = dataclasses.replace(layout, offset=HEADER_BYTES, pixel_bytes=3)
     yield _header(made)
-    for rows in layout.blocks():
-        count = len(range(layout.height)[rows])
-        block = read(count * layout.stride).reshape(count, layout.stride)
-        out = np.zeros((count, made.stride), np.uint8)
+    for _, block in _stored(layout, read):
+        out = np.zeros((len(block), made.stride), np.uint8)
         made.pixels(out)[...] = layout.pixels(block)
         yield out.reshape(-1)
 
 
-def _skip_gap(layout: Layout, read: Callable[[int], np.ndarray]) -> None:
+def _stored(layout: Layout, read: Callable[[int], np.ndarray]) -> Iterator[tuple[slice, np.ndarray]]:
+    """Yields which rows come next, and these as they are stored, uint8[N, stride]; skips the gap before the first."""
     gap = layout.offset - HEADER_BYTES
     while gap:
         gap -= len(read(min(gap, pcm.BLOCK)))
+    for rows in layout.blocks():
+        count = len(range(layout.height)[rows])
+        yield rows, read(count * layout.stride).reshape(count, layout.stride)
 
 
 def _header(layout: Layout) -> bytes:
     pixels = layout.stride * layout.height
     height = -layout.height if layout.top_down else layout.height
-    per_metre = _PIXELS_PER_METRE, _PIXELS_PER_METRE
-    fields = MAGIC, HEADER_BYTES + pixels, HEADER_BYTES, 40, layout.width, height, 1, 24, 0, pixels, *per_metre, 0, 0
-    return _HEADER.pack(*fields)
+    sizes = HEADER_BYTES + pixels, HEADER_BYTES, 40, layout.width, height
+    return _HEADER.pack(MAGIC, *sizes, 1, 24, 0, pixels, _PIXELS_PER_METRE, _PIXELS_PER_METRE, 0, 0)
 
 
 def _swap_red_and_blue(source: np.ndarray, target: np.ndarray) -> None:
@@ -245,7 +215,7 @@ def _swap_red_and_blue(source: np.ndarray, target: np.ndarray) -> None:
 
 
 class _Picture:
-    """What `Payload.open` returns; its rows are read when they are wanted."""
+    """As `Payload.open` describes; the rows are read when they are wanted."""
 
     def __init__(self, message):
         self._read = message.read
@@ -259,14 +229,10 @@ class _Picture:
         return convert(self._layout, self._read)
 
 
-def _encode(image: np.ndarray | File) -> tuple[int, Iterator[bytes | np.ndarray]]:
-    return image.encode() if isinstance(image, File) else encode(image)
-
-
 PAYLOAD = Payload(
     name="bmp",
     starts=lambda start: start.startswith(MAGIC),
     least_bytes=file_bytes,
-    encode=_encode,
+    encode=lambda image: image.encode() if isinstance(image, File) else encode(image),
     open=_Picture,
 )

@@ -10,8 +10,7 @@ from stegano_tf.audio.payloads import bmp
 from stegano_tf.audio.payloads.payload import Payload
 from stegano_tf.errors import FormatError, ImageError
 
-LARGEST = 64 << 20
-"""Bytes of a picture that any small file may claim to hold."""
+LARGEST = 64 << 20  # bytes of a picture that any small file may claim to hold
 
 
 def payload(name: str, starts: Callable[[bytes], bool], **options) -> Payload:
@@ -44,7 +43,7 @@ def _encode(name: str, options: dict, image: np.ndarray) -> tuple[int, Iterator[
 
 
 class _Picture:
-    """What `Payload.open` returns; transparency is put on white."""
+    """As `Payload.open` describes; transparency is put on white."""
 
     def __init__(self, name: str, message):
         from PIL import Image  # noqa: PLC0415

@@ -6,9 +6,9 @@ levels that say which segment of what it is (`label`). One more mark closes the 
 read the whole. At a depth of 8 a byte is a sample, at the levels of `pcm`. At a depth of 4 it is two samples of 16
 levels, of half the height, which bear gains of up to 2 in 16-bit files and eight times the noise.
 
-A sound that is as it was written is read without any of this: if the CRC-32 of the message is right, nothing else is
-looked at. Parity reaches across the whole message: `writing`, and `reading` in that first way, keep it in `scratch`;
-repair needs it in memory some ten times over. docs/FORMAT.md writes the form down for other readers.
+A sound that is as it was written is read without any of this, if the CRC-32 of the message is right. Its message and
+one that is written lie in `scratch`. Repair needs memory for some ten times the message. docs/FORMAT.md writes the form
+down for other readers.
 """
 
 import dataclasses
@@ -17,9 +17,9 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 
 from stegano_tf import scratch
-from stegano_tf.audio import framing, parity, sealing
+from stegano_tf.audio import framing, parity, pcm, sealing
 from stegano_tf.audio.forms.form import Form, Found, Sound, in_memory
-from stegano_tf.audio.forms.marked import reading, search, writing
+from stegano_tf.audio.forms.marked import reading, writing
 from stegano_tf.audio.forms.marked.label import HIGHEST, MARK, Label
 from stegano_tf.settings import setting
 
@@ -46,10 +46,7 @@ def parity_setting(default):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Marked(Form):
-    """Marks, known levels and parity around every frame.
-
-    Raises:
-      ValueError: the parity or the depth is impossible.
+    """Marks, known levels and parity around every frame. Raises ValueError if the parity or the depth is impossible.
 
     Example:
       >>> Marked(parity=0.1).samples(59_049)  # 255 * 255 symbols and 18 marks
@@ -79,7 +76,8 @@ class Marked(Form):
         return Label(0, size, 0, self.checks, self.depth).samples
 
     def encode(self, size: int, blocks: Iterable) -> tuple[int, Iterator[np.ndarray]]:
-        return writing.encode(_gathered(size, blocks), self.checks, self.depth)
+        data = pcm.gather((np.frombuffer(block, np.uint8) for block in blocks), scratch.zeros(size))
+        return writing.encode(data, self.checks, self.depth)
 
     @classmethod
     def recognise(cls, sound: Sound, key: sealing.Key | None) -> Found | None:
@@ -98,7 +96,7 @@ class Marked(Form):
         for channel in range(sound.reader.channels):
             sound.reader.seek(0)
             samples = sound.reader.floats(channel)
-            places = search.search(samples)
+            places = reading.search(samples)
             if places:
                 message, damage = reading.decode(samples, places)
                 return _found(message, next(iter(places.values())), channel=channel, damage=damage)
@@ -107,18 +105,6 @@ class Marked(Form):
 
 def _found(message: bytes | np.ndarray, label: Label, **facts) -> Found:
     return in_memory(message, parity=label.checks, bits=label.depth, **facts)
-
-
-def _gathered(size: int, blocks: Iterable) -> np.ndarray:
-    """Returns the bytes of all blocks, uint8[size]."""
-    data = scratch.zeros(size)
-    start = 0
-    for block in blocks:
-        part = np.frombuffer(block, np.uint8)
-        data[start : start + len(part)] = part
-        start += len(part)
-        scratch.release(data)
-    return data
 
 
 FORM = Marked

@@ -7,39 +7,27 @@ import numpy as np
 
 from stegano_tf.audio import parity
 
-SEGMENT = 4096
-"""Samples of a segment."""
+SEGMENT = 4096  # samples of a segment
 SYNC = np.array([1 if bit == "1" else -1 for bit in f"{0x9AB7B058:032b}"], np.int8)
 """The signs of a mark's first samples: 16 of each, and of all such words one of the least like its own shifts."""
 _FIELDS = struct.Struct("<IIIBB2x")  # segment, message bytes, CRC-32 of the message, check symbols, depth
 _CHECKS = 8  # check symbols: a label is read with any 4 of its bytes wrong
-LABEL = _FIELDS.size + _CHECKS
-"""Bytes of a label."""
+LABEL = _FIELDS.size + _CHECKS  # bytes of a label
 _DEPTH, _ZEROS = 13, slice(14, 16)
-MARK = len(SYNC) + 2 * LABEL
-"""Samples of a mark."""
-BODY = SEGMENT - MARK
-"""Samples of a segment behind its mark."""
-HIGHEST = {8: 32640, 4: 15360}
-"""The highest level, by depth."""
+MARK = len(SYNC) + 2 * LABEL  # samples of a mark
+BODY = SEGMENT - MARK  # samples of a segment behind its mark
+HIGHEST = {8: 32640, 4: 15360}  # the highest level, by depth
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Label:
-    """What every mark says: which segment it begins, and of what message.
+    """What every mark says."""
 
-    Attributes:
-      segment: counted from 0; the closing mark says how many there are.
-      size, crc: length of the message and its CRC-32.
-      checks: check symbols of a codeword.
-      depth: bits a sample.
-    """
-
-    segment: int
-    size: int
-    crc: int
-    checks: int
-    depth: int
+    segment: int  # counted from 0; the closing mark says how many there are
+    size: int  # of the message, in bytes
+    crc: int  # CRC-32 of the message
+    checks: int  # check symbols of a codeword
+    depth: int  # bits a sample
 
     @classmethod
     def parse(cls, data: np.ndarray) -> "Label | None":

@@ -10,29 +10,21 @@ from stegano_tf import scratch
 from stegano_tf.audio import parity, pcm
 from stegano_tf.audio.forms.marked import writing
 from stegano_tf.audio.forms.marked.label import BODY, HIGHEST, LABEL, MARK, SEGMENT, SYNC, Label, from_nibbles
-from stegano_tf.audio.forms.marked.search import fit, label_in
 from stegano_tf.errors import FormatError
 
 _STEP = {8: 256, 4: 2048}  # between two levels, by depth
+_ALIKE = 0.8  # correlation at which 32 samples may be a mark: 4.5 standard deviations of noise; its label decides
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Damage:
-    """What was repaired.
+    """What was repaired."""
 
-    Attributes:
-      symbols: bytes that were wrong, check symbols included.
-      of: bytes that there are.
-      gain: by which the samples had been multiplied; negative for inverted polarity.
-      offset: in 16-bit steps, that was added.
-      slipped: samples that were inserted, or if negative lost, within the message.
-    """
-
-    symbols: int = 0
-    of: int
-    gain: float = 1
-    offset: float = 0
-    slipped: int = 0
+    symbols: int = 0  # bytes that were wrong, check symbols included
+    of: int  # bytes that there are
+    gain: float = 1  # by which the samples had been multiplied; negative for inverted polarity
+    offset: float = 0  # that was added, in 16-bit steps
+    slipped: int = 0  # samples that were inserted, or if negative lost, within the message
 
     @property
     def levels_moved(self) -> bool:
@@ -52,15 +44,13 @@ def recognise(samples: np.ndarray) -> Label | None:
     """Returns the label at the start of int16 samples that are as they were written, or None."""
     if len(samples) < MARK or not np.array_equal(np.sign(samples[: len(SYNC)]), SYNC):
         return None
-    return label_in(samples[:MARK].astype(np.float32))
+    return _label_in(samples[:MARK].astype(np.float32))
 
 
 def decode_clean(label: Label, samples: Iterable[np.ndarray]) -> np.ndarray | None:
     """Returns the message, uint8[label.size], in samples as they were written, or None if they are damaged.
 
-    Args:
-      label: of the first mark.
-      samples: int16[label.body_samples + MARK * label.segments], in blocks: all but the closing mark.
+    `samples` are int16 blocks of all but the closing mark. `label` is that of the first mark.
     """
     data = parity.read_message(_symbols(label, samples), label.shape)
     return data if writing.crc32(data) == label.crc else None
@@ -90,11 +80,7 @@ def find_label(data: np.ndarray, first: int = 0) -> Label | None:
 
 
 def decode_bytes(data: np.ndarray, label: Label) -> tuple[bytes, Damage | None]:
-    """Returns the message in what `encode_bytes` returned, uint8[N], and what was repaired.
-
-    Raises:
-      FormatError: as `decode`.
-    """
+    """Returns the message in what `encode_bytes` returned, uint8[N], and what was repaired; raises as `decode`."""
     present = data[: label.shape.symbols + label.segments * LABEL]  # without the closing label
     if 2 * len(present) < label.shape.symbols:
         raise FormatError(f"is cut short: {len(present):,} of {label.shape.symbols:,} bytes are there")
@@ -105,6 +91,42 @@ def decode_bytes(data: np.ndarray, label: Label) -> tuple[bytes, Damage | None]:
         symbols[segment * BODY :][: len(body)] = body
         known[segment * BODY :][: len(body)] = True
     return _finish(label, symbols, ~known, Damage(of=len(symbols)))
+
+
+def search(samples: np.ndarray) -> dict[int, Label]:
+    """Returns the marks in float32[N] samples by where they begin; those of the first message if there are several."""
+    count = len(samples) - MARK + 1
+    found: dict[int, Label] = {}
+    message = None
+    for start in range(0, count, pcm.BLOCK):
+        stop = min(start + pcm.BLOCK, count)
+        part = samples[start : stop + len(SYNC) - 1].astype(np.float64)
+        product = np.correlate(part, SYNC.astype(np.float64))
+        sums, squares = (np.concatenate([[0], np.cumsum(values)]) for values in (part, part**2))
+        sums, squares = (values[len(SYNC) :] - values[: -len(SYNC)] for values in (sums, squares))
+        energy = np.maximum(squares - sums**2 / len(SYNC), 1e-9)
+        for place in start + np.flatnonzero(product**2 > _ALIKE**2 * len(SYNC) * energy):
+            label = _label_in(samples[place : place + MARK])
+            if label is not None:
+                message = message or dataclasses.replace(label, segment=0)
+                if dataclasses.replace(label, segment=0) == message:
+                    found[int(place)] = label
+    return found
+
+
+def _label_in(mark: np.ndarray) -> Label | None:
+    """Returns the label of float[MARK] samples whose first show gain and offset."""
+    height, offset = _fit(mark[: len(SYNC)])
+    if height == 0:
+        return None
+    halves = np.rint(((mark[len(SYNC) :] - offset) / height * 15 + 15) / 2).clip(0, 15).astype(np.uint8)
+    return Label.parse(from_nibbles(halves))
+
+
+def _fit(sync: np.ndarray) -> tuple[float, float]:
+    """Returns the height (negative: inverted) and the offset of a mark's first samples, unmoved by single clicks."""
+    high, low = np.median(sync[SYNC > 0]), np.median(sync[SYNC < 0])
+    return float(high - low) / 2, float(high + low) / 2
 
 
 def decode(samples: np.ndarray, marks: dict[int, Label]) -> tuple[bytes, Damage | None]:
@@ -138,7 +160,7 @@ def _calibrate(samples: np.ndarray, marks: dict[int, Label]) -> tuple[float, flo
     label = next(iter(marks.values()))
     written = writing.marks_of(label)[[mark.segment for mark in marks.values()]].astype(np.float64)
     found = np.stack([samples[place : place + MARK] for place in marks]).astype(np.float64)
-    height, offset = np.median([fit(mark[: len(SYNC)]) for mark in found], axis=0)
+    height, offset = np.median([_fit(mark[: len(SYNC)]) for mark in found], axis=0)
     off = np.abs(found - offset - height / HIGHEST[label.depth] * written)
     fair = off <= 4 * np.median(off) + 1  # leaves out single clicks
     return _line(written[fair], found[fair])
@@ -190,8 +212,7 @@ def _places(marks: dict[int, Label], label: Label) -> tuple[np.ndarray, int]:
 def _bodies(samples: np.ndarray, starts: np.ndarray, label: Label, share: float) -> tuple[np.ndarray, np.ndarray]:
     """Returns the samples of all bodies, and which of them are missing.
 
-    Where the next mark is not where it should be, `share` of a body is counted from the mark before it, the rest from
-    the one behind.
+    Where a mark is displaced, `share` of the body before it is counted from the mark in front, the rest from this one.
     """
     body = np.zeros(label.body_samples, np.float32)
     missing = np.ones(label.body_samples, bool)

@@ -12,15 +12,13 @@ from stegano_tf.errors import FormatError
 
 _LEVELS = (2 * np.arange(16) - 15) / 15  # of a label, in units of the highest level
 _MAX_MESSAGE = (1 << 32) - 1
-BYTES_SEGMENT = LABEL + BODY
-"""Bytes of a segment in the low bits of a recording."""
+BYTES_SEGMENT = LABEL + BODY  # bytes of a segment in the low bits of a recording
 
 
 def encode(message, checks: int, depth: int) -> tuple[int, Iterator[np.ndarray]]:
-    """Returns the samples of a message, uint8[N], N at least 1: how many, and int16 blocks.
+    """Returns the samples of a message, bytes or contiguous uint8[N]: how many, and int16 blocks.
 
     Args:
-      message: bytes, or contiguous uint8[N].
       checks: check symbols in a codeword of 255, 0 to 64.
       depth: bits a sample, 8 or 4.
 
