@@ -29,7 +29,7 @@ from publishing import publish
 
 from stegano_tf import demo_pictures, images, metrics, presets, savedmodels
 from stegano_tf.runtime import backends, exported
-from stegano_tf.runtime.backends.litert import usable_cores
+from stegano_tf.runtime.backends import usable_cores
 
 _PRESETS = flags.DEFINE_multi_enum(
     "preset", None, list(presets.PRESETS), "Which networks; by default all that are installed as exported ones."

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from stegano_tf import presets
 from stegano_tf.runtime import MIN_SIDE
-from stegano_tf.runtime.backends.litert import tflite_file
+from stegano_tf.runtime.backends import tflite_file
 from stegano_tf.runtime.exported import MANIFEST, Exported
 
 _SAVED_MODEL = """\

@@ -18,7 +18,7 @@ from stegano_tf.networks import build
 from stegano_tf.networks.family import Networks
 from stegano_tf.pairing import list_pictures
 from stegano_tf.runtime import Runtime, network_id
-from stegano_tf.runtime.backends.litert import LitertBackend, tflite_file
+from stegano_tf.runtime.backends import LitertBackend, tflite_file
 from stegano_tf.runtime.exported import MANIFEST, Exported, sha256_of_files
 
 MAX_LOSS = 0.5

@@ -45,7 +45,7 @@ def composed(hide: keras.Model, reveal: keras.Model) -> Networks:
 
 
 class Refiner(Protocol):
-    """Improves stego images tile by tile; `stegano_tf.runtime.refining` chooses the tiles.
+    """Improves stego images tile by tile; `stegano_tf.runtime.tiles` chooses the tiles.
 
     Attributes:
       halo: how many pixels around a tile it looks at.

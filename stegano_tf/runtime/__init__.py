@@ -8,7 +8,8 @@ import numpy as np
 
 from stegano_tf import images, metrics, presets, scratch
 from stegano_tf.errors import BackendError, ImageError
-from stegano_tf.runtime import backends, memory, refining, tiles
+from stegano_tf.networks.family import Refiner
+from stegano_tf.runtime import backends, memory, tiles
 from stegano_tf.runtime.exported import installed_presets, network_id, preset_of
 
 __all__ = ["MIN_SIDE", "Runtime", "check_side", "installed_presets", "load", "network_id", "preset_of"]
@@ -44,22 +45,18 @@ class Runtime:
         """Loads a preset with `weights`, by default the installed ones.
 
         Args:
-          preset: its name.
-          weights: a file of weights instead of the installed ones; `runtime` is "keras" then.
-          runtime: what runs the networks: "litert", "savedmodel", "keras" or a backend that is at hand. By default
-            litert if exported networks of the preset are installed, and keras if not.
+          runtime: what runs the networks: one of `presets.RUNTIMES`, with `weights` only "keras" (default: as
+            `backends.make`); or a backend that is at hand.
 
         Raises:
-          PresetError: there is no such preset, or no such weights, or they do not fit each other, or the exported
-            networks are incomplete or altered.
-          BackendError: there is no such runtime, or it cannot run these networks.
+          PresetError: there is no such preset; or as `backends.make`.
+          BackendError: as `backends.make`.
         """
         self.preset = presets.get(preset)
         by_name = runtime is None or isinstance(runtime, str)
         self._backend = backends.make(self.preset, weights, runtime) if by_name else runtime
         self.network = self._backend.network
-        self._asked_for, self._weights = runtime, weights
-        self._refiner = None
+        self._asked_for = runtime
         self._held = 0
 
     def hide(
@@ -108,16 +105,13 @@ class Runtime:
     ) -> np.ndarray:
         """Returns the secret inside a stego image.
 
+        Args and errors are as those of `hide`.
+
         Args:
-          stego: uint8[H, W, 3], H and W at least `MIN_SIDE`.
           size: (height, width) that the secret had; by default that of the stego image.
-          memory_limit, progress: as `hide`.
 
         Returns:
           uint8[H, W, 3], or of `size`.
-
-        Raises:
-          TypeError, ValueError, ImageError, MemoryLimitError: as `hide`.
         """
         check_side(stego, "the stego image")
         height, width = self.region(stego)
@@ -140,21 +134,18 @@ class Runtime:
     ) -> np.ndarray:
         """Returns a better stego image than `hide` made, by what the preset's family has for it.
 
-        The networks run on Keras, whatever `hide` ran on.
+        The networks run on Keras, whatever `hide` ran on. Other arguments and errors are as those of `hide`.
 
         Args:
-          cover, secret: as for `hide`.
-          stego: what `hide` made of them.
+          stego: what `hide` made of cover and secret.
           steps: trials or gradients to take.
           balance: dB by which the secret's squared error weighs more (above 0) or less than the cover's.
-          memory_limit, progress: as `hide`.
 
         Returns:
           uint8[H, W, 3]. The sum of the squared errors, so weighed, is never above that of `stego`.
 
         Raises:
           BackendError, PresetError: as `check_refinable`.
-          MemoryLimitError: as `hide`.
         """
         self.check_refinable()
         height, width = self.region(cover)
@@ -162,9 +153,8 @@ class Runtime:
         weight = 10 ** (balance / 10)
         refined = scratch.copy(stego)
         pictures = cover[:height, :width], secret, refined[:height, :width]
-        refining.refine(
-            self._refiner, *pictures, steps=steps, weight=weight, memory_limit=memory_limit, progress=progress
-        )
+        options = {"steps": steps, "weight": weight, "memory_limit": memory_limit, "progress": progress}
+        tiles.refine(self._refiner, *pictures, **options)
 
         def objective(candidate: np.ndarray) -> float:
             of_cover = metrics.squared_error(cover, candidate)
@@ -174,7 +164,9 @@ class Runtime:
         return refined if objective(refined) < objective(stego) else stego
 
     def check_refinable(self) -> None:
-        """Loads what `refine` needs, so that what is missing is found before any work is done.
+        """Finds out what `refine` lacks, before any work is done.
+
+        Keras takes memory that `hide` can use. So this loads it only if something seems to be missing.
 
         Raises:
           BackendError: another runtime than Keras was asked for, or Keras or TensorFlow is not installed, or Keras runs
@@ -183,19 +175,24 @@ class Runtime:
         """
         if self._asked_for not in (None, "keras"):
             raise BackendError(f"refinement runs on the runtime 'keras' alone, {self._asked_for!r} was asked for")
-        if self._refiner is None:
-            at_hand = isinstance(self._backend, backends.KerasBackend)
-            try:
-                backend = self._backend if at_hand else backends.make(self.preset, self._weights, "keras")
-            except BackendError as error:
-                raise BackendError(f"refinement runs on the runtime 'keras' alone: {error}") from error
-            self._refiner = self.preset.networks.refiner(backend.networks)
+        if isinstance(self._backend, backends.KerasBackend) or not backends.keras_is_there(self.preset):
+            _ = self._refiner
+
+    @functools.cached_property
+    def _refiner(self) -> Refiner:
+        """Raises as `check_refinable`."""
+        at_hand = isinstance(self._backend, backends.KerasBackend)
+        try:
+            backend = self._backend if at_hand else backends.KerasBackend(self.preset)
+        except BackendError as error:
+            raise BackendError(f"refinement runs on the runtime 'keras' alone: {error}") from error
+        return self.preset.networks.refiner(backend.networks)
 
     def region(self, image: np.ndarray) -> tuple[int, int]:
         """Returns the height and width of what holds the secret: whole blocks of the reveal network only.
 
-        A block that is cut by the picture's edge loses what was hidden beyond it. Padding gave up to three rows and
-        columns of noise (17 dB) at the secret's edges. Scaling the secret by those few pixels can't be seen (44 dB).
+        A block that is cut by the picture's edge loses what was hidden beyond it: 17 dB there. Scaling the secret by
+        those few pixels can't be seen (44 dB).
         """
         _, multiple = self.preset.networks.multiples
         return tuple(side - side % multiple for side in image.shape[:2])

@@ -12,6 +12,8 @@ from typing import NamedTuple
 import numpy as np
 
 from stegano_tf import scratch
+from stegano_tf.networks.family import Refiner
+from stegano_tf.runtime import memory
 
 _TILE_COST = 2**10
 """What a run costs beside its pixels, in pixels. Without it, thousands of strips would be as cheap as a few squares."""
@@ -121,6 +123,47 @@ def run(
         scratch.release(result)
         if progress:
             progress(done, len(tiles))
+
+
+def refine(
+    refiner: Refiner,
+    cover: np.ndarray,
+    secret: np.ndarray,
+    stego: np.ndarray,
+    *,
+    steps: int,
+    weight: float,
+    memory_limit: int | None = None,
+    progress: Progress | None = None,
+) -> None:
+    """Improves a stego image in place: no tile becomes worse, and nearly all become better.
+
+    Args:
+      cover, secret, stego: uint8[H, W, 3]. Where H or W is no multiple of `refiner.multiple`, the last rows or columns
+        stay as they are.
+      steps, weight: as `Refiner.refine_tile`, for each tile.
+      memory_limit: as `Runtime.hide`; raises MemoryLimitError as well.
+      progress: is called after each step.
+    """
+    steps = min(steps, refiner.max_steps)
+    size = tuple(side - side % refiner.multiple for side in stego.shape[:2])
+    fewest, most = refiner.tile_pixels
+    free = memory.free(memory_limit, min(fewest, math.prod(size)) * refiner.bytes_per_pixel)
+    most = max(fewest, min(most, free // refiner.bytes_per_pixel))
+    tiles = plan(size, refiner.halo, refiner.multiple, most)
+    for number, tile in enumerate(tiles):
+        done = number * steps
+
+        def report(text: str, last: int = done + steps) -> None:
+            nonlocal done
+            done = min(done + 1, last)
+            if progress:
+                progress(text, done, len(tiles) * steps)
+
+        seen = (picture[tile.seen] for picture in (cover, secret, stego))
+        stego[tile.kept] = refiner.refine_tile(*seen, inner=tile.inner, steps=steps, weight=weight, report=report)
+        for picture in (cover, secret, stego):
+            scratch.release(picture)
 
 
 def _side(length: int, count: int, halo: int, multiple: int) -> int:

@@ -12,7 +12,7 @@ from stegano_tf import presets
 from stegano_tf.errors import PresetError
 from stegano_tf.exporting.tflite import Variant
 from stegano_tf.networks import build, pictures
-from stegano_tf.runtime.backends.litert import tflite_file
+from stegano_tf.runtime.backends import tflite_file
 
 MULTIPLES = presets.get("tiny").networks.multiples
 

@@ -10,8 +10,7 @@ import pytest
 from stegano_tf import commands, presets, runtime, savedmodels
 from stegano_tf.errors import BackendError, PresetError
 from stegano_tf.runtime import backends, exported
-from stegano_tf.runtime.backends.litert import LitertBackend
-from stegano_tf.runtime.backends.saved_model import SavedModelBackend
+from stegano_tf.runtime.backends import LitertBackend, SavedModelBackend
 from stegano_tf.runtime.exported import Exported
 
 PICTURE = np.arange(16 * 16 * 3, dtype=np.uint8).reshape(1, 16, 16, 3)

@@ -10,7 +10,7 @@ from stegano_tf.errors import BackendError
 from stegano_tf.networks import build, refine
 from stegano_tf.networks.codebook.refine import TrialRefiner
 from stegano_tf.networks.refine import GradientRefiner
-from stegano_tf.runtime import refining
+from stegano_tf.runtime import tiles
 
 
 def test_rounding_by_hand():
@@ -66,9 +66,9 @@ def test_turns_take_every_block_once():
 
 
 def refined(refiner, cover, secret, stego, **options):
-    """What `refining.refine` makes of a copy."""
+    """What `tiles.refine` makes of a copy."""
     found = stego.copy()
-    refining.refine(refiner, cover, secret, found, **options)
+    tiles.refine(refiner, cover, secret, found, **options)
     return found
 
 
@@ -205,3 +205,24 @@ for refine in (
     for line in lines:
         assert line.startswith("refinement runs on the runtime 'keras' alone: ")
         assert "needs the packages keras and tensorflow" in line
+
+
+def test_hiding_has_the_memory_that_keras_takes_later():
+    code = """
+import sys
+import numpy as np
+from stegano_tf import pipeline, runtime
+
+picture, hide, called = np.zeros((16, 16, 3), np.uint8), runtime.Runtime.hide, []
+
+def checked(*args, **options):
+    called.append({"keras", "tensorflow"} & set(sys.modules))
+    return hide(*args, **options)
+
+runtime.Runtime.hide = checked
+pipeline.hide(picture, picture, refine=1)
+assert called == [set()]
+assert {"keras", "tensorflow"} <= set(sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

@@ -9,8 +9,7 @@ import pytest
 from stegano_tf import demo_pictures, images, presets, runtime, savedmodels
 from stegano_tf.networks.codebook.config import CodebookConfig
 from stegano_tf.runtime import Runtime
-from stegano_tf.runtime.backends.litert import LitertBackend
-from stegano_tf.runtime.backends.saved_model import SavedModelBackend
+from stegano_tf.runtime.backends import LitertBackend, SavedModelBackend
 from stegano_tf.runtime.exported import Exported
 
 EXPORTED = [name for name in runtime.installed_presets() if savedmodels.versions(name)]

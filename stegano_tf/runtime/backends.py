@@ -1,0 +1,180 @@
+"""What runs the networks: each backend takes and gives batches of 8-bit pictures, whatever engine is behind it."""
+
+import importlib.util
+import os
+import threading
+from typing import Protocol
+
+import numpy as np
+
+from stegano_tf import presets, savedmodels
+from stegano_tf.errors import BackendError
+from stegano_tf.runtime import exported
+
+
+class Backend(Protocol):
+    """The two networks of a preset on one engine.
+
+    Pictures are uint8[B, h, w, 3] with sides that are multiples of the reveal network's (`multiples[1]` of the
+    preset's networks), and so are results; secret and cover are of the same shape.
+
+    Attributes:
+      network: 8 bytes that name the weights, as a frame records them.
+      overhead: how many bytes the engine takes for each byte of activations: measured.
+    """
+
+    network: bytes
+    overhead: float
+
+    def hide(self, cover: np.ndarray, secret: np.ndarray) -> np.ndarray:
+        """Returns the stego images."""
+
+    def reveal(self, stego: np.ndarray) -> np.ndarray:
+        """Returns the secrets."""
+
+    def release(self) -> bool:
+        """Frees the buffers of the runs so far; returns False if the engine keeps them for its next run."""
+        return False
+
+
+class LitertBackend(Backend):
+    """Exported TFLite files on LiteRT, on all cores that the process may use, without TensorFlow or Keras.
+
+    A network is read when it is first used; PresetError if its file is missing or was altered. Calls from several
+    threads wait for each other.
+    """
+
+    overhead = 3.5
+
+    def __init__(self, found: exported.Exported, variant: str = "float32"):
+        """Takes the files of `variant`; BackendError if the package ai-edge-litert is not installed."""
+        try:
+            from ai_edge_litert import interpreter  # noqa: PLC0415  (an engine of several)
+        except ImportError as error:
+            raise BackendError(f"the runtime 'litert' needs the package ai-edge-litert: {error}") from error
+        self.network = found.network
+        self._exported, self._variant, self._interpreter = found, variant, interpreter.Interpreter
+        self._runners, self._lock = {}, threading.Lock()
+
+    def hide(self, cover, secret):
+        return self._run("hide", cover=cover, secret=secret)["stego"]
+
+    def reveal(self, stego):
+        return self._run("reveal", stego=stego)["secret"]
+
+    def release(self):
+        with self._lock:
+            self._runners.clear()
+        return True
+
+    def _run(self, name: str, **pictures: np.ndarray) -> dict[str, np.ndarray]:
+        with self._lock:
+            if name not in self._runners:
+                content = self._exported.content(tflite_file(self._exported.preset, name, self._variant))
+                interpreter = self._interpreter(model_content=content, num_threads=usable_cores())
+                self._runners[name] = interpreter.get_signature_runner(name)
+            return self._runners[name](**pictures)
+
+
+class SavedModelBackend(Backend):
+    """An exported SavedModel on TensorFlow, without Keras."""
+
+    overhead = 6.0  # its allocator keeps more than is alive
+
+    def __init__(self, found: exported.Exported):
+        """Loads it; BackendError if TensorFlow is not installed, PresetError if a file is missing or was altered."""
+        try:
+            import tensorflow as tf  # noqa: PLC0415  (takes seconds)
+        except ImportError as error:
+            raise BackendError(f"the runtime 'savedmodel' needs the package tensorflow: {error}") from error
+        for part in ("saved_model.pb", "fingerprint.pb", "variables/"):
+            found.check(part)
+        self.network = found.network
+        self._model = tf.saved_model.load(found.folder)  # owns the variables of its signatures
+        self._signatures = self._model.signatures
+
+    def hide(self, cover, secret):
+        return self._signatures["hide"](cover=cover, secret=secret)["stego"].numpy()
+
+    def reveal(self, stego):
+        return self._signatures["reveal"](stego=stego)["secret"].numpy()
+
+
+class KerasBackend(Backend):
+    """The networks on Keras, with any weights file.
+
+    Attributes:
+      networks: the Keras models, a `networks.family.Networks`.
+    """
+
+    overhead = 6.0  # with TensorFlow, whose allocator keeps more than is alive
+
+    def __init__(self, preset: presets.Preset, weights: str | os.PathLike | None = None):
+        """Loads `weights`, by default the installed ones.
+
+        Raises:
+          BackendError: Keras or what it computes with is not installed.
+          PresetError: there are no such weights, or they do not fit.
+        """
+        try:
+            from stegano_tf.networks import build, pictures  # noqa: PLC0415  (Keras takes seconds to import)
+        except ImportError as error:
+            raise BackendError(f"the runtime 'keras' needs the packages keras and tensorflow: {error}") from error
+        self._pictures = pictures
+        self.networks = build.load(preset.name, weights)
+        self._multiples = preset.networks.multiples
+        self.network = exported.network_id(weights or savedmodels.weights_file(preset.name))
+
+    def hide(self, cover, secret):
+        return np.asarray(self._pictures.hide(self.networks, self._multiples, cover, secret))
+
+    def reveal(self, stego):
+        return np.asarray(self._pictures.reveal(self.networks, self._multiples, stego))
+
+
+def make(preset: presets.Preset, weights: str | os.PathLike | None = None, name: str | None = None) -> Backend:
+    """Returns the backend that is called `name`, one of `presets.RUNTIMES`.
+
+    By default that is litert where the preset's exported networks and the package are installed, and keras elsewhere
+    and for a weights file.
+
+    Raises:
+      BackendError: there is no backend of that name, or its package is missing, or it cannot run what was asked for.
+      PresetError: there are no such weights or they do not fit; or the exported networks are incomplete or altered.
+    """
+    if name is None:
+        light = weights is None and savedmodels.versions(preset.name) and importlib.util.find_spec("ai_edge_litert")
+        name = "litert" if light else "keras"
+    if name not in presets.RUNTIMES:
+        raise BackendError(f"there is no runtime {name!r}, expected one of {', '.join(presets.RUNTIMES)}")
+    if name == "keras":
+        return KerasBackend(preset, weights)
+    if weights is not None:
+        raise BackendError(f"{weights}: a weights file is run by the runtime 'keras', not by {name!r}")
+    found = exported.installed(preset.name)
+    if found is None:
+        raise BackendError(f"preset {preset.name!r} has no exported networks for {name!r}: python -m stegano_tf.export")
+    return LitertBackend(found) if name == "litert" else SavedModelBackend(found)
+
+
+def keras_is_there(preset: presets.Preset) -> bool:
+    """Returns whether Keras on TensorFlow and installed weights are there, without importing either; if in doubt, not.
+
+    A back end that only `keras.json` names is not seen.
+    """
+    try:
+        packages = all(map(importlib.util.find_spec, ("keras", "tensorflow")))
+    except ImportError:
+        return False
+    engine = os.environ.get("KERAS_BACKEND", "tensorflow")
+    return packages and engine == "tensorflow" and savedmodels.weights_file(preset.name).is_file()
+
+
+def tflite_file(preset: str, name: str, variant: str = "float32") -> str:
+    """Returns where the TFLite file of network `name`, "hide" or "reveal", lies in an exported version."""
+    return f"tflite/{preset}-{name}{'' if variant == 'float32' else f'-{variant}'}.tflite"
+
+
+def usable_cores() -> int:
+    """Returns how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
