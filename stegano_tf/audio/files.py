@@ -39,10 +39,8 @@ _MAX_SAMPLE_RATES = {"FLAC": 655_350, "AIFF": 800_000_000}  # libsndfile's; othe
 def container_for(path: str | os.PathLike, samples: int, *, sample_rate: int = 44100) -> str:
     """Returns the libsndfile container in which `samples` 16-bit samples are written to a file of this name.
 
-    A ``.wav`` above 4 GiB becomes RF64, which every reader of large WAV files knows.
-
-    Raises:
-      AudioError: the suffix is lossy or unknown, or the container cannot hold so many samples or state the rate.
+    A ``.wav`` above 4 GiB becomes RF64, which every reader of large WAV files knows. Raises AudioError if the suffix is
+    lossy or unknown, or the container cannot hold so many samples or state the rate.
 
     Example:
       >>> container_for("a.wav", 10), container_for("a.wav", 1 << 32)
@@ -129,10 +127,10 @@ def _check_written(path: Path, partial: Path, frames: int) -> "Reader":
     return reader
 
 
-class Reader:
+class Reader(contextlib.AbstractContextManager):
     """A sound file whose samples are read in blocks, as int16.
 
-    A context manager. Float samples are multiplied by 32768, rounded and saturated (NaN becomes 0): libsndfile itself
+    Float samples are multiplied by 32768, rounded and saturated (NaN becomes 0): libsndfile itself
     would return them unscaled, that is, as zeros.
 
     Attributes:
@@ -179,9 +177,6 @@ class Reader:
         if self.frames > size * _MAX_SAMPLES_A_BYTE:  # a false header, or a FLAC that was written to a pipe
             self.close()
             raise AudioError(f"{path}: states no length that its {size:,} bytes could hold, expected a whole file")
-
-    def __enter__(self) -> "Reader":
-        return self
 
     def __exit__(self, *_) -> None:
         self.close()

@@ -20,6 +20,7 @@ read that far. The digest finds damage, not tampering: whoever changes the paylo
 no file: the caller, who knows it, adds its name.
 """
 
+import contextlib
 import dataclasses
 import enum
 import hashlib
@@ -98,20 +99,17 @@ class Header:
         return cls(payload_bytes, secret_size, network if any(network) else None, flags)
 
 
-class Digest:
+class Digest(contextlib.AbstractContextManager):
     """SHA-256 of a payload, computed on a second thread while the caller reads, converts and writes.
 
-    Hashing takes about as long as all the rest; hashlib and libsndfile both release the interpreter lock. A context
-    manager. Blocks must not be changed after they were handed over.
+    Hashing takes about as long as all the rest; hashlib and libsndfile both release the interpreter lock. Blocks must
+    not be changed after they were handed over.
     """
 
     def __init__(self):
         self._hash = hashlib.sha256()
         self._pool = ThreadPoolExecutor(1, "sha256")
         self._pending: Future | None = None  # the block that is being hashed
-
-    def __enter__(self) -> "Digest":
-        return self
 
     def __exit__(self, *_) -> None:
         self._pool.shutdown()

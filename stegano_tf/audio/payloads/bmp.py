@@ -139,9 +139,8 @@ class File:
 def parse(header: bytes, available: int) -> Layout:
     """Returns the layout that the first 54 bytes of a BMP file state.
 
-    Raises:
-      FormatError: this is no BMP of the kind that is read here, or its pixels do not fit into the `available` bytes
-        that are really there, header included.
+    Raises FormatError if this is no BMP of the kind that is read here, or its pixels do not fit into the `available`
+    bytes that are really there, header included.
     """
     if len(header) < HEADER_BYTES:
         raise FormatError(f"a BMP of {len(header)} bytes, expected at least {HEADER_BYTES}")
@@ -166,9 +165,8 @@ def parse(header: bytes, available: int) -> Layout:
 def decode(layout: Layout, read: Callable[[int], np.ndarray]) -> np.ndarray:
     """Returns the picture, uint8[H, W, 3] RGB, C-contiguous and writable.
 
-    Args:
-      layout: from `parse`, which has checked that there are enough bytes for the picture to be allocated.
-      read: returns the next n bytes of the file after its first 54, as uint8[n].
+    `read` returns the next n bytes of the file after its first 54, as uint8[n]. `parse` has checked that there are
+    enough of them for the picture to be allocated.
     """
     image = scratch.picture(layout.height, layout.width)
     for rows, block in _stored(layout, read):
