@@ -79,7 +79,7 @@ EQUALITY = """
     import dataclasses, json, sys
     import keras, numpy as np
     from stegano_tf import presets
-    from stegano_tf.networks.unet.config import UNetConfig
+    from stegano_tf.networks.unet import UNetConfig
     from stegano_tf.training import assembly, loop, strategies
     from stegano_tf.training.data.batches import PairBatches
     from stegano_tf.training.options import Options, complete
