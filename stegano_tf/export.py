@@ -14,7 +14,7 @@ from absl import app, logging
 
 from stegano_tf import settings
 from stegano_tf.errors import SteganoError
-from stegano_tf.exporting.options import Options
+from stegano_tf.exporting import Options
 
 settings.define_flags(Options)
 

@@ -1,7 +1,6 @@
 """The whole way, composed of the layers below: pictures to stego image to sound, and back from the sound alone.
 
-A picture argument is a file name or a uint8[H, W, 3] RGB array; results are arrays. All functions raise subclasses of
-`SteganoError` for bad input.
+A picture argument is a file name or a uint8[H, W, 3] RGB array; results are arrays. Bad input raises `SteganoError`s.
 """
 
 import contextlib
@@ -73,14 +72,11 @@ def hide(
     Args:
       cover: at least 16 pixels high and wide.
       secret: of any size; it is resized to the cover.
-      preset: which networks hide it.
-      weights: a file of weights for them instead of the installed ones.
-      runtime: what runs them: "litert", "savedmodel" or "keras" (default: as `stegano_tf.runtime.Runtime`).
+      preset, weights, runtime: which networks hide it, and what runs them, as for `stegano_tf.runtime.Runtime`.
       refine: how many gradients or trials improve the stego image (`Runtime.refine`).
       balance: their weight, in dB, on the secret (above 0) or on the cover (below).
-      memory_limit: bytes that the process may take in all (default: as `Runtime.hide`).
+      memory_limit, progress: as `Runtime.hide`.
       max_pixels: refuse a file with a larger picture (default: `images.MAX_PIXELS`).
-      progress: is told how far it is.
     """
     cover, secret = (_picture(picture, max_pixels) for picture in (cover, secret))
     networks = _runtime(preset, weights, runtime)
@@ -160,12 +156,11 @@ def send(
     force: bool = False,
     **options,
 ) -> Sent:
-    """Hides a secret in a cover and writes the stego image as a sound file.
+    """Hides a secret in a cover and writes the stego image as a sound file; further arguments as `hide`'s.
 
     The frame around it records the secret's own size and which network reveals it.
 
     Args:
-      cover, secret, preset, weights, runtime, refine, balance, memory_limit, max_pixels, progress: as `hide`.
       audio: the file to write; its suffix chooses the container.
       force: whether an existing file is replaced.
       options: the further ones of `audio.codec.encode`: sample_rate, payload, lock, and those of the sound's form. A
@@ -183,15 +178,8 @@ def send(
     networks = _runtime(preset, weights, runtime)
     stego = _hide(networks, cover, secret, (refine, balance), memory_limit=memory_limit, progress=progress)
     del cover, secret  # pictures may be large, and encoding takes memory too
-    info = codec.encode(
-        stego,
-        audio,
-        secret_size=secret_size if records else None,
-        network=networks.network if records else None,
-        force=force,
-        **options,
-    )
-    return Sent(stego=stego, info=info)
+    recorded = {"secret_size": secret_size, "network": networks.network} if records else {}
+    return Sent(stego=stego, info=codec.encode(stego, audio, force=force, **recorded, **options))
 
 
 def receive(
@@ -204,13 +192,11 @@ def receive(
     memory_limit: int | None = None,
     progress: Progress | None = None,
 ) -> Received:
-    """Returns the secret that a sound file holds, in its own size, and the stego image.
+    """Returns the secret that a sound file holds, in its own size, and the stego image; further arguments as `hide`'s.
 
     Args:
       audio: what `send` wrote, in any lossless form that it has taken since.
-      preset, weights: which networks reveal it; by default those that the frame names, or the default preset if it
-        names none.
-      runtime, memory_limit, progress: as `hide`.
+      preset, weights: by default those that the frame names, or the default preset if it names none.
       key: opens a sealed message.
 
     Raises:
@@ -244,12 +230,9 @@ def _hide(networks: Runtime, cover: np.ndarray, secret: np.ndarray, refinement: 
 
 def _warn_of_poor_result(networks: Runtime, cover: np.ndarray, secret: np.ndarray, stego: np.ndarray) -> None:
     """Looks at what will be revealed in the middle of the picture: covers that look alike differ by 10 dB in this."""
-    height, width = networks.region(cover)
-    multiple = networks.preset.networks.multiples[1]
-    rows, columns = (
-        slice(start - start % multiple, start - start % multiple + min(side, _SAMPLE))
-        for side, start in ((side, max(0, side - _SAMPLE) // 2) for side in (height, width))
-    )
+    region, multiple = networks.region(cover), networks.preset.networks.multiples[1]
+    starts = (max(0, side - _SAMPLE) // 2 // multiple * multiple for side in region)
+    rows, columns = (slice(start, start + min(side, _SAMPLE)) for start, side in zip(starts, region, strict=True))
     found = {
         "cover": metrics.psnr(cover[rows, columns], stego[rows, columns]),
         "secret": metrics.psnr(secret[rows, columns], networks.reveal(stego[rows, columns])),

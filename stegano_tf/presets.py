@@ -5,9 +5,7 @@ import importlib
 import warnings
 
 from stegano_tf.errors import PresetError
-from stegano_tf.networks.family import Preset, Training
-
-__all__ = ["DEFAULT", "PRESETS", "RUNTIMES", "Preset", "Training", "current", "get"]
+from stegano_tf.networks.family import Preset
 
 # Packages of stegano_tf.networks, each with its presets (networks/family.py says how to add one).
 _FAMILIES = (
@@ -16,11 +14,9 @@ _FAMILIES = (
     "paper",
 )
 
-_CONFIGS = [importlib.import_module(f"stegano_tf.networks.{family}.config") for family in _FAMILIES]
-_ALL = [preset for config in _CONFIGS for preset in config.PRESETS]
-
-# The preset for tests is the last one in lists.
-PRESETS: dict[str, Preset] = {preset.name: preset for preset in sorted(_ALL, key=lambda preset: preset.name == "tiny")}
+_PACKAGES = [importlib.import_module(f"stegano_tf.networks.{family}") for family in _FAMILIES]
+PRESETS: dict[str, Preset] = {preset.name: preset for package in _PACKAGES for preset in package.PRESETS}
+PRESETS["tiny"] = PRESETS.pop("tiny")  # for tests: the last one in lists
 
 DEFAULT = "codebook"
 
@@ -35,26 +31,16 @@ class RenamedWarning(FutureWarning):
 
 
 def get(name: str) -> Preset:
-    """Returns the preset called `name`; an old name will do, and gives one warning.
-
-    Raises:
-      PresetError: there is none of that name; the message lists those that exist.
-    """
+    """Returns the preset called `name`, by today's name or an old one; PresetError if there is none."""
     name = current(name)
     if name not in PRESETS:
         raise PresetError(f"there is no preset {name!r}, expected one of {', '.join(PRESETS)}")
     return PRESETS[name]
 
 
-def current(name: str) -> str:
-    """Returns today's name of a preset that was renamed, with one warning a process, and any other name as it is.
-
-    argparse takes this as the `type` of a flag, and `settings.setting` as its `parse`, beside `choices=list(PRESETS)`.
-    """
-    return _renamed(name) if name in _RENAMED else name
-
-
 @functools.cache  # the warning is given once
-def _renamed(name: str) -> str:
-    warnings.warn(f"the preset {name!r} is called {_RENAMED[name]!r} now", RenamedWarning, stacklevel=3)
-    return _RENAMED[name]
+def current(name: str) -> str:
+    """Returns today's name of a preset that was renamed, with one warning a process, and any other name as it is."""
+    if name in _RENAMED:
+        warnings.warn(f"the preset {name!r} is called {_RENAMED[name]!r} now", RenamedWarning, stacklevel=2)
+    return _RENAMED.get(name, name)

@@ -5,7 +5,7 @@ import io
 
 import numpy as np
 
-from stegano_tf.exporting.options import Options
+from stegano_tf.exporting import Options
 from stegano_tf.exporting.run import export
 from stegano_tf.networks import build
 

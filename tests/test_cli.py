@@ -150,7 +150,7 @@ def test_options_stand_anywhere(folder, tmp_path, command):
 
 
 def test_the_default_preset_has_its_old_name_too(folder, tmp_path, command):
-    presets._renamed.cache_clear()  # it is said once a process
+    presets.current.cache_clear()  # it is said once a process
     line = "hide", folder / "cover.png", folder / "secret.jpg", tmp_path / "a.png", "--preset"
     assert command(*line, "invertible") == (
         *(0, ""),

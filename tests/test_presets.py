@@ -92,7 +92,7 @@ def test_unknown_presets_are_named_with_those_that_exist():
 
 
 def test_an_old_name_is_taken_and_said_once():
-    presets._renamed.cache_clear()
+    presets.current.cache_clear()
     with pytest.warns(presets.RenamedWarning, match="the preset 'invertible' is called 'codebook' now"):
         assert presets.get("invertible") is presets.get("codebook")
     with warnings.catch_warnings():

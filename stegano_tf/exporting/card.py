@@ -1,7 +1,6 @@
 """The model card of exported networks: what they are, how good they are, their data, and the hash of every file.
 
-What was measured and how the weights were trained stand beside the weights: for NAME.weights.h5 that is NAME.json,
-which `tools/report.py` writes, and NAME.md, in words.
+NAME.json beside NAME.weights.h5 says what was measured (`tools/report.py` writes it), NAME.md how they were trained.
 """
 
 import json
@@ -60,13 +59,10 @@ Apache-2.0, weights included.
 
 
 def text(made: Exported, weights: Path, losses: dict[str, dict[str, float]], pictures: int) -> str:
-    """Returns the card in Markdown.
+    """Returns the card, in Markdown, of what was made from `weights`.
 
-    Args:
-      made: the exported version, its `files` complete.
-      weights: what it was made from.
-      losses: dB by which TFLite precisions score below float32, {precision: {"cover": ..., "secret": ...}}.
-      pictures: how many pictures that was measured on.
+    `losses` are dB by which TFLite precisions score below float32, {precision: {"cover": ..., "secret": ...}}, on so
+    many `pictures`.
     """
     preset = presets.get(made.preset)
     _, multiple = preset.networks.multiples

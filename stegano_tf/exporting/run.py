@@ -12,8 +12,7 @@ import tensorflow as tf
 
 from stegano_tf import __version__, outputs, presets, savedmodels, scoreboard
 from stegano_tf.errors import OutputError, PresetError
-from stegano_tf.exporting import card, signatures, tflite, warmup
-from stegano_tf.exporting.options import Options
+from stegano_tf.exporting import Options, card, signatures, tflite
 from stegano_tf.networks import build
 from stegano_tf.networks.family import Networks
 from stegano_tf.pairing import list_pictures
@@ -38,7 +37,8 @@ def export(options: Options) -> Path:
     variants = list(dict.fromkeys(tflite.Variant.parse(text) for text in ["float32", *options.tflite]))
     pictures = list_pictures(options.data)[: options.limit] if options.data else []
     home = Path(options.out, preset.name)
-    version = options.version or _next_version(home)
+    found = savedmodels.versions(preset.name, options.out)
+    version = options.version or (int(found[-1].name) + 1 if found else 1)
     target = home / str(version)
     if target.exists() and not options.force:
         raise OutputError(f"{target}: exists already; --force replaces it")
@@ -51,14 +51,14 @@ def export(options: Options) -> Path:
         with outputs.replacing_folder(target) as partial:
             made = Exported(folder=partial, preset=preset.name, version=version, network=digest[:8], files={})
             signatures.save(networks, preset.networks.multiples, partial)
-            warmup.write(partial, preset.name)
+            signatures.write_warmup(partial, preset.name)
             _write_tflite(made, networks, variants)
             losses = _losses(made, variants, pictures) if pictures else {}
             for variant in variants:
                 loss = losses.get(variant.precision, {"unmeasured": math.inf})
                 if variant.precision == "int8" and max(loss.values()) >= MAX_LOSS:
                     for name in tflite.INPUTS:
-                        _tflite_path(made, name, variant).unlink()
+                        (partial / tflite_file(preset.name, name, str(variant))).unlink()
             made = dataclasses.replace(made, files=sha256_of_files(partial))
             made.write(
                 weights_sha256=digest.hex(),
@@ -71,15 +71,12 @@ def export(options: Options) -> Path:
             text = card.text(made, weights, losses, len(pictures))
     except tf.errors.ResourceExhaustedError as error:
         raise OutputError(f"{target}: cannot be written: {error.message}") from error
-    with outputs.replacing(home / "README.md", force=True) as readme:
-        readme.write_text(text)
+    _write(home, text)
     return target
 
 
 def write_card(options: Options) -> Path:
     """Writes OUT/PRESET/README.md anew, for the highest version there, and returns its name.
-
-    Call this when figures were measured, or the weights' description was changed, after the export.
 
     Raises:
       PresetError: there is no version, or it was made from other weights, or a file of it is missing or altered.
@@ -93,28 +90,23 @@ def write_card(options: Options) -> Path:
     if made.network != network_id(weights):
         raise PresetError(f"{made.folder}: was not made from {weights}; export anew")
     manifest = json.loads((made.folder / MANIFEST).read_text())
-    file = versions[-1].parent / "README.md"
+    return _write(made.folder.parent, card.text(made, weights, manifest["losses"], manifest["losses_measured_on"]))
+
+
+def _write(home: Path, text: str) -> Path:
+    file = home / "README.md"
     with outputs.replacing(file, force=True) as partial:
-        partial.write_text(card.text(made, weights, manifest["losses"], manifest["losses_measured_on"]))
+        partial.write_text(text)
     return file
 
 
-def _next_version(home: Path) -> int:
-    found = savedmodels.versions(home.name, home.parent)
-    return int(found[-1].name) + 1 if found else 1
-
-
 def _write_tflite(made: Exported, networks: Networks, variants: list[tflite.Variant]) -> None:
-    preset = presets.get(made.preset)
+    multiples = presets.get(made.preset).networks.multiples
     (made.folder / "tflite").mkdir()
     jobs = [(variant, name) for variant in variants for name in tflite.INPUTS]
     for variant, name in rich.progress.track(jobs, "TFLite files", console=rich.console.Console(stderr=True)):
-        content = tflite.convert(networks, preset.networks.multiples, name, variant)
-        _tflite_path(made, name, variant).write_bytes(content)
-
-
-def _tflite_path(made: Exported, name: str, variant: tflite.Variant) -> Path:
-    return made.folder / tflite_file(made.preset, name, str(variant))
+        file = made.folder / tflite_file(made.preset, name, str(variant))
+        file.write_bytes(tflite.convert(networks, multiples, name, variant))
 
 
 def _losses(made: Exported, variants: list[tflite.Variant], pictures: list[Path]) -> dict[str, dict[str, float]]:

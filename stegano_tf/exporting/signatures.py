@@ -1,14 +1,15 @@
 """The networks of a preset as a SavedModel with named signatures, for TF Serving and `tf.saved_model.load`.
 
-`stegano_tf.exporting.card` has the table of signatures. TF Serving's REST interface takes and returns a tensor as
-`{"b64": ...}` where its name ends in `_bytes`. TensorFlow decodes the files: it drops alpha and ignores EXIF
-orientation, where `stegano_tf.images` blends and turns.
+`card` has the table of signatures. TF Serving's REST interface takes and returns `{"b64": ...}` for names in `_bytes`.
 """
 
 import functools
 import os
+from pathlib import Path
 
+import numpy as np
 import tensorflow as tf
+from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 
 from stegano_tf.networks import pictures
 from stegano_tf.networks.family import Networks
@@ -30,22 +31,18 @@ class Serving(tf.Module):
 
     @tf.function(input_signature=[tf.TensorSpec(PICTURES, tf.uint8, name) for name in ("cover", "secret")])
     def hide(self, cover, secret):
-        """The signature `hide`."""
         return {"stego": self._hide(*_checked(cover, secret))}
 
     @tf.function(input_signature=[tf.TensorSpec(PICTURES, tf.uint8, "stego")])
     def reveal(self, stego):
-        """The signature `reveal`."""
         return {"secret": self._reveal(*_checked(stego))}
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name) for name in ("cover_bytes", "secret_bytes")])
     def hide_bytes(self, cover_bytes, secret_bytes):
-        """The signature `hide_bytes`."""
         return {"stego_bytes": _encode(self.hide(_decode(cover_bytes), _decode(secret_bytes))["stego"])}
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "stego_bytes")])
     def reveal_bytes(self, stego_bytes):
-        """The signature `reveal_bytes`."""
         return {"secret_bytes": _encode(self.reveal(_decode(stego_bytes))["secret"])}
 
 
@@ -57,18 +54,39 @@ def save(networks: Networks, multiples: tuple[int, int], folder: str | os.PathLi
     return serving
 
 
+def write_warmup(folder: str | os.PathLike, preset: str) -> None:
+    """Writes one request a signature into the SavedModel in `folder`: TF Serving runs them when it loads a version."""
+    # https://www.tensorflow.org/tfx/serving/saved_model_warmup: TFRecords of PredictionLog.
+    ramp = np.linspace(0, 255, 64, dtype=np.uint8)
+    picture = np.stack(np.broadcast_arrays(ramp[:, None], ramp[None], ramp[::-1, None]), axis=-1)
+    batch, file = tf.constant(picture[None]), tf.io.encode_png(picture)[None]
+    requests = {
+        "reveal": {"stego": batch},
+        "hide": {"cover": batch, "secret": batch},
+        "reveal_bytes": {"stego_bytes": file},
+        "hide_bytes": {"cover_bytes": file, "secret_bytes": file},
+    }
+    path = Path(folder, "assets.extra", "tf_serving_warmup_requests")
+    path.parent.mkdir()
+    with tf.io.TFRecordWriter(os.fspath(path)) as records:
+        for signature, inputs in requests.items():
+            request = predict_pb2.PredictRequest()
+            request.model_spec.name = preset
+            request.model_spec.signature_name = signature
+            for name, value in inputs.items():
+                request.inputs[name].CopyFrom(tf.make_tensor_proto(value))
+            log = prediction_log_pb2.PredictLog(request=request)
+            records.write(prediction_log_pb2.PredictionLog(predict_log=log).SerializeToString())
+
+
 def _checked(*batches):
     """Returns the batches if they are of one shape and large enough; otherwise the graph ends in InvalidArgument."""
     shape = tf.shape(batches[0])
-    checks = [
-        tf.debugging.assert_greater_equal(
-            shape[1:3], MIN_SIDE, f"height or width is below {MIN_SIDE} pixels, expected at least {MIN_SIDE}"
-        ),
-        *(
-            tf.debugging.assert_equal(tf.shape(batch), shape, "cover and secret differ in shape, expected the same")
-            for batch in batches[1:]
-        ),
-    ]
+    small = f"height or width is below {MIN_SIDE} pixels, expected at least {MIN_SIDE}"
+    checks = [tf.debugging.assert_greater_equal(shape[1:3], MIN_SIDE, small)]
+    for batch in batches[1:]:
+        other = "cover and secret differ in shape, expected the same"
+        checks.append(tf.debugging.assert_equal(tf.shape(batch), shape, other))
     with tf.control_dependencies(checks):
         return [tf.identity(batch) for batch in batches]
 

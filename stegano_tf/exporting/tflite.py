@@ -1,8 +1,7 @@
 """The networks of a preset as TFLite files, for LiteRT on phones, small machines and the command line.
 
-Each file holds one network under the signature `hide` or `reveal`, with the names, dtypes and sizes of the SavedModel's
-(`stegano_tf.exporting.signatures`), of built-in operators only. Batch, height and width are resizable unless the
-variant fixes them.
+Each file holds one network under the signature `hide` or `reveal`, with the names and dtypes of the SavedModel's, of
+built-in operators only. Batch, height and width are resizable unless the variant fixes them.
 """
 
 import dataclasses
@@ -21,23 +20,14 @@ OUTPUTS = {"hide": "stego", "reveal": "secret"}
 
 @dataclasses.dataclass(frozen=True)
 class Variant:
-    """How a file is made.
+    """How a file is made."""
 
-    Attributes:
-      precision: what the weights are stored as: float32, float16, or int8 (dynamic range: activations stay floats).
-      size: (height, width) of one picture, for delegates that need a fixed size; None: any.
-    """
-
-    precision: str
-    size: tuple[int, int] | None = None
+    precision: str  # of the stored weights: float32, float16, or int8 (dynamic range: activations stay floats)
+    size: tuple[int, int] | None = None  # (height, width), for delegates that need a fixed size
 
     @classmethod
     def parse(cls, text: str) -> "Variant":
-        """Returns the variant of a text: float32, float16 or int8, and -WIDTHxHEIGHT behind it to fix the size.
-
-        Raises:
-          PresetError: the text is nothing of that kind.
-        """
+        """Returns the variant of a text such as float32 or float16-WIDTHxHEIGHT; PresetError if it is no such text."""
         match = re.fullmatch(r"(float32|float16|int8)(?:-([1-9]\d*)x([1-9]\d*))?", text)
         if not match:
             raise PresetError(

@@ -9,11 +9,7 @@ from stegano_tf.networks.family import Networks
 
 
 def build(preset: presets.Preset | str) -> Networks:
-    """Returns the networks of a preset with fresh weights, computing in the global Keras dtype policy.
-
-    Raises:
-      PresetError: there is no preset of that name.
-    """
+    """Returns the networks of a preset, given or named, with fresh weights, in the global Keras dtype policy."""
     return (presets.get(preset) if isinstance(preset, str) else preset).networks.build()
 
 
@@ -23,11 +19,7 @@ def save_weights(networks: Networks, path: str | os.PathLike) -> None:
 
 
 def load_weights(networks: Networks, path: str | os.PathLike) -> None:
-    """Reads what `save_weights` wrote.
-
-    Raises:
-      PresetError: the file does not exist, is no weights file, or belongs to other networks.
-    """
+    """Reads what `save_weights` wrote; PresetError if that is missing, no weights file, or of other networks."""
     if not Path(path).is_file():
         raise PresetError(f"{path}: does not exist, expected a weights file")
     try:
@@ -38,18 +30,14 @@ def load_weights(networks: Networks, path: str | os.PathLike) -> None:
 
 
 def load(name: str, weights: str | os.PathLike | None = None) -> Networks:
-    """Returns the networks of preset `name` with `weights`, by default those that are installed.
+    """Returns the networks of preset `name` with `weights`, by default the installed ones.
 
-    Raises:
-      PresetError: no such preset, or it has no installed weights, or they don't fit.
+    Raises PresetError if there are none, or as `load_weights`.
     """
     preset = presets.get(name)
-    if weights is None:
-        weights = savedmodels.weights_file(preset.name)
-        if not weights.is_file():
-            raise PresetError(
-                f"preset {preset.name!r} is not shipped with weights; train it, and name them with --weights"
-            )
+    installed = savedmodels.weights_file(preset.name)
+    if weights is None and not installed.is_file():
+        raise PresetError(f"preset {preset.name!r} is not shipped with weights; train it, and name them with --weights")
     networks = build(preset)
-    load_weights(networks, weights)
+    load_weights(networks, installed if weights is None else weights)
     return networks

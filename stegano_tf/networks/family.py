@@ -1,12 +1,12 @@
 """What a family of networks is: a package of `stegano_tf.networks` that holds all of itself.
 
-To add one, write the package and add its name to `_FAMILIES` in `stegano_tf/presets.py`. Its module `config` has
+To add one, write the package and add its name to `_FAMILIES` in `stegano_tf/presets.py`. It has
 
 * a subclass of `Config`: a frozen dataclass of plain numbers, from which `build` makes the networks;
 * `PRESETS`: one `Preset` for each configuration that has a name.
 
-`config` must not import Keras, because `--help` and the exported networks do without; its methods import what they
-need. The package `unet` is the shortest example.
+Importing it must not import Keras, because `--help` and exported networks do without; methods may. The package `unet`
+is the shortest example.
 """
 
 from __future__ import annotations
@@ -26,8 +26,7 @@ class Networks(NamedTuple):
     """hide: [cover, secret] -> stego; reveal: stego -> secret; pair: [cover, secret] -> [stego, secret].
 
     float32[B, H, W, 3] in [0, 1]; only stego is in multiples of 1/255, and only secret may lie slightly outside.
-    `pair` is both networks, one after the other. It is what is trained, saved and counted: gradients pass through it,
-    and it holds weights that both networks share once.
+    `pair` is what is trained, saved and counted: gradients pass through it, and it holds shared weights once.
     """
 
     hide: keras.Model
@@ -45,21 +44,13 @@ def composed(hide: keras.Model, reveal: keras.Model) -> Networks:
 
 
 class Refiner(Protocol):
-    """Improves stego images tile by tile; `stegano_tf.runtime.tiles` chooses the tiles.
+    """Improves stego images tile by tile; `stegano_tf.runtime.tiles` chooses the tiles."""
 
-    Attributes:
-      halo: how many pixels around a tile it looks at.
-      multiple: what the sides of a tile are multiples of.
-      tile_pixels: how large a tile is at least, even where memory is short, and at most: larger ones are no faster.
-      bytes_per_pixel: how much memory a tile takes.
-      max_steps: more steps than this change nothing.
-    """
-
-    halo: int
-    multiple: int
-    tile_pixels: tuple[int, int]
-    bytes_per_pixel: int
-    max_steps: float
+    halo: int  # how many pixels around a tile it looks at
+    multiple: int  # of which the sides of a tile are multiples
+    tile_pixels: tuple[int, int]  # at least, even where memory is short, and at most: larger tiles are no faster
+    bytes_per_pixel: int  # of a tile's memory
+    max_steps: float  # more change nothing
 
     def refine_tile(
         self,
@@ -76,41 +67,26 @@ class Refiner(Protocol):
 
         Args:
           cover, secret, stego: uint8[H, W, 3], the tile and up to `halo` pixels around it.
-          inner: rows and columns of the tile in them; only these may change.
+          inner: rows and columns of the tile in them.
           steps: how many gradients or trials to take.
-          weight: of the secret's squared error; the cover's has the weight 1.
+          weight: of the secret's squared error; the cover's is 1.
           report: is called after each step, with a text for the progress bar.
         """
 
 
 class Config(abc.ABC):
-    """The numbers that define a family's networks, and what can be done with them."""
+    """The numbers that define a family's networks; a pair is one of the hide and one of the reveal network."""
 
-    @property
-    @abc.abstractmethod
-    def multiples(self) -> tuple[int, int]:
-        """What the sides of pictures must be multiples of, for hiding and for revealing."""
-
-    @property
-    @abc.abstractmethod
-    def halos(self) -> tuple[int, int]:
-        """How many pixels beyond a block of `multiples` the hide and the reveal network look, multiples of the same."""
-
-    @property
-    @abc.abstractmethod
-    def activations(self) -> tuple[int, int]:
-        """How many floating-point numbers a pixel the hide and the reveal network hold at once, roughly."""
+    multiples: tuple[int, int]  # of which the sides of pictures must be multiples
+    halos: tuple[int, int]  # how many pixels the network looks beyond a block of `multiples`; multiples of the same
+    activations: tuple[int, int]  # how many floating-point numbers a pixel the network holds at once, roughly
 
     @abc.abstractmethod
     def build(self) -> Networks:
         """Returns networks with fresh weights."""
 
     def refiner(self, networks: Networks) -> Refiner:
-        """Returns what improves their stego images: here gradients, which suit any reveal network that has them.
-
-        Raises:
-          BackendError: the refiner does not run on this Keras back end.
-        """
+        """Returns what improves stego images, by default by gradients; BackendError if Keras' back end can't."""
         from stegano_tf.networks.refine import GradientRefiner  # noqa: PLC0415
 
         return GradientRefiner(networks.reveal, self.multiples[1])
@@ -121,10 +97,8 @@ class Config(abc.ABC):
         """Sets those fresh weights that gradients cannot find, before training starts.
 
         Args:
-          networks: are changed.
           pictures: takes a number n and gives the n of the training pictures, evenly spread: uint8[H, W, 3] each.
           count: how many training pictures there are; n is at most this.
-          seed: equal seeds give equal weights.
         """
 
 
@@ -146,18 +120,10 @@ CROPS = Training(learning_rate=5e-4, adam_beta_1=0.9, batch_size=5, crop=64, cli
 
 @dataclasses.dataclass(frozen=True)
 class Preset:
-    """A named pair of networks.
-
-    Attributes:
-      networks: the architecture.
-      parameters: trainable and non-trainable weights of the pair, shared ones counted once. Stated here, so that a
-        change of an architecture does not go unnoticed: a test compares.
-      training: how it is trained.
-      description: one line for `stegano-tf presets`.
-    """
+    """A named pair of networks."""
 
     name: str
     networks: Config
-    parameters: int
+    parameters: int  # of the pair, trainable or not; a test compares, so that no change goes unnoticed
     training: Training
-    description: str
+    description: str  # one line for `stegano-tf presets`

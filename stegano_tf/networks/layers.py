@@ -14,9 +14,8 @@ register = keras.saving.register_keras_serializable(package="stegano_tf")
 class Round8Bit(layers.Layer):
     """Clips to [0, 1] and rounds to the nearest multiple of 1/255; the gradient is that of clipping alone.
 
-    float[...] -> float32[...]. Hide networks end in it; a codebook needs none, because a lattice's points are whole
-    numbers. Rounding passes gradients straight through (Bengio et al., 2013, https://arxiv.org/abs/1308.3432). Clipping
-    must not. If it did, training would drive pixels far below black and above white, and lose what it had reached.
+    float[...] -> float32[...]. Rounding passes gradients straight through (Bengio et al., 2013,
+    https://arxiv.org/abs/1308.3432). If clipping did, training would drive pixels far below black and above white.
     """
 
     def __init__(self, **kwargs):
@@ -34,9 +33,8 @@ _COLOURS = np.array([[1, 1, 1], [1, 0, -1], [1, -2, 1]]) / np.sqrt([[3], [2], [6
 def haar_kernel(levels: int) -> np.ndarray:
     """Returns an orthonormal Haar packet on opponent colours: float32[n, n, 3, 3 * n * n], n = 2**levels.
 
-    Its columns are an orthonormal basis of n x n RGB blocks. They are the tensor product of the Haar matrix
-    [[1, 1], [1, -1]] / sqrt 2 with itself `levels` times, in both directions, and of the colour axes. So the squared
-    error of subbands is that of pixels.
+    Its columns are a basis of n x n RGB blocks: the tensor product of the Haar matrix [[1, 1], [1, -1]] / sqrt 2 with
+    itself `levels` times, in both directions, and of the colour axes. The squared error of subbands is that of pixels.
     """
     packet = np.ones((1, 1))
     for _ in range(levels):
@@ -60,16 +58,13 @@ def dct_kernel(n: int) -> np.ndarray:
 class _BlockTransform(layers.Layer):
     """An orthonormal transform of blocks of n x n pixels, and with `inverse` its way back.
 
-    float32[B, H, W, 3] <-> float32[B, H/n, W/n, 3 n^2]; H and W must be multiples of n.
+    float32[B, H, W, 3] <-> float32[B, H/n, W/n, 3 n^2]; H and W must be multiples of n. A subclass has `kernel()`,
+    which returns float32[n, n, 3, 3 n^2].
     """
 
     def __init__(self, inverse: bool = False, **kwargs):
         super().__init__(**{"dtype": "float32"} | kwargs)
         self.inverse = inverse
-
-    def kernel(self) -> np.ndarray:
-        """Returns float32[n, n, 3, 3 n^2]."""
-        raise NotImplementedError
 
     def call(self, x):
         kernel = self.kernel()

@@ -1,9 +1,8 @@
 """The networks on 8-bit pictures: casts, borders and rounding, written once for whatever runs them.
 
-`stegano_tf.runtime` calls these functions with arrays, and `stegano_tf.export` traces them. So a served model and the
-library give the same pixels where sides are multiples of the reveal network's. Elsewhere they differ: the functions
-here leave out the last rows and columns of the secret and mirror what is revealed, while the library scales the secret
-to whole blocks. All pictures are uint8[B, H, W, 3].
+`stegano_tf.runtime` calls these functions with arrays, `stegano_tf.export` traces them. Where sides are no multiples of
+the reveal network's, they leave out the last rows and columns of the secret and mirror what is revealed. The runtime
+scales the secret to whole blocks instead. All pictures are uint8[B, H, W, 3].
 """
 
 import keras
@@ -22,12 +21,7 @@ def run(network: keras.Model, *pictures):
 def hide(networks: Networks, multiples: tuple[int, int], cover, secret):
     """Returns stego images: whole blocks of the reveal network hold the secret, the rest stays the cover.
 
-    A block that is cut by the picture's edge would lose what is hidden beyond it. So the last rows and columns of the
-    secret are left out, fewer than `multiples[1]` of each.
-
-    Args:
-      multiples: as `networks.family.Config.multiples`.
-      cover, secret: of one shape, sides at least `multiples[1]`.
+    `multiples` are those of `networks.family.Config`; cover and secret are of one shape, sides at least `multiples[1]`.
     """
     hide_multiple, reveal_multiple = multiples
     height, width = (side - side % reveal_multiple for side in _sides(cover))

@@ -1,19 +1,16 @@
 """Refinement by gradients: a stego image is improved through the reveal network, whose weights stay as they are.
 
-What is minimised, over 8-bit pictures x, is |x - cover|² + weight |reveal(x) - secret|². Without rounding to 8 bits it
-is a smooth problem, which conjugate gradients solve. But plain rounding then costs more than they have won, because the
-reveal network amplifies errors of some directions by a factor of 20 and leaves others alone. So pixels are rounded to
-the side where it hurts least, as in the decoding of lattices:
+What is minimised, over 8-bit pictures x, is |x - cover|² + weight |reveal(x) - secret|². Conjugate gradients solve this
+but for the rounding. Plain rounding would cost more than they have won, because the reveal network amplifies errors of
+some directions by a factor of 20. So pixels are rounded to the side where it hurts least, as lattices are decoded:
 
-* The Gauss-Newton matrix of a block of 4x4 pixels, its mean over the picture, is found by one gradient of a random
-  projection (Hutchinson's estimator). It preconditions the conjugate gradients. By its Cholesky factor the pixels of a
-  block are rounded one after the other, each making up for the errors of those before (Babai's nearest plane, 1986;
-  https://doi.org/10.1007/BF02579403).
+* One gradient of a random projection (Hutchinson's estimator) gives the mean Gauss-Newton matrix of blocks of 4x4
+  pixels. It preconditions the conjugate gradients. By its Cholesky factor the pixels of a block are rounded one after
+  the other, each making up for those before (Babai's nearest plane, 1986; https://doi.org/10.1007/BF02579403).
 * Blocks are rounded in four turns, every other one each way. After each turn, further steps change the blocks that are
   still free, and so make up for the errors of the rounded ones.
 
-Needs Keras on TensorFlow. A tile sees its surroundings as they are by then, refined or not. That is exact as far as
-`halo` reaches. The network's own halo is wider, but what lies out there hardly matters.
+Needs Keras on TensorFlow. The network's own halo is wider than `halo`, but what lies out there hardly matters.
 """
 
 import dataclasses
@@ -42,11 +39,7 @@ class GradientRefiner:
     max_steps = math.inf
 
     def __init__(self, reveal, multiple: int = 1):
-        """Takes the network, stego -> secret, float32[B, H, W, 3] in [0, 1], and what its sides are multiples of.
-
-        Raises:
-          BackendError: Keras does not run on TensorFlow.
-        """
+        """Takes the network and what its sides are multiples of; BackendError if Keras does not run on TensorFlow."""
         self.multiple = math.lcm(BLOCK, multiple)
         if keras.config.backend() != "tensorflow":
             raise BackendError(f"refinement needs Keras on TensorFlow, found it on {keras.config.backend()}")
@@ -137,11 +130,8 @@ def _search(task: _Task, x: np.ndarray, gradient: np.ndarray, free: np.ndarray, 
 
 
 def _descend(task: _Task, x, gradient, free, metric, steps: int) -> np.ndarray:  # noqa: PLR0917  (one caller)
-    """Conjugate gradients (Polak-Ribière) on the free pixels, one gradient a step; clips what it returns.
-
-    The gradient is nearly linear in x: one at a trial point gives both the length of the step and, interpolated, the
-    gradient at its end.
-    """
+    """Conjugate gradients (Polak-Ribière) on the free pixels, one gradient a step; clips what it returns."""
+    # The gradient is nearly linear in x: one at a trial point gives the step's length and, interpolated, its end's.
     inside = ~(((x <= 0) & (gradient > 0)) | ((x >= 1) & (gradient < 0)))
     free = free * inside
     inverse = np.linalg.inv(metric).astype(np.float32)
@@ -194,13 +184,10 @@ def _every_other(shape: tuple[int, ...], turn: tuple[int, int]) -> np.ndarray:
 
 def _blocks(x: np.ndarray) -> np.ndarray:
     """[1, H, W, 3] -> [number of blocks, 48]."""
-    _, height, width, _ = x.shape
-    parts = x.reshape(height // BLOCK, BLOCK, width // BLOCK, BLOCK, 3)
-    return parts.transpose(0, 2, 1, 3, 4).reshape(-1, 3 * BLOCK**2)
+    return np.asarray(keras.ops.space_to_depth(x, BLOCK)).reshape(-1, 3 * BLOCK**2)
 
 
 def _unblocks(blocks: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     """The way back to `shape`."""
     _, height, width, _ = shape
-    parts = blocks.reshape(height // BLOCK, width // BLOCK, BLOCK, BLOCK, 3)
-    return parts.transpose(0, 2, 1, 3, 4).reshape(shape)
+    return np.asarray(keras.ops.depth_to_space(blocks.reshape(1, height // BLOCK, width // BLOCK, -1), BLOCK))

@@ -9,7 +9,7 @@ import numpy as np
 from stegano_tf import images, metrics, presets, scratch
 from stegano_tf.errors import BackendError, ImageError
 from stegano_tf.networks.family import Refiner
-from stegano_tf.runtime import backends, memory, tiles
+from stegano_tf.runtime import backends, tiles
 from stegano_tf.runtime.exported import installed_presets, network_id, preset_of
 
 __all__ = ["MIN_SIDE", "Runtime", "check_side", "installed_presets", "load", "network_id", "preset_of"]
@@ -25,11 +25,7 @@ _KEPT = 10**8
 
 
 class Runtime:
-    """The two networks of a preset, run on whole pictures.
-
-    Attributes:
-      preset: what was loaded.
-      network: 8 bytes that name the weights, as a frame records them.
+    """The two networks of a preset, run on whole pictures; `network` is 8 bytes that name the weights.
 
     Example:
       networks = Runtime("codebook")
@@ -44,13 +40,8 @@ class Runtime:
     ):
         """Loads a preset with `weights`, by default the installed ones.
 
-        Args:
-          runtime: what runs the networks: one of `presets.RUNTIMES`, with `weights` only "keras" (default: as
-            `backends.make`); or a backend that is at hand.
-
-        Raises:
-          PresetError: there is no such preset; or as `backends.make`.
-          BackendError: as `backends.make`.
+        `runtime` says what runs the networks: one of `presets.RUNTIMES`, or a backend that is at hand. Its default, and
+        what is raised, are those of `backends.make`; or PresetError because there is no such preset.
         """
         self.preset = presets.get(preset)
         by_name = runtime is None or isinstance(runtime, str)
@@ -67,25 +58,20 @@ class Runtime:
         memory_limit: int | None = None,
         progress: tiles.Progress | None = None,
     ) -> np.ndarray:
-        """Returns the stego image: the cover, with the secret inside.
+        """Returns the stego image, uint8[H, W, 3]: the cover, with the secret inside.
 
         A picture that is too large for one run is hidden in tiles. That changes no pixel, unless the arithmetic of the
-        engine depends on the shape of its input, as TensorFlow's does. Then a few pixels change by 1 of 255. With a
-        codebook a few blocks change by up to 15 of 255, those in which two codings are equally good.
+        engine depends on the shape of its input, as TensorFlow's does. Then a few pixels change by 1 of 255, or with a
+        codebook by up to 15 in a few blocks, those in which two codings are equally good.
 
         Args:
           cover: uint8[H, W, 3], H and W at least `MIN_SIDE`.
           secret: uint8[H', W', 3]; resized to `region` if of another size.
-          memory_limit: bytes that the process may take in all, its memory so far included. By default it takes a
-            gigabyte, or more if small tiles need more.
+          memory_limit: bytes that the process may take in all (default: a gigabyte, or more if small tiles need more).
           progress: is called after each tile (`tiles.Progress`).
 
-        Returns:
-          uint8[H, W, 3].
-
         Raises:
-          TypeError, ValueError: not such arrays.
-          ImageError: a side of the cover is shorter than `MIN_SIDE`.
+          TypeError, ValueError, ImageError: as `check_side`.
           MemoryLimitError: not even one small tile fits into what is allowed, or into what the machine has free.
         """
         check_side(cover, "the cover")
@@ -103,15 +89,9 @@ class Runtime:
         memory_limit: int | None = None,
         progress: tiles.Progress | None = None,
     ) -> np.ndarray:
-        """Returns the secret inside a stego image.
+        """Returns the secret inside a stego image, uint8[H, W, 3], in its size or in `size` (height, width).
 
-        Args and errors are as those of `hide`.
-
-        Args:
-          size: (height, width) that the secret had; by default that of the stego image.
-
-        Returns:
-          uint8[H, W, 3], or of `size`.
+        Other arguments, and errors, are those of `hide`.
         """
         check_side(stego, "the stego image")
         height, width = self.region(stego)
@@ -132,20 +112,15 @@ class Runtime:
         memory_limit: int | None = None,
         progress: tiles.Progress | None = None,
     ) -> np.ndarray:
-        """Returns a better stego image than `hide` made, by what the preset's family has for it.
+        """Returns a better stego image than `hide` made, uint8[H, W, 3], by what the preset's family has for it.
 
-        The networks run on Keras, whatever `hide` ran on. Other arguments and errors are as those of `hide`.
+        The sum of the squared errors, weighed by `balance`, is never above that of `stego`. The networks run on Keras,
+        whatever `hide` ran on. Other arguments are those of `hide`, errors also those of `check_refinable`.
 
         Args:
           stego: what `hide` made of cover and secret.
           steps: trials or gradients to take.
           balance: dB by which the secret's squared error weighs more (above 0) or less than the cover's.
-
-        Returns:
-          uint8[H, W, 3]. The sum of the squared errors, so weighed, is never above that of `stego`.
-
-        Raises:
-          BackendError, PresetError: as `check_refinable`.
         """
         self.check_refinable()
         height, width = self.region(cover)
@@ -153,8 +128,7 @@ class Runtime:
         weight = 10 ** (balance / 10)
         refined = scratch.copy(stego)
         pictures = cover[:height, :width], secret, refined[:height, :width]
-        options = {"steps": steps, "weight": weight, "memory_limit": memory_limit, "progress": progress}
-        tiles.refine(self._refiner, *pictures, **options)
+        tiles.refine(self._refiner, *pictures, steps=steps, weight=weight, memory_limit=memory_limit, progress=progress)
 
         def objective(candidate: np.ndarray) -> float:
             of_cover = metrics.squared_error(cover, candidate)
@@ -200,10 +174,10 @@ class Runtime:
     def _run(self, name: str, pictures, result: np.ndarray, memory_limit: int | None, progress) -> None:
         networks, direction = self.preset.networks, ("hide", "reveal").index(name)
         halo, multiple = networks.halos[direction], networks.multiples[direction]
-        pixel = 4 * networks.activations[direction] * self._backend.overhead + memory.PICTURES
+        pixel = 4 * networks.activations[direction] * self._backend.overhead + tiles.PICTURES
         whole = (tiles.round_up(side, multiple) for side in result.shape[:2])
         smallest = math.prod(min(side, 2 * halo + _SMALLEST_CORE) for side in whole)
-        free = memory.free(memory_limit, smallest * pixel, held=self._held)
+        free = tiles.free(memory_limit, smallest * pixel, held=self._held)
         plan = tiles.plan(result.shape[:2], halo, multiple, max(smallest, free // pixel))
         report = functools.partial(progress, ("hiding", "revealing")[direction]) if progress else None
         tiles.run(getattr(self._backend, name), pictures, result, plan, report)

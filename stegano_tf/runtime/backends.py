@@ -17,20 +17,14 @@ class Backend(Protocol):
 
     Pictures are uint8[B, h, w, 3] with sides that are multiples of the reveal network's (`multiples[1]` of the
     preset's networks), and so are results; secret and cover are of the same shape.
-
-    Attributes:
-      network: 8 bytes that name the weights, as a frame records them.
-      overhead: how many bytes the engine takes for each byte of activations: measured.
     """
 
-    network: bytes
-    overhead: float
+    network: bytes  # 8 that name the weights, as a frame records them
+    overhead: float  # how many bytes the engine takes for each byte of activations: measured
 
-    def hide(self, cover: np.ndarray, secret: np.ndarray) -> np.ndarray:
-        """Returns the stego images."""
+    def hide(self, cover: np.ndarray, secret: np.ndarray) -> np.ndarray: ...
 
-    def reveal(self, stego: np.ndarray) -> np.ndarray:
-        """Returns the secrets."""
+    def reveal(self, stego: np.ndarray) -> np.ndarray: ...
 
     def release(self) -> bool:
         """Frees the buffers of the runs so far; returns False if the engine keeps them for its next run."""
@@ -91,31 +85,21 @@ class SavedModelBackend(Backend):
             found.check(part)
         self.network = found.network
         self._model = tf.saved_model.load(found.folder)  # owns the variables of its signatures
-        self._signatures = self._model.signatures
 
     def hide(self, cover, secret):
-        return self._signatures["hide"](cover=cover, secret=secret)["stego"].numpy()
+        return self._model.signatures["hide"](cover=cover, secret=secret)["stego"].numpy()
 
     def reveal(self, stego):
-        return self._signatures["reveal"](stego=stego)["secret"].numpy()
+        return self._model.signatures["reveal"](stego=stego)["secret"].numpy()
 
 
 class KerasBackend(Backend):
-    """The networks on Keras, with any weights file.
-
-    Attributes:
-      networks: the Keras models, a `networks.family.Networks`.
-    """
+    """The networks on Keras, with any weights file; `networks` are the models."""
 
     overhead = 6.0  # with TensorFlow, whose allocator keeps more than is alive
 
     def __init__(self, preset: presets.Preset, weights: str | os.PathLike | None = None):
-        """Loads `weights`, by default the installed ones.
-
-        Raises:
-          BackendError: Keras or what it computes with is not installed.
-          PresetError: there are no such weights, or they do not fit.
-        """
+        """Loads `weights` (as `build.load`); BackendError if Keras or what it computes with is not installed."""
         try:
             from stegano_tf.networks import build, pictures  # noqa: PLC0415  (Keras takes seconds to import)
         except ImportError as error:
@@ -158,15 +142,12 @@ def make(preset: presets.Preset, weights: str | os.PathLike | None = None, name:
 
 
 def keras_is_there(preset: presets.Preset) -> bool:
-    """Returns whether Keras on TensorFlow and installed weights are there, without importing either; if in doubt, not.
-
-    A back end that only `keras.json` names is not seen.
-    """
+    """Returns whether Keras on TensorFlow and installed weights are there, importing nothing; False if in doubt."""
     try:
         packages = all(map(importlib.util.find_spec, ("keras", "tensorflow")))
     except ImportError:
         return False
-    engine = os.environ.get("KERAS_BACKEND", "tensorflow")
+    engine = os.environ.get("KERAS_BACKEND", "tensorflow")  # keras.json is not looked at
     return packages and engine == "tensorflow" and savedmodels.weights_file(preset.name).is_file()
 
 

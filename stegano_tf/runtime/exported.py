@@ -20,43 +20,26 @@ MANIFEST = "manifest.json"
 FORMAT = 1
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@dataclasses.dataclass(frozen=True)
 class Exported:
-    """One version of a preset's exported networks.
-
-    Attributes:
-      folder: where it lies.
-      preset: whose networks they are.
-      version: its number.
-      network: 8 bytes that name the weights, as a frame records them.
-      files: SHA-256, in hexadecimal, of every file of the folder by its name in there.
-    """
+    """One version of a preset's exported networks."""
 
     folder: Path
     preset: str
     version: int
-    network: bytes
-    files: dict[str, str]
+    network: bytes  # 8 that name the weights, as a frame records them
+    files: dict[str, str]  # SHA-256, in hexadecimal, of every file of the folder by its name in there
 
     @classmethod
     def read(cls, folder: str | os.PathLike) -> "Exported":
-        """Returns what the manifest of `folder` says.
-
-        Raises:
-          PresetError: it is missing or cannot be read.
-        """
+        """Returns what the manifest of `folder` says; PresetError if it is missing or cannot be read."""
         file = Path(folder, MANIFEST)
         try:
             manifest = json.loads(file.read_bytes())
             if manifest["format"] != FORMAT:
                 raise PresetError(f"{file}: has format {manifest['format']}, expected {FORMAT}")
-            return cls(
-                folder=Path(folder),
-                preset=manifest["preset"],
-                version=manifest["version"],
-                network=bytes.fromhex(manifest["network"]),
-                files=dict(manifest["files"]),
-            )
+            network, files = bytes.fromhex(manifest["network"]), dict(manifest["files"])
+            return cls(Path(folder), manifest["preset"], manifest["version"], network, files)
         except FileNotFoundError as error:
             raise PresetError(f"{file}: does not exist, expected the manifest of exported networks") from error
         except (OSError, ValueError, KeyError, TypeError) as error:
@@ -69,11 +52,7 @@ class Exported:
         (self.folder / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n")
 
     def content(self, name: str) -> bytes:
-        """Returns the bytes of one of `files`.
-
-        Raises:
-          PresetError: it is missing, or not what was exported.
-        """
+        """Returns the bytes of one of `files`; PresetError if it is missing, or not what was exported."""
         file = self.folder / name
         if name not in self.files:
             raise PresetError(f"{file}: is not among the exported files that {MANIFEST} lists")
@@ -100,11 +79,7 @@ def sha256_of_files(folder: Path) -> dict[str, str]:
 
 
 def installed(preset: str) -> Exported | None:
-    """Returns the highest installed version of a preset's exported networks, or None if there is none.
-
-    Raises:
-      PresetError: its manifest is missing or cannot be read.
-    """
+    """Returns the highest installed version of a preset's exported networks, or None; raises as `Exported.read`."""
     versions = savedmodels.versions(preset)
     return Exported.read(versions[-1]) if versions else None
 
@@ -115,12 +90,7 @@ def network_id(weights: str | os.PathLike) -> bytes:
 
 
 def preset_of(network: bytes) -> str:
-    """Returns the preset whose installed networks are called `network`.
-
-    Raises:
-      PresetError: none are, and the message lists those that are installed; or an exported version has no readable
-        manifest.
-    """
+    """Returns the preset whose installed networks are called `network`; PresetError, which lists them, if none are."""
     known = {}
     for name in installed_presets():
         found = installed(name)

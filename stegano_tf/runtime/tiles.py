@@ -1,22 +1,29 @@
 """Pictures of any size in bounded memory: a network runs on overlapping tiles, with the result of one run on the whole.
 
-A network looks at most `halo` pixels around a pixel. So its result is the same whether it sees the whole picture or a
-tile that reaches `halo` pixels further. What lies nearer to a tile's inner borders is computed and thrown away. All
-tiles of a picture have one shape, so that an engine plans its memory once.
+A network looks at most `halo` pixels around a pixel. So its result is the same in the middle of a tile that reaches
+`halo` pixels further. All tiles of a picture have one shape, so that an engine plans its memory once.
 """
 
+import itertools
 import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
+import psutil
 
 from stegano_tf import scratch
+from stegano_tf.errors import MemoryLimitError
 from stegano_tf.networks.family import Refiner
-from stegano_tf.runtime import memory
 
+DEFAULT_LIMIT = 9 * 10**8
+"""Bytes where no limit is set: a gigabyte, less what estimates miss."""
+
+PICTURES = 48
+"""Bytes a pixel: two pictures going in and one coming out, as 8 bits and as float32."""
+
+# What a run costs beside its pixels, in pixels. Without it, thousands of strips would be as cheap as a few squares.
 _TILE_COST = 2**10
-"""What a run costs beside its pixels, in pixels. Without it, thousands of strips would be as cheap as a few squares."""
 
 Progress = Callable[[str, int, int], None]
 """Is called with what is going on, how many parts of it are done, and how many there are."""
@@ -50,18 +57,33 @@ class Tile(NamedTuple):
         return tuple(slice(side.first - side.start, side.last - side.start) for side in self)
 
 
+def free(limit: int | None, needed: float, *, held: float = 0.0) -> float:
+    """Returns how many bytes may be taken from here on: at least `needed`, or MemoryLimitError.
+
+    Args:
+      limit: bytes that the process may take in all, its resident set; None for `DEFAULT_LIMIT`, or more if needed.
+      held: bytes that are taken already and can be used again.
+    """
+    taken = psutil.Process().memory_info().rss - held
+    available = psutil.virtual_memory().available + held
+    if needed > available:
+        raise MemoryLimitError(f"the machine has {_mb(available)} of memory free, one tile needs {_mb(needed)}")
+    if limit is not None and taken + needed > limit:
+        raise MemoryLimitError(
+            f"a memory limit of {_mb(limit)} is too low: the pictures and the program take {_mb(taken)}, "
+            f"and one tile {_mb(needed)}"
+        )
+    return min(max((DEFAULT_LIMIT if limit is None else limit) - taken, needed), available)
+
+
 def plan(size: tuple[int, int], halo: int, multiple: int, max_pixels: float) -> list[Tile] | None:
     """Returns the tiles that cover a picture at the least cost, row by row; most of the cost is overlap.
 
     Args:
       size: (height, width) of the picture.
       halo: how far around a pixel the network looks.
-      multiple: what the sides of the network's inputs must be multiples of. Every tile starts at a multiple and has
-        such sides, except the last ones, which end with the picture.
-      max_pixels: how many of them a tile may have.
-
-    Returns:
-      The tiles; None if even the smallest ones have more pixels.
+      multiple: every tile starts at a multiple of this and has such sides, but the last ones end with the picture.
+      max_pixels: how many a tile may have; None is returned if even the smallest ones have more.
     """
     height, width = size
     lowest = min(round_up(height, multiple), 2 * halo + multiple)
@@ -79,11 +101,8 @@ def plan(size: tuple[int, int], halo: int, multiple: int, max_pixels: float) -> 
             best = min(best or (math.inf,), (cost, side, other))
         columns += 1
     _, side, other = best
-    return [
-        Tile(down, across)
-        for down in spans(height, other, halo, multiple)
-        for across in spans(width, side, halo, multiple)
-    ]
+    both = spans(height, other, halo, multiple), spans(width, side, halo, multiple)
+    return [Tile(*spans) for spans in itertools.product(*both)]
 
 
 def spans(length: int, side: int, halo: int, multiple: int) -> list[Span]:
@@ -93,11 +112,8 @@ def spans(length: int, side: int, halo: int, multiple: int) -> list[Span]:
         return [Span(0, length, 0, length)]
     step = side - 2 * halo
     starts = [min(i * step, whole - side) for i in range(-(-(whole - 2 * halo) // step))]
-    borders = [0, *(start + halo for start in starts[1:]), length]
-    return [
-        Span(start, min(start + side, length), first, last)
-        for start, first, last in zip(starts, borders[:-1], borders[1:], strict=True)
-    ]
+    borders = itertools.pairwise([0, *(start + halo for start in starts[1:]), length])
+    return [Span(start, min(start + side, length), *kept) for start, kept in zip(starts, borders, strict=True)]
 
 
 def run(
@@ -112,8 +128,7 @@ def run(
     Args:
       network: takes uint8[1, h, w, 3], one for each of `pictures`, and returns another one.
       pictures: uint8[H, W, 3] each; none of them may share memory with `result` if there are several tiles.
-      tiles: cover the pictures.
-      progress: is called after each tile with how many are done, and how many there are.
+      progress: is told after each tile how many are done, and how many there are.
     """
     for done, tile in enumerate(tiles, start=1):
         seen = [np.ascontiguousarray(picture[tile.seen])[None] for picture in pictures]
@@ -136,20 +151,16 @@ def refine(
     memory_limit: int | None = None,
     progress: Progress | None = None,
 ) -> None:
-    """Improves a stego image in place: no tile becomes worse, and nearly all become better.
+    """Improves a stego image in place, tile by tile (`Refiner.refine_tile`); `progress` is called after each step.
 
-    Args:
-      cover, secret, stego: uint8[H, W, 3]. Where H or W is no multiple of `refiner.multiple`, the last rows or columns
-        stay as they are.
-      steps, weight: as `Refiner.refine_tile`, for each tile.
-      memory_limit: as `Runtime.hide`; raises MemoryLimitError as well.
-      progress: is called after each step.
+    All are uint8[H, W, 3]. If H or W is no multiple of `refiner.multiple`, the last rows or columns stay as they are.
+    `memory_limit` is that of `free`.
     """
     steps = min(steps, refiner.max_steps)
     size = tuple(side - side % refiner.multiple for side in stego.shape[:2])
     fewest, most = refiner.tile_pixels
-    free = memory.free(memory_limit, min(fewest, math.prod(size)) * refiner.bytes_per_pixel)
-    most = max(fewest, min(most, free // refiner.bytes_per_pixel))
+    available = free(memory_limit, min(fewest, math.prod(size)) * refiner.bytes_per_pixel)
+    most = max(fewest, min(most, available // refiner.bytes_per_pixel))
     tiles = plan(size, refiner.halo, refiner.multiple, most)
     for number, tile in enumerate(tiles):
         done = number * steps
@@ -164,6 +175,10 @@ def refine(
         stego[tile.kept] = refiner.refine_tile(*seen, inner=tile.inner, steps=steps, weight=weight, report=report)
         for picture in (cover, secret, stego):
             scratch.release(picture)
+
+
+def _mb(size: float) -> str:
+    return f"{size / 1e6:,.0f} MB"
 
 
 def _side(length: int, count: int, halo: int, multiple: int) -> int:

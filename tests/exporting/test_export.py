@@ -12,7 +12,7 @@ from PIL import Image
 
 from stegano_tf import presets, savedmodels
 from stegano_tf.errors import OutputError, PresetError
-from stegano_tf.exporting import card, run, signatures, tflite, warmup
+from stegano_tf.exporting import card, run, signatures, tflite
 from stegano_tf.runtime.exported import Exported
 
 
@@ -20,7 +20,7 @@ from stegano_tf.runtime.exported import Exported
 def quick(monkeypatch):
     """Everything of an export but TensorFlow's part, which the other files of this folder test."""
     monkeypatch.setattr(signatures, "save", lambda networks, multiples, folder: (folder / "saved_model.pb").touch())
-    monkeypatch.setattr(warmup, "write", lambda folder, preset: None)
+    monkeypatch.setattr(signatures, "write_warmup", lambda folder, preset: None)
     monkeypatch.setattr(tflite, "convert", lambda networks, multiples, name, variant: f"{name} {variant}".encode())
 
 

@@ -15,7 +15,7 @@ from stegano_tf.networks.family import CROPS, Config, Preset, composed
 from stegano_tf.networks.layers import Round8Bit
 
 PACKAGE = Path(stegano_tf.__file__).parent
-FAMILIES = {path.parent.name for path in PACKAGE.glob("networks/*/config.py")}
+FAMILIES = {path.parent.name for path in PACKAGE.glob("networks/*/__init__.py")}
 
 
 @dataclasses.dataclass(frozen=True)

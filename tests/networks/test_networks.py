@@ -7,9 +7,9 @@ import pytest
 from stegano_tf import presets
 from stegano_tf.errors import PresetError
 from stegano_tf.networks import build
-from stegano_tf.networks.codebook.config import CodebookConfig
-from stegano_tf.networks.paper.config import PaperConfig
-from stegano_tf.networks.unet.config import UNetConfig
+from stegano_tf.networks.codebook import CodebookConfig
+from stegano_tf.networks.paper import PaperConfig
+from stegano_tf.networks.unet import UNetConfig
 
 SMALL = {
     "codebook": CodebookConfig(classes=6, deep_classes=1, depth=1, candidates=3),

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from stegano_tf import demo_pictures, images, presets, runtime, savedmodels
-from stegano_tf.networks.codebook.config import CodebookConfig
+from stegano_tf.networks.codebook import CodebookConfig
 from stegano_tf.runtime import Runtime
 from stegano_tf.runtime.backends import LitertBackend, SavedModelBackend
 from stegano_tf.runtime.exported import Exported

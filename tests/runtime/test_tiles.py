@@ -9,9 +9,9 @@ import pytest
 from stegano_tf import presets, runtime
 from stegano_tf.errors import MemoryLimitError
 from stegano_tf.networks import build
-from stegano_tf.networks.paper.config import PaperConfig
-from stegano_tf.networks.unet.config import UNetConfig
-from stegano_tf.runtime import memory, tiles
+from stegano_tf.networks.paper import PaperConfig
+from stegano_tf.networks.unet import UNetConfig
+from stegano_tf.runtime import tiles
 
 
 def covered(spans):
@@ -135,7 +135,7 @@ def test_tiles_give_what_one_run_gives(name, tmp_path, photograph, monkeypatch):
     assert (whole != cover).mean() > 0.5
     told = []
     monkeypatch.setattr(runtime, "_SMALLEST_CORE", 32)
-    monkeypatch.setattr(memory, "free", lambda limit, needed, held=0.0: needed)
+    monkeypatch.setattr(tiles, "free", lambda limit, needed, held=0.0: needed)
     tiled = networks.hide(cover, secret, progress=lambda *now: told.append(now))
     assert told[-1][0] == "hiding"
     assert told[-1][1] == told[-1][2] > 1
@@ -153,7 +153,7 @@ def test_little_memory_is_enough_for_one_tile_of_whole_blocks(photograph, monkey
     networks = runtime.Runtime("unet")
     cover, secret = photograph(50, 75, 0), photograph(50, 75, 1)
     whole = networks.hide(cover, secret)
-    monkeypatch.setattr(memory, "free", lambda limit, needed, held=0.0: needed)
+    monkeypatch.setattr(tiles, "free", lambda limit, needed, held=0.0: needed)
     np.testing.assert_array_equal(networks.hide(cover, secret), whole)
 
 
@@ -163,7 +163,7 @@ def test_tiles_of_litert_give_every_pixel_of_one_run(size, photograph, monkeypat
     cover, secret = photograph(*size, 0), photograph(*size, 1)
     whole = networks.hide(cover, secret)
     revealed = networks.reveal(whole)
-    monkeypatch.setattr(memory, "free", lambda limit, needed, held=0.0: needed)
+    monkeypatch.setattr(tiles, "free", lambda limit, needed, held=0.0: needed)
     monkeypatch.setattr(runtime, "_SMALLEST_CORE", 64)
     counts = []
     np.testing.assert_array_equal(networks.hide(cover, secret, progress=lambda *now: counts.append(now[2])), whole)
@@ -179,24 +179,24 @@ def test_too_little_memory_is_said_before_anything_runs(tmp_path, photograph, mo
     with pytest.raises(MemoryLimitError, match=r"memory limit of 50 MB is too low: .* take [\d,]+ MB, and one tile"):
         networks.hide(cover, cover, memory_limit=50_000_000)
     assert networks.hide(cover, cover, memory_limit=10**12).shape == cover.shape
-    monkeypatch.setattr(memory.psutil, "virtual_memory", lambda: types.SimpleNamespace(available=1000))
+    monkeypatch.setattr(tiles.psutil, "virtual_memory", lambda: types.SimpleNamespace(available=1000))
     with pytest.raises(MemoryLimitError, match=r"the machine has 0 MB of memory free, one tile needs"):
         runtime.Runtime("tiny", path).reveal(cover)
 
 
 def test_free_memory_by_hand(monkeypatch):
-    monkeypatch.setattr(memory.psutil, "virtual_memory", lambda: types.SimpleNamespace(available=5000))
+    monkeypatch.setattr(tiles.psutil, "virtual_memory", lambda: types.SimpleNamespace(available=5000))
     process = types.SimpleNamespace(memory_info=lambda: types.SimpleNamespace(rss=700))
-    monkeypatch.setattr(memory.psutil, "Process", lambda: process)
-    assert memory.free(1000, 100) == 300
-    assert memory.free(1000, 300) == 300
-    assert memory.free(1000, 100, held=200) == 500
-    assert memory.free(10_000, 100) == 5000
+    monkeypatch.setattr(tiles.psutil, "Process", lambda: process)
+    assert tiles.free(1000, 100) == 300
+    assert tiles.free(1000, 300) == 300
+    assert tiles.free(1000, 100, held=200) == 500
+    assert tiles.free(10_000, 100) == 5000
     with pytest.raises(MemoryLimitError):
-        memory.free(1000, 301)
-    monkeypatch.setattr(memory, "DEFAULT_LIMIT", 1000)
-    assert memory.free(None, 100) == 300
-    assert memory.free(None, 400) == 400, "the default gives way"
+        tiles.free(1000, 301)
+    monkeypatch.setattr(tiles, "DEFAULT_LIMIT", 1000)
+    assert tiles.free(None, 100) == 300
+    assert tiles.free(None, 400) == 400, "the default gives way"
 
 
 def test_presets_state_their_halo():

@@ -14,7 +14,7 @@ import pytest
 def tree(tmp_path_factory):
     """A folder of models with version 3 of `tiny`, whose weights are its own: what it returns depends on all pixels."""
     from stegano_tf import presets
-    from stegano_tf.exporting import signatures, warmup
+    from stegano_tf.exporting import signatures
     from stegano_tf.networks import build
     from stegano_tf.runtime.exported import Exported, sha256_of_files
 
@@ -25,7 +25,7 @@ def tree(tmp_path_factory):
     for variable in networks.pair.trainable_variables:
         variable.assign(variable + random.normal(0, 0.1, variable.shape))
     signatures.save(networks, presets.get("tiny").networks.multiples, folder)
-    warmup.write(folder, "tiny")
+    signatures.write_warmup(folder, "tiny")
     Exported(folder=folder, preset="tiny", version=3, network=bytes(8), files=sha256_of_files(folder)).write()
     return tree
 

@@ -180,7 +180,7 @@ def test_a_folder_that_does_not_exist(tmp_path):
 
 def test_the_rates_of_the_paper_fall_one_by_one(monkeypatch):
     from stegano_tf import presets
-    from stegano_tf.networks.paper.config import PaperConfig
+    from stegano_tf.networks.paper import PaperConfig
     from stegano_tf.training import assembly
     from stegano_tf.training.callbacks.ending import Budget
 

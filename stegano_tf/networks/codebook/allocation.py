@@ -17,11 +17,8 @@ _ERROR, _SCALE, _STEEPNESS = np.array(
 def tables(variances: np.ndarray, budgets: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Returns (bits, log scale, log steepness) of each coefficient in each class: float32[K, C] each.
 
-    Bits go one by one to where they lower the squared error most.
-
-    Args:
-      variances: float[K, C].
-      budgets: int[K], how many bits each class has, at most 8 * C.
+    Bits go one by one to where they lower the squared error most. `variances` are float[K, C]; `budgets`, int[K], say
+    how many bits each class has, at most 8 * C.
     """
     variances = np.maximum(variances, 1e-10)  # of black pictures: a deviation of 1/400 of a level
     gains = np.append(_ERROR[:-1] - _ERROR[1:], -np.inf)

@@ -8,8 +8,7 @@ from absl import logging
 from keras import ops
 from scipy.cluster.vq import kmeans2, vq
 
-from stegano_tf.networks.codebook import allocation
-from stegano_tf.networks.codebook.config import BLOCK
+from stegano_tf.networks.codebook import BLOCK, allocation
 from stegano_tf.networks.codebook.layer import Codebook
 from stegano_tf.networks.layers import dct_kernel
 
@@ -26,17 +25,10 @@ _PRIOR_BLOCKS, _PRIOR = 10, 1e-5
 
 
 def sample(pictures: Iterable[np.ndarray], count: int, classes: int, seed: int = 0) -> np.ndarray:
-    """Returns coefficients of blocks of pictures, as many as `fit` wants for so many classes.
+    """Returns coefficients of blocks of pictures, as many as `fit` wants for so many classes: float32[N, 192].
 
-    Half of them are blocks of a grid that starts at the picture's corner. The grid of a JPEG file starts there too, so
-    these blocks bear its traces. The others are blocks that lie across the grid.
-
-    Args:
-      pictures: uint8[H, W, 3] each, sides at least 16.
-      count: how many pictures there are.
-
-    Returns:
-      float32[N, 192].
+    Half of the blocks lie on the grid that starts at the picture's corner, as that of a JPEG file does: they bear its
+    traces. The others lie across it. `pictures` are `count` of uint8[H, W, 3], sides at least 16.
     """
     wanted = max(1, _BLOCKS_PER_CLASS * classes // (2 * count))
     random = np.random.default_rng(seed)
@@ -57,12 +49,8 @@ def fit(codebook: Codebook, y: np.ndarray, seed: int = 0) -> None:
 
     Blocks of like spectra are put together, and each class gets the bits and quantisers that suit its variances. Then,
     in turns, each block goes to the class that suits it best, and each class is made anew from its blocks. Deep classes
-    are made in the same way, of the blocks that have the largest errors without them.
-
-    Args:
-      codebook: is changed.
-      y: float32[N, C], coefficients of blocks: a few hundred for each class.
-      seed: of the first division.
+    are made in the same way, of the blocks that have the largest errors without them. `y` are coefficients of blocks,
+    float32[N, C]: a few hundred for each class.
     """
     logging.info("making %d classes of blocks from %d blocks", codebook.classes, len(y))
     normal = codebook.classes - codebook.deep_classes
@@ -92,11 +80,8 @@ def _fit(codebook: Codebook, y: np.ndarray, rows: slice, seed: int) -> np.ndarra
             busiest = np.argmax(burdens)
             variances[idle] = variances[busiest] * np.geomspace(0.5, 2.0, y.shape[1])
             burdens[busiest] /= 2.0
-        for weight, table in zip(
-            (codebook.bits, codebook.log_scale, codebook.log_steepness),
-            allocation.tables(variances, budgets),
-            strict=True,
-        ):
+        weights = codebook.bits, codebook.log_scale, codebook.log_steepness
+        for weight, table in zip(weights, allocation.tables(variances, budgets), strict=True):
             values = np.array(weight)
             values[rows] = table
             weight.assign(values)

@@ -1,8 +1,7 @@
 """Bits into pictures and out of them, exactly: quantisation index modulation with the lattice E8.
 
 The bits choose a coset of a lattice, and hiding moves a group of 8 samples to the nearest point of that coset (B. Chen
-and G. Wornell, 2001, https://doi.org/10.1109/18.923725). Revealing finds the coset again, without the cover and without
-error. The difference from the cover is noise of the same size, whatever is hidden and wherever.
+and G. Wornell, 2001, https://doi.org/10.1109/18.923725). The change is noise of the same size, whatever is hidden.
 
 The lattice is 2^depth times {x in Z^8: x mod 2 is a word of the extended Hamming code}, which is E8 (J. Conway and
 N. Sloane, "Sphere Packings, Lattices and Groups", chapter 5, construction A). For the same number of bits its error is
@@ -28,16 +27,12 @@ def capacity(depth: int) -> int:
 
 
 def embed(samples, bits, depth: int):
-    """Returns the samples nearest to given ones that carry bits.
+    """Returns the samples nearest to given ones that carry bits: at most 2**depth off, near 0 and 255 less than twice.
 
     Args:
-      samples: float32[..., 8], whole numbers from 0 to 255.
+      samples: float32[..., 8], whole numbers from 0 to 255, as the result.
       bits: float32[..., capacity(depth)], each 0 or 1.
       depth: the base-2 logarithm of the lattice's scale, 1 to 5.
-
-    Returns:
-      float32[..., 8], whole numbers from 0 to 255. They differ from `samples` by at most 2**depth; near 0 and 255, by
-      less than twice as much.
     """
     scale = float(2**depth)
     leader = ops.concatenate([_number(bits[..., : 4 * depth], depth), _number(bits[..., 4 * depth :], depth + 1)], -1)

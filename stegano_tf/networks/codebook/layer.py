@@ -18,21 +18,15 @@ class Codebook(layers.Layer):
     """Classes of blocks; each gives every coefficient its own bits and its own quantiser.
 
     A block is coded as the number of a class and a level for each coefficient: adaptive transform coding at a fixed
-    rate (Chen and Smith, 1977, https://doi.org/10.1109/TCOM.1977.1093763), with the class found by trial. A quantiser
-    of n levels compresses y to v = asinh(y / scale) / steepness, cuts v off at +-1 and takes the middle of one of n
-    equal cells. asinh suits the tails of photographs: it is linear near 0 and logarithmic far out.
+    rate (Chen and Smith, 1977, https://doi.org/10.1109/TCOM.1977.1093763). A quantiser of n levels compresses y to
+    v = asinh(y / scale) / steepness, cuts v off at +-1 and takes the middle of one of n equal cells. asinh suits the
+    tails of photographs.
 
     The bits go into the block of the cover in groups of 8 samples (`lattice`), the number of the class in the first.
     The last classes, the deep ones, are for blocks that would come out badly, noise mostly. All their groups but the
     first take a lattice of twice the scale: one bit more a sample, for four times the cover's squared error.
 
-    Training changes scale and steepness; `fit` makes the classes and deals out the bits before.
-
-    Args:
-      classes: how many, both kinds.
-      deep_classes: how many of them are deep.
-      depth: base-2 logarithm of the lattice's scale, 1 to 4; deep classes have one more.
-      candidates: how many classes are tried out on each block, the likeliest ones.
+    Training changes scale and steepness, `fit` the rest. Arguments as `CodebookConfig`'s; `depth` is 1 to 4.
     """
 
     def __init__(self, classes: int, deep_classes: int, depth: int, candidates: int, **kwargs):
@@ -60,15 +54,10 @@ class Codebook(layers.Layer):
         return lattice.capacity(self.depth) + (self.groups - 1) * rest - self.class_bits
 
     def call(self, inputs, inverse: bool = False):
-        """Codes blocks, float32[B, h, w, C] each.
+        """(coefficients, cover) -> (stego, coefficients as they will be read), with `inverse` stego -> coefficients.
 
-        Args:
-          inputs: coefficients of the secret, and samples of the cover, whole numbers from 0 to 255; with `inverse`,
-            samples of the stego image alone. A codebook is built by the former.
-
-        Returns:
-          With `inverse`, the coefficients that the samples hold. Else samples that hold the coefficients, and the
-          coefficients as they will be read there. The latter have the gradients of coefficients that are not quantised.
+        float32[B, h, w, C] each; cover and stego are samples, whole numbers from 0 to 255. What will be read has the
+        gradients of coefficients that are not quantised. The way there comes first: it builds the codebook.
         """
         if inverse:
             return self.decode(*self.extract(inputs))
@@ -77,10 +66,7 @@ class Codebook(layers.Layer):
         return self.embed(cover, level, chosen), self._straight_through(y, level, chosen)
 
     def encode(self, y):
-        """Returns levels, float32[B, h, w, C], and classes, int32[B, h, w], of coefficients, float32[B, h, w, C].
-
-        Of the classes with the lowest estimates, this takes the one with the least error.
-        """
+        """float32[B, h, w, C] -> levels, of that shape, and classes, int32[B, h, w]: the best of the candidates."""
         _, shortlist = ops.top_k(-self.estimate(y), self.candidates)
         best, least = shortlist[..., 0], np.inf
         for i in range(self.candidates):
@@ -93,9 +79,9 @@ class Codebook(layers.Layer):
     def estimate(self, y, cover_weight: float = COVER_WEIGHT):
         """Returns about what each class costs a block: float32[B, h, w, C] -> float32[B, h, w, classes].
 
-        That is the squared error, and `cover_weight` times what deep classes add to that of the cover. A coefficient
-        within the range of its quantiser has the error of a cell of uniform values; the width of the cell follows from
-        the slope of the compression there. A coefficient beyond the range has the error of what is cut off.
+        That is the squared error, and `cover_weight` times what deep classes add to that of the cover. Within the range
+        of its quantiser, a coefficient has the error of a cell of uniform values, whose width follows from the slope of
+        the compression. Beyond, it has the error of what is cut off.
         """
         coded = ops.cast(self.bits > 0.0, "float32")
         steepness, scale = ops.exp(self.log_steepness), ops.exp(self.log_scale)

@@ -1,15 +1,14 @@
 """Refinement by trial, block by block, with the errors of both pictures in view.
 
-Hiding takes the class of a block that codes the secret best, whatever that does to the cover. Here each block tries
-further classes, and keeps the one with the least |x - cover|² + weight |reveal(x) - secret|². Classes differ in both
-terms: in how close a lattice point happens to lie to the cover, and in the scale of the lattice.
+Hiding takes the class of a block that codes the secret best. Here each block tries further classes, and keeps the one
+with the least |x - cover|² + weight |reveal(x) - secret|². Classes differ in both terms.
 """
 
 import keras
 import numpy as np
 from keras import ops
 
-from stegano_tf.networks.codebook.config import BLOCK
+from stegano_tf.networks.codebook import BLOCK
 from stegano_tf.networks.family import Networks
 
 

@@ -5,7 +5,7 @@ from keras import layers
 
 from stegano_tf.networks.family import Networks, composed
 from stegano_tf.networks.layers import Round8Bit
-from stegano_tf.networks.paper.config import PaperConfig
+from stegano_tf.networks.paper import PaperConfig
 
 _MAX_FILTERS = 512
 
@@ -22,8 +22,7 @@ def _hide(config: PaperConfig) -> keras.Model:
     normalisation follows every convolution but the outermost two and the innermost one; where it does, a bias would
     have no effect.
     """
-    cover = keras.Input((None, None, 3), name="cover")
-    secret = keras.Input((None, None, 3), name="secret")
+    cover, secret = (keras.Input((None, None, 3), name=name) for name in ("cover", "secret"))
     filters = [min(config.base_filters * 2**i, _MAX_FILTERS) for i in range(config.downsamplings)]
 
     x = layers.Concatenate(name="pair")([cover, secret])

@@ -5,7 +5,7 @@ from keras import layers
 
 from stegano_tf.networks.family import Networks, composed
 from stegano_tf.networks.layers import Haar, Round8Bit
-from stegano_tf.networks.unet.config import UNetConfig
+from stegano_tf.networks.unet import UNetConfig
 
 
 def build(config: UNetConfig) -> Networks:
@@ -14,8 +14,7 @@ def build(config: UNetConfig) -> Networks:
 
 
 def _hide(config: UNetConfig) -> keras.Model:
-    cover = keras.Input((None, None, 3), name="cover")
-    secret = keras.Input((None, None, 3), name="secret")
+    cover, secret = (keras.Input((None, None, 3), name=name) for name in ("cover", "secret"))
     centre = layers.Rescaling(1.0, offset=-0.5, dtype="float32", name="centre")
     analysis = Haar(1, name="analysis")
 
