@@ -35,20 +35,12 @@ def step(model: SteganoModel, *, pairs: int, side: int) -> tuple[int, int]:
     """Returns (bytes, operations) of a training step: the most that its tensors take at one time, and its FLOP."""
     shape = (pairs, side, side, 3)
     if keras.backend.backend() == "jax":
-        return _jax_step(model, shape)
-    return _tensorflow_step(model, shape)
+        import jax  # noqa: PLC0415
 
-
-def _jax_step(model: SteganoModel, shape: tuple[int, ...]) -> tuple[int, int]:
-    import jax  # noqa: PLC0415
-
-    picture = jax.ShapeDtypeStruct(shape, np.uint8)
-    state = tuple([variable.value for variable in group] for group in model.state)
-    compiled = jax.jit(model.train_step, donate_argnums=0).lower(state, ((picture, picture),)).compile()
-    return compiled.memory_analysis().temp_size_in_bytes, int(compiled.cost_analysis()["flops"])
-
-
-def _tensorflow_step(model: SteganoModel, shape: tuple[int, ...]) -> tuple[int, int]:
+        picture = jax.ShapeDtypeStruct(shape, np.uint8)
+        state = tuple([variable.value for variable in group] for group in model.state)
+        compiled = jax.jit(model.train_step, donate_argnums=0).lower(state, ((picture, picture),)).compile()
+        return compiled.memory_analysis().temp_size_in_bytes, int(compiled.cost_analysis()["flops"])
     import tensorflow as tf  # noqa: PLC0415
 
     picture = tf.TensorSpec(shape, tf.uint8)

@@ -17,10 +17,10 @@ from typing import Any
 import keras
 import numpy as np
 
-from stegano_tf.training.callbacks.ending import Budget
+from stegano_tf.training.callbacks.steering import Budget
 from stegano_tf.training.data import tf_data
 from stegano_tf.training.data.batches import PairBatches
-from stegano_tf.training.model import SteganoModel
+from stegano_tf.training.model import SteganoModel, assign
 
 Batch = tuple[np.ndarray, np.ndarray]  # cover, secret: uint8[B, H, W, 3]
 
@@ -120,14 +120,14 @@ class JaxSteps:
         groups = self._model.state
         logs, state = self._train(_values(groups), (batch,))
         for group, values in zip(groups, state, strict=True):
-            _assign(group, values)
+            assign(group, values)
         return float(logs["step_loss"]), clock
 
     def test(self, batch: Batch) -> None:
         """As `TensorFlowSteps.test`."""
         trained, others, _, metrics = self._model.state
         pictures, weights = _part(batch, 0, len(batch[0]))
-        _assign(metrics, self._test(_values((trained, others, metrics)), (pictures, None, weights)))
+        assign(metrics, self._test(_values((trained, others, metrics)), (pictures, None, weights)))
 
     def gather(self, value: int) -> list[int]:
         """As `TensorFlowSteps.gather`."""
@@ -138,20 +138,12 @@ def _values(groups: Iterable[list[keras.Variable]]) -> tuple[list, ...]:
     return tuple([variable.value for variable in group] for group in groups)
 
 
-def _assign(variables: list[keras.Variable], values: list) -> None:
-    for variable, value in zip(variables, values, strict=True):
-        variable.assign(value)
-
-
 def _part(batch: Batch, start: int, length: int) -> tuple[Batch, np.ndarray]:
     """`length` pairs from `start` on, filled up with black pairs of weight 0; and the weights, float32[length]."""
     pictures = [picture[start : start + length] for picture in batch]
-    missing = length - len(pictures[0])
-    weights = np.ones(length, np.float32)
-    if missing:
-        weights[length - missing :] = 0.0
-        pictures = [np.concatenate([p, np.zeros((missing, *p.shape[1:]), p.dtype)]) for p in pictures]
-    return tuple(pictures), weights
+    found = len(pictures[0])
+    padding = (0, length - found), (0, 0), (0, 0), (0, 0)
+    return tuple(np.pad(picture, padding) for picture in pictures), np.float32(np.arange(length) < found)
 
 
 def fit(
@@ -197,9 +189,7 @@ def evaluate(model: SteganoModel, steps: TensorFlowSteps | JaxSteps, pairs: Iter
     model.reset_metrics()
     for batch in pairs:
         steps.test(batch)
-    logs = results(model)
-    model.reset_metrics()
-    return logs
+    return results(model)
 
 
 def results(model: SteganoModel) -> dict[str, Any]:
