@@ -20,7 +20,6 @@ from stegano_tf.errors import CheckpointError, OutputError
 from stegano_tf.training.callbacks.steering import Budget, DivergenceGuard
 
 _VERSION = 1
-_KEPT = 2
 
 
 class Checkpoint(NamedTuple):
@@ -45,7 +44,7 @@ def write(folder: Path, step: int, arrays: Mapping[str, np.ndarray], state: Mapp
             partial.unlink()
         with outputs.replacing(path, force=True, durable=True) as partial, partial.open("wb") as file:
             np.savez(file, state=np.array(header), **arrays)
-        for old in _files(folder)[_KEPT:]:
+        for old in _files(folder)[2:]:
             old.unlink()
     except (OSError, OutputError) as error:
         logging.warning("No checkpoint of step %d: %s. Training goes on.", step, error)
@@ -90,9 +89,7 @@ class Checkpointer(keras.callbacks.Callback):
     Must be the last callback, so that it sees what the others did. All workers gather; the one that may `write` writes.
 
     Args:
-      folder: for the checkpoints.
       callbacks: the others, whose `STATE` belongs to it.
-      minutes: of training.
       constants: further state, such as what a run that goes on must have in common with this one.
     """
 
@@ -111,7 +108,8 @@ class Checkpointer(keras.callbacks.Callback):
         self.folder = folder
         self.budget = budget
         self.guard = guard
-        self.stateful = [callback for callback in (budget, guard, *callbacks) if hasattr(callback, "STATE")]
+        stateful = [callback for callback in (budget, guard, *callbacks) if hasattr(callback, "STATE")]
+        self.stateful = {f"{i}/{type(callback).__name__}": callback for i, callback in enumerate(stateful)}
         self.interval = 60.0 * minutes
         self.write = write
         self.constants = constants or {}
@@ -135,7 +133,7 @@ class Checkpointer(keras.callbacks.Callback):
         arrays = {name: np.asarray(keras.ops.convert_to_numpy(v)) for name, v in self._variables().items()}
         if self.guard.since_kept:
             arrays |= {f"kept/{i:04}": value for i, value in enumerate(self.guard.kept)}
-        state = {self._name(i): {name: getattr(c, name) for name in c.STATE} for i, c in enumerate(self.stateful)}
+        state = {key: {name: getattr(c, name) for name in c.STATE} for key, c in self.stateful.items()}
         self._last = self.budget.seconds
         if self.write:
             state = {"complete": complete, "callbacks": state, **self.constants}
@@ -157,13 +155,13 @@ class Checkpointer(keras.callbacks.Callback):
                 f"this training has {expected.get(differing)}"
             )
         state = checkpoint.state["callbacks"]
-        if set(state) != {self._name(i) for i in range(len(self.stateful))}:
+        if set(state) != set(self.stateful):
             raise CheckpointError(f"{checkpoint.path}: belongs to a run with {', '.join(state)}")
         for name, variable in variables.items():
             variable.assign(checkpoint.arrays[name])
-        for i, callback in enumerate(self.stateful):
+        for key, callback in self.stateful.items():
             for name in callback.STATE:
-                setattr(callback, name, state[self._name(i)][name])
+                setattr(callback, name, state[key][name])
         kept = [array for name, array in sorted(checkpoint.arrays.items()) if name.startswith("kept/")]
         self.guard.kept = kept or [checkpoint.arrays[n] for n in variables if not n.startswith("metrics/")]
 
@@ -175,6 +173,3 @@ class Checkpointer(keras.callbacks.Callback):
         }
         # By number: Keras counts layers without a name through a process, so that names need not be the same again.
         return {f"{group}/{i:04}": v for group, variables in groups.items() for i, v in enumerate(variables)}
-
-    def _name(self, i: int) -> str:
-        return f"{i}/{type(self.stateful[i]).__name__}"

@@ -58,7 +58,6 @@ def step(model: SteganoModel, *, pairs: int, side: int) -> tuple[int, int]:
 
 def _peak(operations) -> int:
     """Bytes of the tensors that are alive at one time, at most, when operations run in this order."""
-    position = {operation: i for i, operation in enumerate(operations)}
     owner, last_use = {}, {}  # by id of a tensor: the tensor whose memory it shares; the last operation that reads it
     for i, operation in enumerate(operations):
         for tensor in operation.inputs:
@@ -66,7 +65,7 @@ def _peak(operations) -> int:
         if operation.type in _VIEWS and operation.inputs:
             for tensor in operation.outputs:
                 owner[id(tensor)] = owner.get(id(operation.inputs[0]), id(operation.inputs[0]))
-    change = [0] * (len(position) + 1)
+    change = [0] * (len(operations) + 1)
     for i, operation in enumerate(operations):
         if operation.type in _VIEWS or operation.type == "Const":
             continue

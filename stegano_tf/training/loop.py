@@ -26,11 +26,7 @@ Batch = tuple[np.ndarray, np.ndarray]  # cover, secret: uint8[B, H, W, 3]
 
 
 class TensorFlowSteps:
-    """Steps under a `tf.distribute` strategy, in whose scope `model` was built.
-
-    Args:
-      xla: whether XLA compiles the steps.
-    """
+    """Steps under a `tf.distribute` strategy, in whose scope `model` was built; compiled by XLA if `xla`."""
 
     def __init__(self, model: SteganoModel, strategy, *, xla: bool = False):
         import tensorflow as tf  # noqa: PLC0415
@@ -58,15 +54,9 @@ class TensorFlowSteps:
 
     def batches(self, pairs: PairBatches, first: int) -> Iterator:
         """Yields the batches of `pairs` from number `first` on, without end, in the form that `train` takes."""
-        tf = self._tf
 
         def dataset(context):
-            dataset = tf_data.dataset(pairs, first)
-            local = self.replicas // context.num_input_pipelines
-            if local > 1:
-                dataset = dataset.rebatch(pairs.plan.batch_size // local)
-            # Without this, each step begins by asking all workers whether they have a batch.
-            return dataset.apply(tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY))
+            return tf_data.dataset(pairs, first, parts=self.replicas // context.num_input_pipelines)
 
         return iter(self._strategy.distribute_datasets_from_function(dataset))
 
@@ -92,7 +82,7 @@ class TensorFlowSteps:
 
 
 class JaxSteps:
-    """Steps on one device with JAX, compiled by XLA."""
+    """Steps on one device with JAX, compiled by XLA. Its methods are those of `TensorFlowSteps`."""
 
     replicas = 1
 
@@ -107,7 +97,6 @@ class JaxSteps:
         self.predict = model.predict_on_batch
 
     def batches(self, pairs: PairBatches, first: int) -> Iterator:
-        """As `TensorFlowSteps.batches`."""
         with concurrent.futures.ThreadPoolExecutor(1) as pool:
             ahead = pool.submit(pairs.batch, first)
             while True:
@@ -116,7 +105,6 @@ class JaxSteps:
                 yield batch
 
     def train(self, batch, clock: float) -> tuple[float, float]:
-        """As `TensorFlowSteps.train`."""
         groups = self._model.state
         logs, state = self._train(_values(groups), (batch,))
         for group, values in zip(groups, state, strict=True):
@@ -124,13 +112,11 @@ class JaxSteps:
         return float(logs["step_loss"]), clock
 
     def test(self, batch: Batch) -> None:
-        """As `TensorFlowSteps.test`."""
         trained, others, _, metrics = self._model.state
         pictures, weights = _part(batch, 0, len(batch[0]))
         assign(metrics, self._test(_values((trained, others, metrics)), (pictures, None, weights)))
 
     def gather(self, value: int) -> list[int]:
-        """As `TensorFlowSteps.gather`."""
         return [value]
 
 

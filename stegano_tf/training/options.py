@@ -55,9 +55,7 @@ class Options:
     validation_split: str | None = _optional("split to validate on; by default training pictures are held out")
     manual_dir: str | None = _optional("folder of the data set's archive, where it must be fetched by hand")
     data_dir: str | None = _optional("folder in which TFDS keeps what it built; by default TFDS's own")
-    training_pictures: int | None = _optional(
-        "train on at most so many pictures, taken evenly; on all by default", low=2
-    )
+    training_pictures: int | None = _optional("train on so many pictures at most, evenly taken; by default all", low=2)
     skip_bad_images: bool = setting(False, "log and count pictures that do not decode, instead of stopping")
     preset: str = setting(presets.DEFAULT, f"which networks to train: {', '.join(presets.PRESETS)}")
     protocol: str | None = _optional(

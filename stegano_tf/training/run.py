@@ -64,7 +64,7 @@ def _train(given: Options, options: Options, run_dir: Path, strategy) -> Path:
     if checkpoint and checkpoint.state["complete"]:
         print(f"{run_dir}: this run is complete, with step {checkpoint.state['callbacks']['0/Budget']['step']}.")
         return run_dir
-    pictures, validation_pictures = sources.split(options)
+    pictures, unseen = sources.split(options)
     training = PairBatches(
         pictures,
         batch_size=options.batch_size // workers,
@@ -75,10 +75,7 @@ def _train(given: Options, options: Options, run_dir: Path, strategy) -> Path:
         shard=(worker, workers),
     )
     validated = sources.validation_pairs(
-        validation_pictures,
-        batch_size=4 * replicas,
-        size=options.validation_size,
-        skip_bad_images=options.skip_bad_images,
+        unseen, batch_size=4 * replicas, size=options.validation_size, skip_bad_images=options.skip_bad_images
     )
     counts = {"training_pictures": training.plan.pictures, "validation_pictures": sum(len(c) for c, _ in validated)}
     if checkpoint and checkpoint.state["pictures"] != counts:
@@ -124,32 +121,24 @@ def _train(given: Options, options: Options, run_dir: Path, strategy) -> Path:
         if checkpoint:
             print(f"Going on from {checkpoint.path}: epoch {epoch + 1}, step {step} of {steps_per_epoch}.", flush=True)
         logging.info("%s, into %s", counts, run_dir)
-    loop.fit(
-        model,
-        steps,
-        training,
-        validated,
-        budget=budget,
-        steps_per_epoch=steps_per_epoch,
-        callbacks=[
-            *schedules,
-            guard,
-            *(writers if worker == 0 else []),
-            *stopping,
-            # Behind those that are to see the means at an epoch's end.
-            *([steering.RunningMean()] if options.ema is not None else []),
-            saving,
-        ],
-    )
+    callbacks = [
+        *schedules,
+        guard,
+        *(writers if worker == 0 else []),
+        *stopping,
+        # Behind those that are to see the means at an epoch's end.
+        *([steering.RunningMean()] if options.ema is not None else []),
+        saving,
+    ]
+    loop.fit(model, steps, training, validated, budget=budget, steps_per_epoch=steps_per_epoch, callbacks=callbacks)
     return run_dir
 
 
 def dry_run(options: Options) -> Iterator[str]:
     """Yields what a run would be: networks, parameters, memory and cost of a step; then the time of a step here.
 
-    Reads no data, writes nothing, and needs neither pictures nor a length.
-
-    Raises as `train`, except for what concerns data and run folder.
+    Reads no data, writes nothing, and needs neither pictures nor a length. Raises as `train`, except for what concerns
+    data and run folder.
     """
     options = complete(options, dry=True)
     strategy = strategies.make(options.strategy, logical_devices=options.logical_devices)
@@ -181,10 +170,7 @@ def count_replicas(options: Options, strategy) -> int:
 def model_and_steps(options: Options, strategy) -> tuple[SteganoModel, loop.TensorFlowSteps | loop.JaxSteps]:
     """Returns the model that complete options describe, all its variables made, and what runs its steps.
 
-    Sets Keras' seed and dtype policy.
-
-    Args:
-      strategy: of `strategies.make`; None for JAX.
+    Sets Keras' seed and dtype policy. `strategy` is one of `strategies.make`.
 
     Example:
       options = complete(Options(data="photographs", preset="tiny", epochs=1))

@@ -121,7 +121,7 @@ def test_budget_in_steps_and_minutes():
 
 def test_plateau_as_pytorch_counts():
     model = Toy()
-    schedule = steering.PlateauSchedule(0.5, monitor="loss", patience=2, factor=0.1)
+    schedule = steering.PlateauSchedule(0.5, monitor="loss", patience=2)
     schedule.set_model(model)
     rates = []
     # A fall by less than 0.01 % is none. The third epoch without one is more than the patience of two.
@@ -129,9 +129,9 @@ def test_plateau_as_pytorch_counts():
         schedule.on_epoch_end(epoch, {"loss": loss})
         schedule.on_train_batch_begin(0)
         rates.append(round(log.to_number(model.optimizer.learning_rate), 6))
-    assert rates == [0.5, 0.5, 0.5, 0.05, 0.05, 0.05, 0.05, 0.05, 0.05, 0.05, 0.005]
+    assert rates == [0.5, 0.5, 0.5, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.02]
     schedule.halve()
-    assert schedule.rate == pytest.approx(0.0025)
+    assert schedule.rate == pytest.approx(0.01)
 
 
 def test_early_stopping_goes_on_counting():

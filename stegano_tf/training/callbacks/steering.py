@@ -88,33 +88,21 @@ class CosineSchedule(keras.callbacks.Callback):
 
 
 class PlateauSchedule(keras.callbacks.Callback):
-    """Multiplies a rate by `factor` after more than `patience` epochs in which `monitor` has not fallen by 0.01 %.
+    """Multiplies a rate by 0.2 after more than `patience` epochs in which `monitor` has not fallen by 0.01 %.
 
-    That is PyTorch's ReduceLROnPlateau with its defaults, with which the publication was trained. Keras' own counts one
+    `rate` is the first value of the optimizer's variable `name`. The rule is PyTorch's ReduceLROnPlateau with its defaults, with which the publication was trained. Keras' own counts one
     epoch less and asks for an absolute fall of 1e-4, which losses of 1e-3 hardly ever have.
-
-    Args:
-      rate: the first value of `name`, a variable of the optimizer.
     """
 
     STATE = ("rate", "best", "bad_epochs")
     _THRESHOLD = 1e-4
 
-    def __init__(
-        self,
-        rate: float,
-        *,
-        name: str = "learning_rate",
-        monitor: str = "val_loss",
-        patience: int = 5,
-        factor: float = 0.2,
-    ):
+    def __init__(self, rate: float, *, name: str = "learning_rate", monitor: str = "val_loss", patience: int = 5):
         super().__init__()
         self.rate = rate
         self.name = name
         self.monitor = monitor
         self.patience = patience
-        self.factor = factor
         self.best = math.inf
         self.bad_epochs = 0
 
@@ -129,7 +117,7 @@ class PlateauSchedule(keras.callbacks.Callback):
         else:
             self.bad_epochs += 1
         if self.bad_epochs > self.patience:
-            self.rate *= self.factor
+            self.rate *= 0.2
             self.bad_epochs = 0
             logging.info("%s has not fallen for %d epochs: %s is %g", self.monitor, self.patience, self.name, self.rate)
 
@@ -208,11 +196,10 @@ class DivergenceGuard(keras.callbacks.Callback):
         for schedule in self.schedules:
             schedule.halve()
         self.smoothed = self.lowest
-        counts = self.since_kept, self.restores, self.max_restores
-        text = (
-            "The loss went to %.3g. Restored the weights of %d steps ago and halved the learning rate (time %d of %d)."
+        logging.warning(
+            "The loss went to %.3g. Restored the weights of %d steps ago and halved the learning rate (time %d of %d).",
+            *(loss, self.since_kept, self.restores, self.max_restores),
         )
-        logging.warning(text, loss, *counts)
         self.since_kept = 0
 
 

@@ -38,10 +38,14 @@ class Epoch(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class PairPlan:
-    """The plan of all epochs: a function of the fields below and of the epoch, of nothing else.
+    """Which picture is paired with which, and where each is cut: a function of these fields and of the epoch alone.
+
+    In each epoch a random order of the pictures is cut into batches of covers. The secrets of a batch are the covers of
+    the next one, around the end; a single batch is rotated by one place instead. So no picture meets itself, each is as
+    often a secret as a cover, and each is decoded once for both uses. The pictures that do not fill a batch are left
+    out, in each epoch others.
 
     Attributes:
-      pictures: how many pictures there are.
       batch_size: pairs in one batch of one worker.
       seed: any non-negative integer.
       shard: (index, count) of this worker: the pairs of each global batch are dealt out to `count` workers in turns.
@@ -128,7 +132,7 @@ class PairBatches:
         self._pictures = sources.opened(source)
         self._cached = self._fits_in_memory() if cache == "auto" else bool(cache)
         if self._cached or skip_bad_images:
-            good = sources.decode_all(self._pictures, self._pool, skip_bad_images=skip_bad_images)
+            good = sources.decode_all(self._pictures, skip_bad_images=skip_bad_images)
             self._pictures = [array if self._cached else self._pictures[index] for index, array in good]
         self._mirrored = self._mirror_all() if self._cached and flips else None
         self.plan = PairPlan(len(self._pictures), batch_size, seed, shard)
@@ -146,8 +150,8 @@ class PairBatches:
         if self._cached:
             cover, secret = self._memory.array(), self._memory.array()
             everything = range(self.plan.batch_size)
-            self._cut_all(epoch, step, everything, cover=cover)
-            self._cut_all(epoch, next_step, everything, secret=secret)
+            self._cut_all(epoch, step, everything, (cover, None))
+            self._cut_all(epoch, next_step, everything, (None, secret))
         else:
             cover, _, parts = self._part(epoch, step)
             _, secret, next_parts = self._part(epoch, next_step)
@@ -177,27 +181,20 @@ class PairBatches:
             if part is None:
                 cover, secret = self._memory.array(), self._memory.array()
                 shares = np.array_split(range(self.plan.batch_size), min(self.plan.batch_size, self._workers))
-                tasks = [self._pool.submit(self._cut_all, epoch, step, share, cover, secret) for share in shares]
+                tasks = [self._pool.submit(self._cut_all, epoch, step, share, (cover, secret)) for share in shares]
                 part = self._parts[epoch, step] = cover, secret, tasks
                 if len(self._parts) > self._PARTS:
                     self._parts.popitem(last=False)
             return part
 
-    def _cut_all(
-        self,
-        epoch: int,
-        step: int,
-        places: Iterable[int],
-        cover: np.ndarray | None = None,
-        secret: np.ndarray | None = None,
-    ):
-        """Decodes the pictures at `places` of a batch of covers and cuts them into `cover`, `secret` or both."""
+    def _cut_all(self, epoch: int, step: int, places: Iterable[int], outputs: tuple[np.ndarray | None, ...]):
+        """Decodes the pictures at `places` of a batch of covers and cuts them into `outputs`: cover, secret or both."""
         plan = self._epoch(epoch)
         for i in places:
             index = plan.covers[step, i]
             picture = sources.decode(self._pictures[index], index)
             mirrored = self._mirrored[index] if self._mirrored else None
-            for use, out in enumerate((cover, secret)):
+            for use, out in enumerate(outputs):
                 if out is not None:
                     self._cut(picture, mirrored, plan.draws[use, step, i], out[i])
 
@@ -224,15 +221,10 @@ def _mirror(picture: np.ndarray, out: np.ndarray):
 
 
 class _Memory:
-    """Gives arrays in memory of earlier arrays that nobody holds any more.
+    """Gives uninitialised uint8 arrays of one shape, in memory of earlier ones that nobody holds any more.
 
-    New memory costs as much as copying into it, since the system clears it page by page.
-
-    Every view of an array keeps it alive, and so does a tensor that TensorFlow made of it without a copy. Its memory
-    comes back when the last of them goes.
-
-    Args:
-      shape: of the arrays, which are uninitialised uint8.
+    New memory costs as much as copying into it, since the system clears it page by page. Every view of an array keeps
+    it alive, and so does a tensor that TensorFlow made of it without a copy.
     """
 
     def __init__(self, shape: tuple[int, ...]):
@@ -241,7 +233,7 @@ class _Memory:
         self._free = collections.deque()
 
     def array(self) -> np.ndarray:
-        """Returns an array that starts at a multiple of 64: TensorFlow takes it without a copy."""
+        """The array starts at a multiple of 64: TensorFlow takes it without a copy."""
         try:
             memory = self._free.pop()
         except IndexError:

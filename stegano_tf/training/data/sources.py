@@ -1,4 +1,4 @@
-"""Pictures by number out of whatever holds them, decoded one by one or in threads.
+"""Pictures by number out of whatever holds them, which of them a run trains and validates on, and validation pairs.
 
 A source is a folder; a list of files, of encoded pictures or of uint8[H, W, 3] arrays; a `tfds.data_source`; or a
 finite `tf.data.Dataset`, which is read into memory. Elements of the last two are encoded pictures (from TFDS with
@@ -48,24 +48,19 @@ def opened(source: Any) -> Sequence[Any]:
 def some(pictures: Sequence[Any], count: int, *, skip_bad_images: bool = False) -> Iterator[np.ndarray]:
     """Yields at most `count` of the opened pictures, taken evenly and decoded: uint8[H, W, 3]."""
     chosen = [pictures[i * len(pictures) // count] for i in range(count)] if count < len(pictures) else pictures
-    with concurrent.futures.ThreadPoolExecutor() as pool:
-        for _, picture in decode_all(chosen, pool, skip_bad_images=skip_bad_images):
-            yield picture
+    for _, picture in decode_all(chosen, skip_bad_images=skip_bad_images):
+        yield picture
 
 
 def decode(element: Any, index: int) -> np.ndarray:
-    """Returns uint8[H, W, 3] of element `index` of an opened source.
-
-    Raises:
-      ImageError: it does not decode.
-    """
+    """Returns uint8[H, W, 3] of element `index` of an opened source, or raises an `ImageError`."""
     picture = _picture(element)
     if isinstance(picture, str | os.PathLike):
         return images.read(picture)
     if isinstance(picture, np.ndarray):
         images.check_rgb(picture)
         return picture
-    return images.decode(picture, name(element, index))
+    return images.decode(picture, _name(element, index))
 
 
 def try_decode(pictures: Sequence[Any], index: int) -> np.ndarray | ImageError:
@@ -76,25 +71,24 @@ def try_decode(pictures: Sequence[Any], index: int) -> np.ndarray | ImageError:
         return error
 
 
-def decode_all(
-    pictures: Sequence[Any], pool: concurrent.futures.Executor, *, skip_bad_images: bool
-) -> Iterator[tuple[int, np.ndarray]]:
+def decode_all(pictures: Sequence[Any], *, skip_bad_images: bool) -> Iterator[tuple[int, np.ndarray]]:
     """Yields index and pixels of each picture; a bad one raises an `ImageError`, or is left out, logged and counted."""
     bad = 0
-    for index, found in enumerate(pool.map(functools.partial(try_decode, pictures), range(len(pictures)))):
-        if isinstance(found, np.ndarray):
-            yield index, found
-        elif skip_bad_images:
-            logging.warning("Left out: %s", found)
-            bad += 1
-        else:
-            raise found
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        for index, found in enumerate(pool.map(functools.partial(try_decode, pictures), range(len(pictures)))):
+            if isinstance(found, np.ndarray):
+                yield index, found
+            elif skip_bad_images:
+                logging.warning("Left out: %s", found)
+                bad += 1
+            else:
+                raise found
     if bad:
         logging.warning("Left out %d of %d pictures", bad, len(pictures))
 
 
-def name(element: Any, index: int) -> str:
-    """Returns how messages name element `index` of an opened source."""
+def _name(element: Any, index: int) -> str:
+    """How messages name element `index` of an opened source."""
     if isinstance(element, str | os.PathLike):
         return os.fspath(element)
     if isinstance(element, dict) and "filename" in element:
@@ -130,10 +124,8 @@ def split(options: Options) -> tuple[list, list]:
             raise DataError(f"{source}: {len(pool)} pictures leave {len(pictures)} to train on, expected at least 2")
     if options.training_pictures is not None:
         pictures = [pictures[i] for i in _evenly(len(pictures), options.training_pictures)]
-    for name, wanted, found in (
-        ("training_pictures", options.training_pictures, len(pictures)),
-        ("validation_pictures", options.validation_pictures, len(chosen)),
-    ):
+    for name, found in (("training_pictures", len(pictures)), ("validation_pictures", len(chosen))):
+        wanted = getattr(options, name)
         if options.protocol is not None and found != wanted:
             logging.warning("%s is %d in protocol %s, there are %d", name, wanted, options.protocol, found)
     return pictures, [pool[i] for i in chosen]
@@ -147,22 +139,17 @@ def validation_pairs(
     Pictures stay in their order, are cut to `size` in the middle, and are paired by `pairing.pairs`. All are decoded
     here and stay in memory.
 
-    Args:
-      source: as above.
-      skip_bad_images: leave out, log and count pictures that do not decode.
-
     Raises:
       DataError: fewer than two pictures, or one that is smaller than `size`.
-      ImageError: a picture does not decode.
+      ImageError: a picture does not decode, and `skip_bad_images` is not set.
     """
     pictures = opened(source)
     middles = []
-    with concurrent.futures.ThreadPoolExecutor() as pool:
-        for index, picture in decode_all(pictures, pool, skip_bad_images=skip_bad_images):
-            try:
-                middles.append(images.centre_crop(picture, (size, size)))
-            except ImageError as error:
-                raise DataError(f"{name(pictures[index], index)}: {error}") from error
+    for index, picture in decode_all(pictures, skip_bad_images=skip_bad_images):
+        try:
+            middles.append(images.centre_crop(picture, (size, size)))
+        except ImageError as error:
+            raise DataError(f"{_name(pictures[index], index)}: {error}") from error
     if len(middles) < 2:
         raise DataError(f"{len(middles)} pictures, expected at least 2 to make pairs")
     covers = np.stack(middles)
