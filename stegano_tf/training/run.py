@@ -22,8 +22,6 @@ from stegano_tf.training.model import SteganoModel
 from stegano_tf.training.optimizer import ClippedAdam
 from stegano_tf.training.options import Options, complete
 
-_TIMED_STEPS = 3
-
 
 def train(options: Options) -> Path:
     """Trains a preset's networks and returns the run folder; goes on with the run that the folder holds, if any.
@@ -86,7 +84,6 @@ def _train(given: Options, options: Options, run_dir: Path, strategy) -> Path:
     # Where minutes are given, they end the run.
     budget = steering.Budget(steps=(options.epochs or 1_000_000) * steps_per_epoch, minutes=options.minutes)
     schedules = rate_schedules(options, budget, model)
-
     guard = steering.DivergenceGuard(schedules)
     best = log.BestWeights(run_dir / "best.weights.h5")
     stopping = [] if options.early_stopping is None else [steering.EarlyStopping(options.early_stopping)]
@@ -151,7 +148,7 @@ def dry_run(options: Options) -> Iterator[str]:
     pairs = PairBatches(noise, batch_size=size // workers, crop=side, shard=(worker, workers))
     iterator = steps.batches(pairs, 0)
     times = []
-    for _ in range(_TIMED_STEPS + 1):  # the first one compiles
+    for _ in range(4):  # the first one compiles
         batch, start = next(iterator), time.perf_counter()
         steps.train(batch, 0.0)
         times.append(time.perf_counter() - start)

@@ -1,4 +1,4 @@
-"""What a run says of itself: a line on the terminal, a JSON object, a contact sheet, and TensorBoard's scalars."""
+"""What a run tells of each epoch: a line, a JSON object, a contact sheet, TensorBoard's scalars, the best weights."""
 
 import functools
 import json

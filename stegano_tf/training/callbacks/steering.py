@@ -90,8 +90,9 @@ class CosineSchedule(keras.callbacks.Callback):
 class PlateauSchedule(keras.callbacks.Callback):
     """Multiplies a rate by 0.2 after more than `patience` epochs in which `monitor` has not fallen by 0.01 %.
 
-    `rate` is the first value of the optimizer's variable `name`. The rule is PyTorch's ReduceLROnPlateau with its defaults, with which the publication was trained. Keras' own counts one
-    epoch less and asks for an absolute fall of 1e-4, which losses of 1e-3 hardly ever have.
+    `rate` is the first value of `name`, a variable of the optimizer. The publication was trained with PyTorch's
+    ReduceLROnPlateau, which counts in this way. Keras' own counts one epoch less and asks for an absolute fall of 1e-4,
+    which losses of 1e-3 hardly ever have.
     """
 
     STATE = ("rate", "best", "bad_epochs")

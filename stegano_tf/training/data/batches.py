@@ -9,7 +9,6 @@ import concurrent.futures
 import dataclasses
 import functools
 import math
-import os
 import threading
 import weakref
 from collections.abc import Iterable
@@ -127,8 +126,7 @@ class PairBatches:
         skip_bad_images: bool = False,
         shard: tuple[int, int] = (0, 1),
     ):
-        self._workers = (os.cpu_count() or 1) + 4  # some always wait: for files, for each other, for the interpreter
-        self._pool = concurrent.futures.ThreadPoolExecutor(self._workers, thread_name_prefix="pairs")
+        self._pool = concurrent.futures.ThreadPoolExecutor(sources.WORKERS, thread_name_prefix="pairs")
         self._pictures = sources.opened(source)
         self._cached = self._fits_in_memory() if cache == "auto" else bool(cache)
         if self._cached or skip_bad_images:
@@ -180,7 +178,7 @@ class PairBatches:
             part = self._parts.get((epoch, step))
             if part is None:
                 cover, secret = self._memory.array(), self._memory.array()
-                shares = np.array_split(range(self.plan.batch_size), min(self.plan.batch_size, self._workers))
+                shares = np.array_split(range(self.plan.batch_size), min(self.plan.batch_size, sources.WORKERS))
                 tasks = [self._pool.submit(self._cut_all, epoch, step, share, (cover, secret)) for share in shares]
                 part = self._parts[epoch, step] = cover, secret, tasks
                 if len(self._parts) > self._PARTS:

@@ -20,6 +20,8 @@ from stegano_tf import images, pairing
 from stegano_tf.errors import DataError, ImageError
 from stegano_tf.training.options import Options
 
+WORKERS = (os.cpu_count() or 1) + 4  # some always wait: for files, for each other, for the interpreter
+
 
 def opened(source: Any) -> Sequence[Any]:
     """Returns the pictures of a source by index, still encoded, for `decode`.
@@ -74,7 +76,7 @@ def try_decode(pictures: Sequence[Any], index: int) -> np.ndarray | ImageError:
 def decode_all(pictures: Sequence[Any], *, skip_bad_images: bool) -> Iterator[tuple[int, np.ndarray]]:
     """Yields index and pixels of each picture; a bad one raises an `ImageError`, or is left out, logged and counted."""
     bad = 0
-    with concurrent.futures.ThreadPoolExecutor() as pool:
+    with concurrent.futures.ThreadPoolExecutor(WORKERS) as pool:
         for index, found in enumerate(pool.map(functools.partial(try_decode, pictures), range(len(pictures)))):
             if isinstance(found, np.ndarray):
                 yield index, found
