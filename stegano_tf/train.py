@@ -60,9 +60,5 @@ def _start_again(error: WorkerLostError):
     os.execve(sys.executable, sys.orig_argv, os.environ | {_RESTARTS: str(restarts)})
 
 
-def _parse(argv):
-    return app.parse_flags_with_usage(settings.spelled(argv, "_"))
-
-
 if __name__ == "__main__":
-    app.run(main, flags_parser=_parse)
+    app.run(main, flags_parser=lambda argv: app.parse_flags_with_usage(settings.spelled(argv, "_")))

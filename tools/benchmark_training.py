@@ -32,8 +32,8 @@ from absl import app, flags, logging
 from publishing import publish
 
 from stegano_tf import presets
-from stegano_tf.training import assembly, loop, strategies
-from stegano_tf.training.callbacks import divergence, ending, log
+from stegano_tf.training import loop, run, strategies
+from stegano_tf.training.callbacks import log, steering
 from stegano_tf.training.data.batches import PairBatches
 from stegano_tf.training.model import to_unit
 from stegano_tf.training.options import Options, complete
@@ -63,14 +63,14 @@ class Trainer:
     """`loop.fit` with what a run has by default, one step at a time."""
 
     def __init__(self, chosen: Options, strategy):
-        self.model, self.steps = assembly.model_and_steps(chosen, strategy)
+        self.model, self.steps = run.model_and_steps(chosen, strategy)
         side, size = chosen.crop, chosen.batch_size
         worker, workers = strategies.workers(strategy)
         batches = PairBatches(noise(8 * size, side), batch_size=size // workers, crop=side, shard=(worker, workers))
         self.batches = self.steps.batches(batches, 0)
-        self.budget = ending.Budget(steps=10**9)
-        schedules = assembly.schedules(chosen, self.budget, self.model)
-        guard = divergence.DivergenceGuard(lambda: None)
+        self.budget = steering.Budget(steps=10**9)
+        schedules = run.rate_schedules(chosen, self.budget, self.model)
+        guard = steering.DivergenceGuard([])
         bar = log.Progress(self.budget, batch_size=size)
         self.callbacks = keras.callbacks.CallbackList(
             [self.budget, *schedules, guard, bar], model=self.model, steps=10**6
@@ -86,7 +86,7 @@ class Trainer:
 
 def bare(chosen: Options) -> Callable:
     """The same networks in a loop of their own: forward, backward, Adam; nothing else."""
-    model = assembly.compiled(chosen)
+    model = run.compiled(chosen)
     variables = model.trainable_variables
     optimizer = keras.optimizers.Adam(1e-4)
     optimizer.build(variables)

@@ -35,20 +35,12 @@ def step(model: SteganoModel, *, pairs: int, side: int) -> tuple[int, int]:
     """Returns (bytes, operations) of a training step: the most that its tensors take at one time, and its FLOP."""
     shape = (pairs, side, side, 3)
     if keras.backend.backend() == "jax":
-        return _jax_step(model, shape)
-    return _tensorflow_step(model, shape)
+        import jax  # noqa: PLC0415
 
-
-def _jax_step(model: SteganoModel, shape: tuple[int, ...]) -> tuple[int, int]:
-    import jax  # noqa: PLC0415
-
-    picture = jax.ShapeDtypeStruct(shape, np.uint8)
-    state = tuple([variable.value for variable in group] for group in model.state)
-    compiled = jax.jit(model.train_step, donate_argnums=0).lower(state, ((picture, picture),)).compile()
-    return compiled.memory_analysis().temp_size_in_bytes, int(compiled.cost_analysis()["flops"])
-
-
-def _tensorflow_step(model: SteganoModel, shape: tuple[int, ...]) -> tuple[int, int]:
+        picture = jax.ShapeDtypeStruct(shape, np.uint8)
+        state = tuple([variable.value for variable in group] for group in model.state)
+        compiled = jax.jit(model.train_step, donate_argnums=0).lower(state, ((picture, picture),)).compile()
+        return compiled.memory_analysis().temp_size_in_bytes, int(compiled.cost_analysis()["flops"])
     import tensorflow as tf  # noqa: PLC0415
 
     picture = tf.TensorSpec(shape, tf.uint8)
@@ -66,7 +58,6 @@ def _tensorflow_step(model: SteganoModel, shape: tuple[int, ...]) -> tuple[int, 
 
 def _peak(operations) -> int:
     """Bytes of the tensors that are alive at one time, at most, when operations run in this order."""
-    position = {operation: i for i, operation in enumerate(operations)}
     owner, last_use = {}, {}  # by id of a tensor: the tensor whose memory it shares; the last operation that reads it
     for i, operation in enumerate(operations):
         for tensor in operation.inputs:
@@ -74,7 +65,7 @@ def _peak(operations) -> int:
         if operation.type in _VIEWS and operation.inputs:
             for tensor in operation.outputs:
                 owner[id(tensor)] = owner.get(id(operation.inputs[0]), id(operation.inputs[0]))
-    change = [0] * (len(position) + 1)
+    change = [0] * (len(operations) + 1)
     for i, operation in enumerate(operations):
         if operation.type in _VIEWS or operation.type == "Const":
             continue

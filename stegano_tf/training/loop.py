@@ -17,20 +17,16 @@ from typing import Any
 import keras
 import numpy as np
 
-from stegano_tf.training.callbacks.ending import Budget
+from stegano_tf.training.callbacks.steering import Budget
 from stegano_tf.training.data import tf_data
 from stegano_tf.training.data.batches import PairBatches
-from stegano_tf.training.model import SteganoModel
+from stegano_tf.training.model import SteganoModel, assign
 
 Batch = tuple[np.ndarray, np.ndarray]  # cover, secret: uint8[B, H, W, 3]
 
 
 class TensorFlowSteps:
-    """Steps under a `tf.distribute` strategy, in whose scope `model` was built.
-
-    Args:
-      xla: whether XLA compiles the steps.
-    """
+    """Steps under a `tf.distribute` strategy, in whose scope `model` was built; compiled by XLA if `xla`."""
 
     def __init__(self, model: SteganoModel, strategy, *, xla: bool = False):
         import tensorflow as tf  # noqa: PLC0415
@@ -58,15 +54,9 @@ class TensorFlowSteps:
 
     def batches(self, pairs: PairBatches, first: int) -> Iterator:
         """Yields the batches of `pairs` from number `first` on, without end, in the form that `train` takes."""
-        tf = self._tf
 
         def dataset(context):
-            dataset = tf_data.dataset(pairs, first)
-            local = self.replicas // context.num_input_pipelines
-            if local > 1:
-                dataset = dataset.rebatch(pairs.plan.batch_size // local)
-            # Without this, each step begins by asking all workers whether they have a batch.
-            return dataset.apply(tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY))
+            return tf_data.dataset(pairs, first, parts=self.replicas // context.num_input_pipelines)
 
         return iter(self._strategy.distribute_datasets_from_function(dataset))
 
@@ -92,7 +82,7 @@ class TensorFlowSteps:
 
 
 class JaxSteps:
-    """Steps on one device with JAX, compiled by XLA."""
+    """Steps on one device with JAX, compiled by XLA. Its methods are those of `TensorFlowSteps`."""
 
     replicas = 1
 
@@ -107,7 +97,6 @@ class JaxSteps:
         self.predict = model.predict_on_batch
 
     def batches(self, pairs: PairBatches, first: int) -> Iterator:
-        """As `TensorFlowSteps.batches`."""
         with concurrent.futures.ThreadPoolExecutor(1) as pool:
             ahead = pool.submit(pairs.batch, first)
             while True:
@@ -116,21 +105,18 @@ class JaxSteps:
                 yield batch
 
     def train(self, batch, clock: float) -> tuple[float, float]:
-        """As `TensorFlowSteps.train`."""
         groups = self._model.state
         logs, state = self._train(_values(groups), (batch,))
         for group, values in zip(groups, state, strict=True):
-            _assign(group, values)
+            assign(group, values)
         return float(logs["step_loss"]), clock
 
     def test(self, batch: Batch) -> None:
-        """As `TensorFlowSteps.test`."""
         trained, others, _, metrics = self._model.state
         pictures, weights = _part(batch, 0, len(batch[0]))
-        _assign(metrics, self._test(_values((trained, others, metrics)), (pictures, None, weights)))
+        assign(metrics, self._test(_values((trained, others, metrics)), (pictures, None, weights)))
 
     def gather(self, value: int) -> list[int]:
-        """As `TensorFlowSteps.gather`."""
         return [value]
 
 
@@ -138,20 +124,12 @@ def _values(groups: Iterable[list[keras.Variable]]) -> tuple[list, ...]:
     return tuple([variable.value for variable in group] for group in groups)
 
 
-def _assign(variables: list[keras.Variable], values: list) -> None:
-    for variable, value in zip(variables, values, strict=True):
-        variable.assign(value)
-
-
 def _part(batch: Batch, start: int, length: int) -> tuple[Batch, np.ndarray]:
     """`length` pairs from `start` on, filled up with black pairs of weight 0; and the weights, float32[length]."""
     pictures = [picture[start : start + length] for picture in batch]
-    missing = length - len(pictures[0])
-    weights = np.ones(length, np.float32)
-    if missing:
-        weights[length - missing :] = 0.0
-        pictures = [np.concatenate([p, np.zeros((missing, *p.shape[1:]), p.dtype)]) for p in pictures]
-    return tuple(pictures), weights
+    found = len(pictures[0])
+    padding = (0, length - found), (0, 0), (0, 0), (0, 0)
+    return tuple(np.pad(picture, padding) for picture in pictures), np.float32(np.arange(length) < found)
 
 
 def fit(
@@ -197,9 +175,7 @@ def evaluate(model: SteganoModel, steps: TensorFlowSteps | JaxSteps, pairs: Iter
     model.reset_metrics()
     for batch in pairs:
         steps.test(batch)
-    logs = results(model)
-    model.reset_metrics()
-    return logs
+    return results(model)
 
 
 def results(model: SteganoModel) -> dict[str, Any]:

@@ -1,5 +1,7 @@
 """The model that is trained: both networks under the combined loss."""
 
+from collections.abc import Iterable
+
 import keras
 from keras import metrics, ops
 
@@ -38,12 +40,8 @@ class SteganoModel(keras.Model):
     @property
     def state(self) -> tuple[list[keras.Variable], ...]:
         """All variables, in the groups and the order in which Keras' `train_step` takes and returns them on JAX."""
-        return (
-            self.trainable_variables,
-            self.non_trainable_variables,
-            self.optimizer.variables,
-            self.metrics_variables,
-        )
+        weights = self.trainable_variables, self.non_trainable_variables
+        return *weights, self.optimizer.variables, self.metrics_variables
 
     def call(self, inputs, training=None):
         return tuple(self.pair(list(map(to_unit, inputs)), training=training))
@@ -58,18 +56,14 @@ class SteganoModel(keras.Model):
         self.cover_psnr.update_state(psnr(stego, cover), sample_weight)
         self.secret_psnr.update_state(psnr(revealed, secret), sample_weight)
         self.step_loss.update_state(combined)
-        return ops.mean(combined) / self._replicas
+        # Only TensorFlow's models have a strategy.
+        strategy = getattr(self, "distribute_strategy", None)
+        return ops.mean(combined) / (strategy.num_replicas_in_sync if strategy else 1)
 
     def get_metrics_result(self):
         logs = super().get_metrics_result()
         # Keras' own loss weighs batches by their length and ignores the weights of their samples.
         return logs | {"loss": logs["h_loss"] + self.beta * logs["r_loss"]}
-
-    @property
-    def _replicas(self) -> int:
-        # Only TensorFlow's models have a strategy.
-        strategy = getattr(self, "distribute_strategy", None)
-        return strategy.num_replicas_in_sync if strategy else 1
 
 
 class _LatestGeometricMean(metrics.Metric):
@@ -84,6 +78,12 @@ class _LatestGeometricMean(metrics.Metric):
 
     def result(self):
         return ops.exp(self.log)
+
+
+def assign(variables: list[keras.Variable], values: Iterable) -> None:
+    """Assigns to each variable its value."""
+    for variable, value in zip(variables, values, strict=True):
+        variable.assign(value)
 
 
 def to_unit(picture):

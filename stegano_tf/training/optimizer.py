@@ -45,13 +45,8 @@ class ClippedAdam(keras.optimizers.Adam):
 
     def _variable(self, name: str, value: float = 0.0) -> keras.Variable:
         # The replicas compute the same value, and any of them may write it.
-        return self.add_variable(
-            (),
-            keras.initializers.Constant(value),
-            dtype="float32",
-            aggregation="only_first_replica",
-            name=name,
-        )
+        start = keras.initializers.Constant(value)
+        return self.add_variable((), start, dtype="float32", aggregation="only_first_replica", name=name)
 
     def update_step(self, gradient, variable, learning_rate):
         # Keras' own documentation of `Optimizer` finds a variable's place in this way.

@@ -10,9 +10,31 @@ from stegano_tf import presets
 from stegano_tf.errors import DataError
 from stegano_tf.settings import setting
 from stegano_tf.training import strategies
-from stegano_tf.training.protocols import PROTOCOLS
 
 _optional = functools.partial(setting, None)
+
+# Ways to train, by name: the options that each one fixes, where a run's own options say nothing.
+PROTOCOLS = {
+    # A. Chennupati et al. (ICCCNT 2024): docs/REPRODUCTION.md has the source of each choice.
+    "paper": {
+        "split": "paper_train",
+        "validation_split": "paper_validation",
+        "training_pictures": 1800,
+        "validation_pictures": 400,
+        "validation_size": 256,
+        "crop": 256,
+        "flips": False,
+        "epochs": 100,
+        "batch_size": 2,
+        "steps_per_epoch": 450,
+        "learning_rate": 1e-3,
+        "adam_beta_1": 0.5,
+        "clip": None,
+        "schedule": "plateau",
+        "reveal_patience": 8,
+        "beta": 0.75,
+    }
+}
 
 # Where neither options nor protocol nor preset say anything.
 _DEFAULTS = {"split": "train", "beta": 0.75, "flips": True, "validation_size": 256, "validation_pictures": 32}
@@ -33,9 +55,7 @@ class Options:
     validation_split: str | None = _optional("split to validate on; by default training pictures are held out")
     manual_dir: str | None = _optional("folder of the data set's archive, where it must be fetched by hand")
     data_dir: str | None = _optional("folder in which TFDS keeps what it built; by default TFDS's own")
-    training_pictures: int | None = _optional(
-        "train on at most so many pictures, taken evenly; on all by default", low=2
-    )
+    training_pictures: int | None = _optional("train on so many pictures at most, evenly taken; by default all", low=2)
     skip_bad_images: bool = setting(False, "log and count pictures that do not decode, instead of stopping")
     preset: str = setting(presets.DEFAULT, f"which networks to train: {', '.join(presets.PRESETS)}")
     protocol: str | None = _optional(

@@ -7,17 +7,20 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import keras
 import numpy as np
 from absl import logging
 
 from stegano_tf import presets
-from stegano_tf.errors import BackendError, CheckpointError
-from stegano_tf.training import assembly, checkpoints, cost, loop, run_folder, strategies
-from stegano_tf.training.callbacks import checkpointer, divergence, ending, log, weights
-from stegano_tf.training.data import batches, sources, validation
+from stegano_tf.errors import BackendError, CheckpointError, StrategyError
+from stegano_tf.networks import build
+from stegano_tf.training import checkpoints, cost, loop, run_folder, strategies
+from stegano_tf.training.callbacks import log, steering
+from stegano_tf.training.data import sources
+from stegano_tf.training.data.batches import PairBatches
+from stegano_tf.training.model import SteganoModel
+from stegano_tf.training.optimizer import ClippedAdam
 from stegano_tf.training.options import Options, complete
-
-_TIMED_STEPS = 3
 
 
 def train(options: Options) -> Path:
@@ -44,9 +47,8 @@ def train(options: Options) -> Path:
     """
     chosen = complete(options)
     if options.tensorboard and importlib.util.find_spec("tensorboardX") is None:
-        raise BackendError(
-            "tensorboard needs tensorboardX, which is not installed: pip install 'stegano_tf[tensorboard]'"
-        )
+        text = "tensorboard needs tensorboardX, which is not installed: pip install 'stegano_tf[tensorboard]'"
+        raise BackendError(text)
     run_dir = run_folder.choose(options)
     strategy = strategies.make(options.strategy, logical_devices=options.logical_devices)
     with strategies.noticing_lost_workers(strategy):
@@ -55,13 +57,13 @@ def train(options: Options) -> Path:
 
 def _train(given: Options, options: Options, run_dir: Path, strategy) -> Path:
     worker, workers = strategies.workers(strategy)
-    replicas = assembly.replicas(options, strategy)
+    replicas = count_replicas(options, strategy)
     checkpoint = checkpoints.latest(run_dir / "checkpoints")
     if checkpoint and checkpoint.state["complete"]:
         print(f"{run_dir}: this run is complete, with step {checkpoint.state['callbacks']['0/Budget']['step']}.")
         return run_dir
-    pictures, validation_pictures = validation.split(options)
-    training = batches.PairBatches(
+    pictures, unseen = sources.split(options)
+    training = PairBatches(
         pictures,
         batch_size=options.batch_size // workers,
         crop=options.crop,
@@ -70,31 +72,23 @@ def _train(given: Options, options: Options, run_dir: Path, strategy) -> Path:
         skip_bad_images=options.skip_bad_images,
         shard=(worker, workers),
     )
-    validated = validation.validation_pairs(
-        validation_pictures,
-        batch_size=4 * replicas,
-        size=options.validation_size,
-        skip_bad_images=options.skip_bad_images,
+    validated = sources.validation_pairs(
+        unseen, batch_size=4 * replicas, size=options.validation_size, skip_bad_images=options.skip_bad_images
     )
     counts = {"training_pictures": training.plan.pictures, "validation_pictures": sum(len(c) for c, _ in validated)}
     if checkpoint and checkpoint.state["pictures"] != counts:
         raise CheckpointError(f"{checkpoint.path}: is of a run on {checkpoint.state['pictures']}, found {counts}")
-    model, steps = assembly.model_and_steps(options, strategy)
+    model, steps = model_and_steps(options, strategy)
 
     steps_per_epoch = options.steps_per_epoch or training.plan.steps
     # Where minutes are given, they end the run.
-    budget = ending.Budget(steps=(options.epochs or 1_000_000) * steps_per_epoch, minutes=options.minutes)
-    schedules = assembly.schedules(options, budget, model)
-
-    def halve():
-        for schedule in schedules:
-            schedule.halve()
-
-    guard = divergence.DivergenceGuard(halve)
-    best = weights.BestWeights(run_dir / "best.weights.h5")
-    stopping = [] if options.early_stopping is None else [ending.EarlyStopping(options.early_stopping)]
+    budget = steering.Budget(steps=(options.epochs or 1_000_000) * steps_per_epoch, minutes=options.minutes)
+    schedules = rate_schedules(options, budget, model)
+    guard = steering.DivergenceGuard(schedules)
+    best = log.BestWeights(run_dir / "best.weights.h5")
+    stopping = [] if options.early_stopping is None else [steering.EarlyStopping(options.early_stopping)]
     sheet = log.ContactSheet(run_dir / "contact_sheet.png", *(p[:4] for p in validated[0]), steps.predict)
-    saving = checkpointer.Checkpointer(
+    saving = checkpoints.Checkpointer(
         run_dir / "checkpoints",
         budget,
         guard,
@@ -124,48 +118,105 @@ def _train(given: Options, options: Options, run_dir: Path, strategy) -> Path:
         if checkpoint:
             print(f"Going on from {checkpoint.path}: epoch {epoch + 1}, step {step} of {steps_per_epoch}.", flush=True)
         logging.info("%s, into %s", counts, run_dir)
-    loop.fit(
-        model,
-        steps,
-        training,
-        validated,
-        budget=budget,
-        steps_per_epoch=steps_per_epoch,
-        callbacks=[
-            *schedules,
-            guard,
-            *(writers if worker == 0 else []),
-            *stopping,
-            # Behind those that are to see the means at an epoch's end.
-            *([weights.RunningMean()] if options.ema is not None else []),
-            saving,
-        ],
-    )
+    callbacks = [
+        *schedules,
+        guard,
+        *(writers if worker == 0 else []),
+        *stopping,
+        # Behind those that are to see the means at an epoch's end.
+        *([steering.RunningMean()] if options.ema is not None else []),
+        saving,
+    ]
+    loop.fit(model, steps, training, validated, budget=budget, steps_per_epoch=steps_per_epoch, callbacks=callbacks)
     return run_dir
 
 
 def dry_run(options: Options) -> Iterator[str]:
     """Yields what a run would be: networks, parameters, memory and cost of a step; then the time of a step here.
 
-    Reads no data, writes nothing, and needs neither pictures nor a length.
-
-    Raises:
-      As `train`, except for what concerns data and run folder.
+    Reads no data, writes nothing, and needs neither pictures nor a length. Raises as `train`, except for what concerns
+    data and run folder.
     """
     options = complete(options, dry=True)
     strategy = strategies.make(options.strategy, logical_devices=options.logical_devices)
-    replicas = assembly.replicas(options, strategy)
+    replicas = count_replicas(options, strategy)
     worker, workers = strategies.workers(strategy)
-    model, steps = assembly.model_and_steps(options, strategy)
+    model, steps = model_and_steps(options, strategy)
     size, side = options.batch_size, options.crop
     yield cost.report(presets.get(options.preset), model, pairs=size // replicas, side=side)
     noise = list(np.random.default_rng(0).integers(0, 256, (max(size, 2), side, side, 3), dtype=np.uint8))
-    pairs = batches.PairBatches(noise, batch_size=size // workers, crop=side, shard=(worker, workers))
+    pairs = PairBatches(noise, batch_size=size // workers, crop=side, shard=(worker, workers))
     iterator = steps.batches(pairs, 0)
     times = []
-    for _ in range(_TIMED_STEPS + 1):  # the first one compiles
+    for _ in range(4):  # the first one compiles
         batch, start = next(iterator), time.perf_counter()
         steps.train(batch, 0.0)
         times.append(time.perf_counter() - start)
     seconds = statistics.median(times[1:])
     yield f"a step here: {seconds:.3g} s, {size / seconds:.3g} pairs/s, after {times[0]:.3g} s for the first"
+
+
+def count_replicas(options: Options, strategy) -> int:
+    """Returns how many devices train; raises a `StrategyError` unless they divide the batch."""
+    count = strategy.num_replicas_in_sync if strategy else 1
+    if options.batch_size % count:
+        raise StrategyError(f"batch_size is {options.batch_size}, expected a multiple of the {count} replicas")
+    return count
+
+
+def model_and_steps(options: Options, strategy) -> tuple[SteganoModel, loop.TensorFlowSteps | loop.JaxSteps]:
+    """Returns the model that complete options describe, all its variables made, and what runs its steps.
+
+    Sets Keras' seed and dtype policy. `strategy` is one of `strategies.make`.
+
+    Example:
+      options = complete(Options(data="photographs", preset="tiny", epochs=1))
+      model, steps = model_and_steps(options, strategies.make("default"))
+    """
+    keras.utils.set_random_seed(options.seed)
+    keras.config.set_dtype_policy(options.dtype_policy)
+    if strategy is None:
+        model = compiled(options)
+        return model, loop.JaxSteps(model)
+    if options.deterministic:
+        import tensorflow as tf  # noqa: PLC0415
+
+        tf.config.experimental.enable_op_determinism()
+    with strategy.scope():
+        model = compiled(options)
+    return model, loop.TensorFlowSteps(model, strategy, xla=options.xla)
+
+
+def compiled(options: Options) -> SteganoModel:
+    """Returns the model of complete options with its optimizer, all its variables made."""
+    networks = build.build(options.preset)
+    if options.weights:
+        build.load_weights(networks, options.weights)
+    if options.sync_batch_norm:
+        for layer in (*networks.hide.layers, *networks.reveal.layers):
+            if isinstance(layer, keras.layers.BatchNormalization):
+                layer.synchronized = True
+    model = SteganoModel(networks, beta=options.beta)
+    revealing = []
+    if options.schedule == "plateau" and options.reveal_patience is not None:
+        hiding = {id(variable) for variable in networks.hide.trainable_variables}
+        revealing = [variable for variable in networks.reveal.trainable_variables if id(variable) not in hiding]
+    mean = {} if options.ema is None else {"use_ema": True, "ema_momentum": options.ema}
+    optimizer = ClippedAdam(
+        options.learning_rate, beta_1=options.adam_beta_1, clip=options.clip, reveal_variables=revealing, **mean
+    )
+    model.compile(optimizer=optimizer)
+    optimizer.build(model.trainable_variables)
+    return model
+
+
+def rate_schedules(options: Options, budget: steering.Budget, model: SteganoModel) -> list[keras.callbacks.Callback]:
+    """Returns the callbacks that set the learning rates of `model`: one, or two if the reveal network has its own."""
+    rate = options.learning_rate
+    if options.schedule == "cosine":
+        return [steering.CosineSchedule(budget, peak=rate, warmup_steps=options.warmup_steps)]
+    found = [steering.PlateauSchedule(rate)]
+    if hasattr(model.optimizer, "reveal_rate"):
+        patience = options.reveal_patience
+        found.append(steering.PlateauSchedule(rate, name="reveal_rate", monitor="val_r_loss", patience=patience))
+    return found

@@ -14,7 +14,6 @@ from stegano_tf.errors import CheckpointError, OutputError, StrategyError
 from stegano_tf.training.options import Options
 
 _OPTIONS_FILE = "options.json"
-_STARTS_FILE = "starts.jsonl"
 
 # These may differ when a run is gone on with: they change where and how fast it computes, and the result by rounding.
 _FREE = {"data_dir", "manual_dir", "strategy", "logical_devices", "xla", "tensorboard", "checkpoint_minutes", "run_dir"}
@@ -60,11 +59,7 @@ def check_agreement(steps, step: int, run_dir: Path) -> None:
 
 
 def record(options: Options, run_dir: Path, strategy) -> None:
-    """Makes the run folder, writes the options as they were given, and adds this start to its record.
-
-    Raises:
-      OutputError: the folder cannot be written.
-    """
+    """Makes the run folder, writes the options as they were given, and adds this start; or raises an `OutputError`."""
     start = {
         "time": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "command": sys.argv,
@@ -81,7 +76,7 @@ def record(options: Options, run_dir: Path, strategy) -> None:
         run_dir.mkdir(parents=True, exist_ok=True)
         if not (run_dir / _OPTIONS_FILE).exists():
             outputs.write_json(run_dir / _OPTIONS_FILE, dataclasses.asdict(options), force=True)
-        with (run_dir / _STARTS_FILE).open("a") as file:
+        with (run_dir / "starts.jsonl").open("a") as file:
             file.write(json.dumps(start) + "\n")
     except OSError as error:
         raise OutputError(f"{run_dir}: cannot be written: {error.strerror}") from error

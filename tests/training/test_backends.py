@@ -25,7 +25,7 @@ SCRIPT = """
     run_dir, data = sys.argv[1:]
     import numpy as np
     from stegano_tf.networks import build
-    from stegano_tf.training import assembly, run
+    from stegano_tf.training import run
     from stegano_tf.training.options import Options, complete
 
     options = {
@@ -35,7 +35,7 @@ SCRIPT = """
     run.train(Options(**options))
 
     # What is assigned between steps counts at once: the guard against divergence, schedules and checkpoints rely on it.
-    model, steps = assembly.model_and_steps(complete(Options(**options)), None)
+    model, steps = run.model_and_steps(complete(Options(**options)), None)
     variables = model.trainable_variables + model.optimizer.variables
     before = [np.array(variable) for variable in variables]
     picture = np.random.default_rng(0).integers(0, 256, (2, 2, 32, 32, 3), dtype=np.uint8)

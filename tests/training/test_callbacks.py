@@ -1,4 +1,5 @@
 import math
+import types
 
 import keras
 import numpy as np
@@ -6,7 +7,7 @@ import pytest
 
 from stegano_tf.errors import CheckpointError
 from stegano_tf.training import checkpoints
-from stegano_tf.training.callbacks import checkpointer, divergence, ending, log, schedules, weights
+from stegano_tf.training.callbacks import log, steering
 
 
 class Toy(keras.Model):
@@ -23,7 +24,8 @@ class Toy(keras.Model):
 
 def guard_on(model, **options):
     halved = []
-    guard = divergence.DivergenceGuard(lambda: halved.append(True), **options)
+    schedule = types.SimpleNamespace(halve=lambda: halved.append(True))
+    guard = steering.DivergenceGuard([schedule], **options)
     guard.set_model(model)
     guard.on_train_begin()
     return guard, halved
@@ -78,8 +80,8 @@ def test_the_run_ends_when_nothing_helps():
 
 def test_cosine_schedule_by_hand():
     model = Toy()
-    budget = ending.Budget(steps=1000)
-    schedule = schedules.CosineSchedule(budget, peak=0.1, warmup_steps=10)
+    budget = steering.Budget(steps=1000)
+    schedule = steering.CosineSchedule(budget, peak=0.1, warmup_steps=10)
     schedule.set_model(model)
 
     def rate(step):
@@ -96,7 +98,7 @@ def test_cosine_schedule_by_hand():
 
 def test_budget_in_steps_and_minutes():
     model = Toy()
-    budget = ending.Budget(steps=4)
+    budget = steering.Budget(steps=4)
     budget.set_model(model)
     model.stop_training = False
     budget.on_train_begin()
@@ -108,7 +110,7 @@ def test_budget_in_steps_and_minutes():
     assert shares == [0.25, 0.5, 0.75, 1.0]
     assert model.stop_training
 
-    budget = ending.Budget(steps=10**9, minutes=1.0)
+    budget = steering.Budget(steps=10**9, minutes=1.0)
     budget.seconds = 30.0  # as a checkpoint had it
     assert budget.progress == 0.5
     budget.on_train_begin()
@@ -119,7 +121,7 @@ def test_budget_in_steps_and_minutes():
 
 def test_plateau_as_pytorch_counts():
     model = Toy()
-    schedule = schedules.PlateauSchedule(0.5, monitor="loss", patience=2, factor=0.1)
+    schedule = steering.PlateauSchedule(0.5, monitor="loss", patience=2)
     schedule.set_model(model)
     rates = []
     # A fall by less than 0.01 % is none. The third epoch without one is more than the patience of two.
@@ -127,15 +129,15 @@ def test_plateau_as_pytorch_counts():
         schedule.on_epoch_end(epoch, {"loss": loss})
         schedule.on_train_batch_begin(0)
         rates.append(round(log.to_number(model.optimizer.learning_rate), 6))
-    assert rates == [0.5, 0.5, 0.5, 0.05, 0.05, 0.05, 0.05, 0.05, 0.05, 0.05, 0.005]
+    assert rates == [0.5, 0.5, 0.5, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.02]
     schedule.halve()
-    assert schedule.rate == pytest.approx(0.0025)
+    assert schedule.rate == pytest.approx(0.01)
 
 
 def test_early_stopping_goes_on_counting():
     model = Toy()
     model.stop_training = False
-    stopping = ending.EarlyStopping(2)
+    stopping = steering.EarlyStopping(2)
     stopping.set_model(model)
     stopping.on_train_begin()
     for epoch, loss in enumerate([1.0, 2.0]):
@@ -143,7 +145,7 @@ def test_early_stopping_goes_on_counting():
     state = {name: getattr(stopping, name) for name in stopping.STATE}
     assert state == {"wait": 1, "best": 1.0, "best_epoch": 0}
 
-    again = ending.EarlyStopping(2)
+    again = steering.EarlyStopping(2)
     for name, value in state.items():
         setattr(again, name, value)
     again.set_model(model)
@@ -159,7 +161,7 @@ def test_the_running_mean_is_there_from_validation_to_the_end_of_the_epoch():
     model.optimizer.build(model.trainable_variables)
     for _ in range(2):  # from 0 by -0.1 a step; the mean starts at the first value: -0.1, then -0.15
         model.optimizer.apply([keras.ops.ones(())])
-    mean = weights.RunningMean()
+    mean = steering.RunningMean()
     mean.set_model(model)
     before = np.array(model.weight)
     mean.on_test_begin()
@@ -169,7 +171,7 @@ def test_the_running_mean_is_there_from_validation_to_the_end_of_the_epoch():
 
 
 def test_a_full_disk_does_not_end_training(tmp_path, caplog):
-    lines = log.JsonLines(tmp_path / "none" / "log.jsonl", ending.Budget(steps=1))
+    lines = log.JsonLines(tmp_path / "none" / "log.jsonl", steering.Budget(steps=1))
     lines.set_model(Toy())
     with caplog.at_level("WARNING"):
         lines.on_epoch_end(0, {"loss": 1.0})
@@ -180,7 +182,7 @@ def test_a_full_disk_does_not_end_training(tmp_path, caplog):
 def test_the_log_drops_what_comes_after_the_checkpoint(tmp_path):
     path = tmp_path / "log.jsonl"
     path.write_text('{"step": 10}\n{"step": 20}\n{"step": 30}\n{"ste')
-    budget = ending.Budget(steps=100)
+    budget = steering.Budget(steps=100)
     budget.step = 20
     log.JsonLines(path, budget).on_train_begin()
     assert path.read_text() == '{"step": 10}\n{"step": 20}\n'
@@ -192,10 +194,10 @@ class Writer:
     def __init__(self, folder, *, high=False):
         self.model = Toy()
         self.model.optimizer.build(self.model.trainable_variables)
-        self.budget = ending.Budget(steps=1000)
-        self.schedule = schedules.PlateauSchedule(0.5)
-        self.guard = divergence.DivergenceGuard(self.schedule.halve, keep_every=3, jump=4.0, momentum=0.0)
-        self.writer = checkpointer.Checkpointer(folder, self.budget, self.guard, [self.schedule], constants={"of": 7})
+        self.budget = steering.Budget(steps=1000)
+        self.schedule = steering.PlateauSchedule(0.5)
+        self.guard = steering.DivergenceGuard([self.schedule], keep_every=3, jump=4.0, momentum=0.0)
+        self.writer = checkpoints.Checkpointer(folder, self.budget, self.guard, [self.schedule], constants={"of": 7})
         self.list = keras.callbacks.CallbackList([self.budget, self.guard, self.writer], model=self.model)
         self.model.stop_training = False
 

@@ -16,7 +16,7 @@ def names(folder):
 
 def test_what_was_saved_comes_back(tmp_path):
     assert checkpoints.latest(tmp_path / "none") is None
-    assert checkpoints.save(tmp_path, 12, ARRAYS, {"best": float("inf"), "nothing": None})
+    assert checkpoints.write(tmp_path, 12, ARRAYS, {"best": float("inf"), "nothing": None})
     found = checkpoints.latest(tmp_path)
     assert found.state == {"best": float("inf"), "nothing": None}
     assert found.path == tmp_path / "step-000000012.npz"
@@ -29,14 +29,14 @@ def test_what_was_saved_comes_back(tmp_path):
 def test_two_are_kept_and_leftovers_of_killed_runs_go(tmp_path):
     (tmp_path / ".step-000000001.npz.abc.partial").write_bytes(b"half")
     for step in (9, 10, 1000):
-        checkpoints.save(tmp_path, step, ARRAYS, {})
+        checkpoints.write(tmp_path, step, ARRAYS, {})
     assert names(tmp_path) == ["step-000000010.npz", "step-000001000.npz"]
 
 
 @pytest.mark.parametrize("damage", ["cut", "empty", "bit", "state"])
 def test_a_damaged_one_falls_back_to_the_one_before(tmp_path, damage, caplog):
     for step in (1, 2):
-        checkpoints.save(tmp_path, step, ARRAYS, {"step": step})
+        checkpoints.write(tmp_path, step, ARRAYS, {"step": step})
     path = tmp_path / "step-000000002.npz"
     content = bytearray(path.read_bytes())
     if damage == "cut":
@@ -75,7 +75,7 @@ def test_nothing_in_a_checkpoint_is_executed(tmp_path):
 
 
 def test_a_full_disk_leaves_the_last_checkpoints(tmp_path, monkeypatch, caplog):
-    checkpoints.save(tmp_path, 1, ARRAYS, {})
+    checkpoints.write(tmp_path, 1, ARRAYS, {})
 
     def full(file, **arrays):
         file.write(b"PK half of it")
@@ -83,6 +83,6 @@ def test_a_full_disk_leaves_the_last_checkpoints(tmp_path, monkeypatch, caplog):
 
     monkeypatch.setattr(np, "savez", full)
     with caplog.at_level("WARNING"):
-        assert not checkpoints.save(tmp_path, 2, ARRAYS, {})
+        assert not checkpoints.write(tmp_path, 2, ARRAYS, {})
     assert "No space left on device" in caplog.text
     assert names(tmp_path) == ["step-000000001.npz"]

@@ -18,9 +18,8 @@ import tensorflow as tf
 from stegano_tf import pairing
 from stegano_tf.errors import DataError, ImageError
 from stegano_tf.training.data import sources, tf_data
-from stegano_tf.training.data.batches import PairBatches
-from stegano_tf.training.data.plan import PairPlan
-from stegano_tf.training.data.validation import validation_pairs
+from stegano_tf.training.data.batches import PairBatches, PairPlan
+from stegano_tf.training.data.sources import validation_pairs
 
 ROOT = Path(__file__).parents[2]
 

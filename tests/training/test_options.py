@@ -7,8 +7,7 @@ import pytest
 
 from stegano_tf.errors import DataError, PresetError, StrategyError
 from stegano_tf.training import strategies
-from stegano_tf.training.options import Options, complete
-from stegano_tf.training.protocols import PROTOCOLS
+from stegano_tf.training.options import PROTOCOLS, Options, complete
 
 
 def command(*arguments):

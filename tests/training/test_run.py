@@ -46,7 +46,7 @@ def test_log_has_an_epoch_a_line(run_dir):
 def validated(networks, pictures):
     """The figures of networks on the pairs that `run_dir` is validated on."""
     from stegano_tf import pairing
-    from stegano_tf.training.data.validation import validation_pairs
+    from stegano_tf.training.data.sources import validation_pairs
     from stegano_tf.training.model import SteganoModel
 
     model = SteganoModel(networks)
@@ -181,19 +181,19 @@ def test_a_folder_that_does_not_exist(tmp_path):
 def test_the_rates_of_the_paper_fall_one_by_one(monkeypatch):
     from stegano_tf import presets
     from stegano_tf.networks.paper import PaperConfig
-    from stegano_tf.training import assembly
-    from stegano_tf.training.callbacks.ending import Budget
+    from stegano_tf.training import run
+    from stegano_tf.training.callbacks.steering import Budget
 
     tiny = complete(Options(data=".", preset="tiny", protocol="paper", crop=32))
-    assert not hasattr(assembly.compiled(tiny).optimizer, "reveal_rate")  # one network: one rate
+    assert not hasattr(run.compiled(tiny).optimizer, "reveal_rate")  # one network: one rate
 
     small = PaperConfig(downsamplings=2, base_filters=2, reveal_filters=(2,))
     monkeypatch.setitem(
         presets.PRESETS, "small", dataclasses.replace(presets.get("paper"), name="small", networks=small)
     )
     options = complete(Options(data=".", preset="small", protocol="paper"))
-    model = assembly.compiled(options)
-    hide, reveal = assembly.schedules(options, Budget(steps=1), model)
+    model = run.compiled(options)
+    hide, reveal = run.rate_schedules(options, Budget(steps=1), model)
     for epoch in range(11):
         for schedule in (hide, reveal):
             schedule.set_model(model)
@@ -237,10 +237,10 @@ def test_tensorboard_early_stopping_and_flagfile(pictures, tmp_path):
 
 
 def test_batch_normalisation_is_synchronised_if_asked():
-    from stegano_tf.training import assembly
+    from stegano_tf.training import run
 
     for synchronised in (False, True):
-        model = assembly.compiled(complete(Options(data=".", preset="unet", epochs=1, sync_batch_norm=synchronised)))
+        model = run.compiled(complete(Options(data=".", preset="unet", epochs=1, sync_batch_norm=synchronised)))
         layers = [layer for layer in model._flatten_layers() if isinstance(layer, keras.layers.BatchNormalization)]
         assert layers
         assert {layer.synchronized for layer in layers} == {synchronised}

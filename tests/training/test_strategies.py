@@ -79,7 +79,7 @@ EQUALITY = """
     import json
     import keras, numpy as np
     from stegano_tf.networks import build, family
-    from stegano_tf.training import assembly, loop, strategies
+    from stegano_tf.training import loop, run, strategies
     from stegano_tf.training.data.batches import PairBatches
     from stegano_tf.training.options import Options, complete
 
@@ -90,7 +90,7 @@ EQUALITY = """
 
     def losses(strategy, steps, **options):
         chosen = Options(data=".", preset="tiny", epochs=1, batch_size=4, crop=32, **options)
-        model, runner = assembly.model_and_steps(complete(chosen), strategy)
+        model, runner = run.model_and_steps(complete(chosen), strategy)
         batches = runner.batches(PairBatches(pictures, batch_size=4, crop=32), first=1)
         found = [runner.train(next(batches), 5.0) for _ in range(steps)]
         assert {clock for _, clock in found} == {5.0}

@@ -1,5 +1,6 @@
-"""What a run says of itself: a line on the terminal, a JSON object, a contact sheet, and TensorBoard's scalars."""
+"""What a run tells of each epoch: a line, a JSON object, a contact sheet, TensorBoard's scalars, the best weights."""
 
+import functools
 import json
 import math
 import time
@@ -10,10 +11,25 @@ import keras
 import numpy as np
 import rich.console
 import rich.progress
+from absl import logging
 
 from stegano_tf import figures, images, outputs
-from stegano_tf.training.callbacks import surviving
-from stegano_tf.training.callbacks.ending import Budget
+from stegano_tf.errors import OutputError
+from stegano_tf.networks import build
+from stegano_tf.training.callbacks.steering import Budget
+
+
+def surviving(write: Callable) -> Callable:
+    """Makes a failure of a callback's method to write a warning: a full disk must not end days of training."""
+
+    @functools.wraps(write)
+    def method(self, *args, **kwargs):
+        try:
+            write(self, *args, **kwargs)
+        except (OSError, OutputError) as error:
+            logging.warning("%s: %s. Training goes on.", type(self).__name__, error)
+
+    return method
 
 
 class Progress(keras.callbacks.Callback):
@@ -114,6 +130,24 @@ def _step_of(line: str) -> float:
         return math.inf
 
 
+class BestWeights(keras.callbacks.Callback):
+    """Writes the weights at the end of each epoch whose validation loss is smaller than any before."""
+
+    STATE = ("best",)
+
+    def __init__(self, path: Path):
+        super().__init__()
+        self.path = path
+        self.best = math.inf
+
+    @surviving
+    def on_epoch_end(self, epoch, logs=None):
+        if logs["val_loss"] < self.best:
+            with outputs.replacing(self.path, force=True) as partial:
+                build.save_weights(self.model.networks, partial)
+            self.best = logs["val_loss"]
+
+
 class ContactSheet(keras.callbacks.Callback):
     """Draws cover, stego image, secret and revealed secret of fixed pairs, at the end of each epoch.
 
@@ -139,17 +173,18 @@ class ContactSheet(keras.callbacks.Callback):
 
 
 class TensorBoard(keras.callbacks.Callback):
-    """Writes metrics, learning rate and contact sheet an epoch, and the loss of every `every`th step, for TensorBoard.
+    """Writes metrics, learning rate and contact sheet an epoch, and the loss of every 20th step, for TensorBoard.
 
     By tensorboardX, which needs no TensorFlow. What a run wrote beyond the checkpoint that it goes on from is purged.
     """
 
-    def __init__(self, folder: Path, budget: Budget, sheet: ContactSheet, *, every: int = 20):
+    _EVERY = 20
+
+    def __init__(self, folder: Path, budget: Budget, sheet: ContactSheet):
         super().__init__()
         self.folder = folder
         self.budget = budget
         self.sheet = sheet
-        self.every = every
 
     @surviving
     def on_train_begin(self, logs=None):
@@ -159,7 +194,7 @@ class TensorBoard(keras.callbacks.Callback):
 
     @surviving
     def on_train_batch_end(self, batch, logs=None):
-        if self.budget.step % self.every == 0:
+        if self.budget.step % self._EVERY == 0:
             self._scalars({"step_loss": logs["step_loss"]})
 
     @surviving

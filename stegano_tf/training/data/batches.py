@@ -6,20 +6,86 @@ service, the workers of a parameter server); each worker makes its own, by its `
 
 import collections
 import concurrent.futures
+import dataclasses
 import functools
 import math
-import os
 import threading
 import weakref
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import psutil
 
 from stegano_tf import images
+from stegano_tf.errors import DataError
 from stegano_tf.training.data import sources
-from stegano_tf.training.data.plan import PairPlan
+
+
+class Epoch(NamedTuple):
+    """The random decisions of one epoch, for `steps` batches of `B` pairs.
+
+    Attributes:
+      covers: int64[steps, B], indexes of the pictures that are used, each once.
+      draws: float32[2, steps, B, 3] in [0, 1): top, left and flip of each picture of `covers` in its use as cover (0)
+        and as secret (1).
+    """
+
+    covers: np.ndarray
+    draws: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True)
+class PairPlan:
+    """Which picture is paired with which, and where each is cut: a function of these fields and of the epoch alone.
+
+    In each epoch a random order of the pictures is cut into batches of covers. The secrets of a batch are the covers of
+    the next one, around the end; a single batch is rotated by one place instead. So no picture meets itself, each is as
+    often a secret as a cover, and each is decoded once for both uses. The pictures that do not fill a batch are left
+    out, in each epoch others.
+
+    Attributes:
+      batch_size: pairs in one batch of one worker.
+      seed: any non-negative integer.
+      shard: (index, count) of this worker: the pairs of each global batch are dealt out to `count` workers in turns.
+
+    Raises:
+      ValueError: batch_size or shard make no sense.
+      DataError: the pictures do not fill a batch on each worker, or there is just one for each.
+
+    Example:
+      >>> PairPlan(pictures=1800, batch_size=8, shard=(0, 2)).steps
+      112
+    """
+
+    pictures: int
+    batch_size: int
+    seed: int = 0
+    shard: tuple[int, int] = (0, 1)
+
+    def __post_init__(self):
+        index, count = self.shard
+        if self.batch_size < 1 or not 0 <= index < count:
+            raise ValueError(f"batch_size={self.batch_size}, shard={self.shard}: expected >= 1 and 0 <= index < count")
+        if self.steps * self.batch_size < 2:
+            raise DataError(
+                f"{self.pictures} pictures cannot make a batch of {self.batch_size} pairs on {count} workers, expected "
+                f"at least {max(2, self.batch_size) * count}"
+            )
+
+    @property
+    def steps(self) -> int:
+        """Batches in an epoch."""
+        return self.pictures // (self.batch_size * self.shard[1])
+
+    def epoch(self, epoch: int) -> Epoch:
+        """Returns this worker's share of epoch `epoch`, counted from 0."""
+        index, count = self.shard
+        random = np.random.default_rng([self.seed, epoch])
+        used = self.steps * self.batch_size * count
+        covers = random.permutation(self.pictures)[:used].reshape(self.steps, -1)[:, index::count]
+        draws = random.random((2, used, 3), dtype=np.float32).reshape(2, self.steps, -1, 3)[:, :, index::count]
+        return Epoch(covers, draws)
 
 
 class PairBatches:
@@ -60,12 +126,11 @@ class PairBatches:
         skip_bad_images: bool = False,
         shard: tuple[int, int] = (0, 1),
     ):
-        self._workers = (os.cpu_count() or 1) + 4  # some always wait: for files, for each other, for the interpreter
-        self._pool = concurrent.futures.ThreadPoolExecutor(self._workers, thread_name_prefix="pairs")
+        self._pool = concurrent.futures.ThreadPoolExecutor(sources.WORKERS, thread_name_prefix="pairs")
         self._pictures = sources.opened(source)
         self._cached = self._fits_in_memory() if cache == "auto" else bool(cache)
         if self._cached or skip_bad_images:
-            good = sources.decode_all(self._pictures, self._pool, skip_bad_images=skip_bad_images)
+            good = sources.decode_all(self._pictures, skip_bad_images=skip_bad_images)
             self._pictures = [array if self._cached else self._pictures[index] for index, array in good]
         self._mirrored = self._mirror_all() if self._cached and flips else None
         self.plan = PairPlan(len(self._pictures), batch_size, seed, shard)
@@ -83,8 +148,8 @@ class PairBatches:
         if self._cached:
             cover, secret = self._memory.array(), self._memory.array()
             everything = range(self.plan.batch_size)
-            self._cut_all(epoch, step, everything, cover=cover)
-            self._cut_all(epoch, next_step, everything, secret=secret)
+            self._cut_all(epoch, step, everything, (cover, None))
+            self._cut_all(epoch, next_step, everything, (None, secret))
         else:
             cover, _, parts = self._part(epoch, step)
             _, secret, next_parts = self._part(epoch, next_step)
@@ -113,28 +178,21 @@ class PairBatches:
             part = self._parts.get((epoch, step))
             if part is None:
                 cover, secret = self._memory.array(), self._memory.array()
-                shares = np.array_split(range(self.plan.batch_size), min(self.plan.batch_size, self._workers))
-                tasks = [self._pool.submit(self._cut_all, epoch, step, share, cover, secret) for share in shares]
+                shares = np.array_split(range(self.plan.batch_size), min(self.plan.batch_size, sources.WORKERS))
+                tasks = [self._pool.submit(self._cut_all, epoch, step, share, (cover, secret)) for share in shares]
                 part = self._parts[epoch, step] = cover, secret, tasks
                 if len(self._parts) > self._PARTS:
                     self._parts.popitem(last=False)
             return part
 
-    def _cut_all(
-        self,
-        epoch: int,
-        step: int,
-        places: Iterable[int],
-        cover: np.ndarray | None = None,
-        secret: np.ndarray | None = None,
-    ):
-        """Decodes the pictures at `places` of a batch of covers and cuts them into `cover`, `secret` or both."""
+    def _cut_all(self, epoch: int, step: int, places: Iterable[int], outputs: tuple[np.ndarray | None, ...]):
+        """Decodes the pictures at `places` of a batch of covers and cuts them into `outputs`: cover, secret or both."""
         plan = self._epoch(epoch)
         for i in places:
             index = plan.covers[step, i]
             picture = sources.decode(self._pictures[index], index)
             mirrored = self._mirrored[index] if self._mirrored else None
-            for use, out in enumerate((cover, secret)):
+            for use, out in enumerate(outputs):
                 if out is not None:
                     self._cut(picture, mirrored, plan.draws[use, step, i], out[i])
 
@@ -161,15 +219,10 @@ def _mirror(picture: np.ndarray, out: np.ndarray):
 
 
 class _Memory:
-    """Gives arrays in memory of earlier arrays that nobody holds any more.
+    """Gives uninitialised uint8 arrays of one shape, in memory of earlier ones that nobody holds any more.
 
-    New memory costs as much as copying into it, since the system clears it page by page.
-
-    Every view of an array keeps it alive, and so does a tensor that TensorFlow made of it without a copy. Its memory
-    comes back when the last of them goes.
-
-    Args:
-      shape: of the arrays, which are uninitialised uint8.
+    New memory costs as much as copying into it, since the system clears it page by page. Every view of an array keeps
+    it alive, and so does a tensor that TensorFlow made of it without a copy.
     """
 
     def __init__(self, shape: tuple[int, ...]):
@@ -178,7 +231,7 @@ class _Memory:
         self._free = collections.deque()
 
     def array(self) -> np.ndarray:
-        """Returns an array that starts at a multiple of 64: TensorFlow takes it without a copy."""
+        """The array starts at a multiple of 64: TensorFlow takes it without a copy."""
         try:
             memory = self._free.pop()
         except IndexError:

@@ -34,11 +34,11 @@ def _wait_for_silence(silence: float = 0.1, limit: float = 10.0):
         time.sleep(silence / 10)
 
 
-def dataset(batches: PairBatches, first: int = 0, count: int | None = None):
+def dataset(batches: PairBatches, first: int = 0, count: int | None = None, *, parts: int = 1):
     """Returns `count` batches (None: without end) from number `first` on, as a `tf.data.Dataset` of (cover, secret).
 
-    A picture that does not decode ends it with a `tf.errors.UnknownError`, whose message holds that of the
-    `ImageError`.
+    Each batch comes in so many `parts`, one after the other. A picture that does not decode ends the data set with a
+    `tf.errors.UnknownError`, whose message holds that of the `ImageError`.
     """
     import tensorflow as tf  # noqa: PLC0415
 
@@ -52,7 +52,10 @@ def dataset(batches: PairBatches, first: int = 0, count: int | None = None):
     numbers = tf.data.Dataset.range(first, tf.int64.max if count is None else first + count)
     # Two calls at a time: while one waits for its last picture, the threads work for the other.
     made = numbers.map(batch, num_parallel_calls=2, deterministic=True).prefetch(2)
+    if parts > 1:
+        made = made.rebatch(shape[0] // parts)
     if count is None:
+        # Without this, each step of several workers begins by asking them all whether they have a batch.
         made = made.apply(tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY))
     options = tf.data.Options()
     # Each worker's batches hold its own pairs alone; tf.distribute must not deal them out once more.
