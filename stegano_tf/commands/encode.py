@@ -34,8 +34,11 @@ def run(args) -> None:
         return
     if args.recipient or args.payload:
         args.usage_error("--payload-in is sent as it is: it goes with no --recipient or --payload")
+    if (args.passphrase_file or args.ask_passphrase) and not args.carrier:
+        args.usage_error("--payload-in is sealed already: a passphrase only orders the samples of a --carrier")
     options, passphrase = _options(args), flags.passphrase(args)
     data = Path(args.payload_in).read_bytes()
+    codec.check(args.audio, age_file=data, spell=_spell, **options)
     try:
         describe(codec.encode_payload(data, args.audio, passphrase=passphrase, **options))
     except FormatError as error:

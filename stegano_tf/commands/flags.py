@@ -124,6 +124,8 @@ def passphrase(args: argparse.Namespace, *, twice: bool = False) -> str | None:
     """Returns the passphrase that the options lead to, or None; `twice` asks for it twice."""
     from stegano_tf.audio import sealing
 
+    if args.passphrase_file and args.ask_passphrase:
+        args.usage_error("--passphrase-file does not go with --ask-passphrase")
     if args.passphrase_file:
         return sealing.read_passphrase(args.passphrase_file)
     if args.ask_passphrase:

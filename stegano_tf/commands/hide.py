@@ -45,6 +45,8 @@ def hiding_options(args) -> dict:
     """Returns the options of `pipeline.hide` that were given; exits if they exclude each other."""
     if args.balance and not args.refine:
         args.usage_error("--balance takes --refine")
+    if args.refine and args.runtime not in (None, "keras"):
+        args.usage_error(f"--refine does not go with --runtime {args.runtime}: it runs on keras")
     return flags.networks(args, flags.Pictures, Refinement)
 
 

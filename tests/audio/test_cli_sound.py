@@ -122,6 +122,13 @@ def test_payloads_in_and_out(run):
     assert (status, said) == (0, "b.wav: WAV PCM_16, 1.7 s, holds a sealed message\n")
     assert run("decode", "b.wav", "b.png", "--identity", "id.txt")[0] == 0
     same("b.png")
+    for options, message in (
+        (["--bare"], "--bare must be sealed with a passphrase"),
+        (["--passphrase-file", "p.txt"], "a passphrase only orders the samples of a --carrier"),
+    ):
+        status, _, error = run("encode", "--payload-in", "a.age", "c.wav", *options)
+        assert status == 2
+        assert message in error
     status, _, error = run("encode", "--payload-in", "a.png", "c.wav")
     assert status == 1
     assert error.startswith("stegano-tf: a.png: the payload starts with b'\\x89PNG")
@@ -179,6 +186,8 @@ def test_options_that_make_no_sense_are_wrong_usage(run, options):
         (["--bare"], "--bare must be sealed with a passphrase"),
         (["--balance", "3"], "--balance takes --refine"),
         (["--weights", "a.h5", "--runtime", "litert"], "--weights goes with --runtime keras only"),
+        (["--refine", "1", "--runtime", "savedmodel"], "--refine does not go with --runtime savedmodel"),
+        (["--passphrase-file", "p.txt", "--ask-passphrase"], "--passphrase-file does not go with --ask-passphrase"),
     ],
 )
 def test_wrong_usage_is_noticed_before_a_picture_is_read(run, options, message):
