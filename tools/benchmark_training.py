@@ -159,11 +159,10 @@ def measure_sheets(side: int) -> dict:
         logs = loop.results(trainer.model)
 
         def an_epoch_of_scalars():
-            every, step = board.every, trainer.budget.step
-            for _ in range(_EPOCH_STEPS.value // every):
-                trainer.budget.step = every
+            last = trainer.budget.step
+            for trainer.budget.step in range(1, _EPOCH_STEPS.value + 1):
                 board.on_train_batch_end(0, {"step_loss": 1.0})
-            trainer.budget.step = step
+            trainer.budget.step = last
 
         def extras():
             an_epoch_of_scalars()
