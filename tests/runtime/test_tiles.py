@@ -129,7 +129,8 @@ def test_tiles_give_what_one_run_gives(name, tmp_path, photograph, monkeypatch):
     networks = build.build(name)
     build.save_weights(networks if name == "tiny" else randomise(networks), path)
     networks = runtime.Runtime(name, path)
-    cover, secret = photograph(199, 262, 0), photograph(199, 262, 1)
+    size = (103, 134) if name == "tiny" else (199, 262)  # each has tiles of 32x32 and their surroundings
+    cover, secret = photograph(*size, 0), photograph(*size, 1)
     whole = networks.hide(cover, secret)
     revealed = networks.reveal(whole)
     assert (whole != cover).mean() > 0.5
