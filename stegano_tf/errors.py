@@ -5,6 +5,11 @@ Programming errors (a wrong dtype handed to a function) stay `TypeError` and `Va
 """
 
 
+def one_line(error: Exception) -> str:
+    """Returns what another library's error says, for one of these messages: at most 200 characters, or its type."""
+    return " ".join(str(error).split())[:200].rstrip(".") or type(error).__name__
+
+
 class SteganoError(Exception):
     """Base of all errors that bad input causes."""
 

@@ -22,7 +22,7 @@ import simplejpeg
 from PIL import Image, ImageCms, ImageOps
 
 from stegano_tf import outputs, scratch
-from stegano_tf.errors import ImageError, OutputError
+from stegano_tf.errors import ImageError, OutputError, one_line
 
 # Half a gigabyte of RGB. Pillow refuses larger pictures as decompression bombs: this is twice its MAX_IMAGE_PIXELS.
 MAX_PIXELS = 178_956_970
@@ -184,8 +184,8 @@ def _read(file: BinaryIO, start: bytes, name: str, max_pixels: int) -> np.ndarra
     except (ImageError, OutputError):
         raise
     except Exception as error:  # Pillow's decoders raise whatever their parsing ran into, not just OSError.
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise ImageError(f"{name}: cannot be decoded ({reason}), expected an undamaged picture file") from error
+        found = f"cannot be decoded ({one_line(error)})"
+        raise ImageError(f"{name}: {found}, expected an undamaged picture file") from error
     for note in notes:
         warnings.warn(f"{name}: {note}", ImageWarning, stacklevel=3)
     return image

@@ -128,7 +128,8 @@ def encode(image: Picture, audio: str | os.PathLike, **options) -> codec.AudioIn
 
     A BMP file is read while it is sent, and never whole in memory; other files are.
     """
-    codec.check(audio, **{name: value for name, value in options.items() if name not in ("secret_size", "network")})
+    given = {name: value for name, value in options.items() if name not in ("secret_size", "network")}
+    options["form"] = codec.check(audio, **given)
     if not isinstance(image, np.ndarray) and options.get("payload", "bmp") == "bmp":
         with contextlib.suppress(FormatError, OSError):  # no BMP file, or one of the kinds for which there is Pillow
             image = bmp.File(image)
@@ -170,15 +171,15 @@ def send(
       sent = stegano_tf.send("cover.png", "secret.jpg", "message.flac", parity=0.1)
       secret = stegano_tf.receive("message.flac").secret
     """
-    codec.check(audio, force=force, **options)
+    options["form"] = codec.check(audio, force=force, **options)
     cover = _picture(cover, max_pixels)
-    records = codec.check(audio, size=cover.shape[:2], force=force, **options).records
+    codec.check(audio, size=cover.shape[:2], force=force, **options)
     secret = _picture(secret, max_pixels)
     secret_size = secret.shape[:2]
     networks = _runtime(preset, weights, runtime)
     stego = _hide(networks, cover, secret, (refine, balance), memory_limit=memory_limit, progress=progress)
     del cover, secret  # pictures may be large, and encoding takes memory too
-    recorded = {"secret_size": secret_size, "network": networks.network} if records else {}
+    recorded = {"secret_size": secret_size, "network": networks.network} if options["form"].records else {}
     return Sent(stego=stego, info=codec.encode(stego, audio, force=force, **recorded, **options))
 
 

@@ -13,7 +13,7 @@ import re
 from typing import BinaryIO
 
 from stegano_tf.audio.sealing import Key, Lock, SealingError, parse_recipient, read_identities
-from stegano_tf.errors import OutputError
+from stegano_tf.errors import OutputError, one_line
 
 MAGIC = b"age-encryption.org/v1\n"
 ARMOR_MAGIC = b"-----BEGIN AGE ENCRYPTED FILE-----"
@@ -77,7 +77,7 @@ def unseal(sealed: BinaryIO, plaintext: BinaryIO, key: Key) -> None:
     except (pyrage.DecryptError, OSError) as error:  # decrypt_io calls a damaged chunk an OSError
         if writer.error:
             raise OutputError(f"the opened message cannot be written: {writer.error.strerror}") from error
-        reason = " ".join(str(error).split()).rstrip(".")
+        reason = one_line(error)
         wrong = "passphrase" if needs_passphrase(start) else "identity"
         raise SealingError(f"cannot be opened: {reason[:1].lower()}{reason[1:]}; wrong {wrong}, or damaged") from error
 

@@ -33,13 +33,16 @@ def check(
     payload: str = "bmp",
     lock: sealing.Lock | None = None,
     force: bool = False,
+    form: Form | None = None,
     spell: Callable[[str], str] = str,
     **options,
 ) -> Form:
     """Returns the form that will be written, and refuses all that can be known before there is a picture.
 
+    Give it to the next call as `form`, since a form may have read a recording.
+
     Args:
-      path, sample_rate, payload, lock, force, options: as `encode`.
+      path, sample_rate, payload, lock, force, form, options: as `encode`.
       size: (height, width) of the picture, as far as it is known.
       age_file: what `encode_payload` is to write instead of a picture.
       spell: writes the name of an option as the user knows it.
@@ -50,7 +53,7 @@ def check(
         PNG or WebP becomes is not known, so a recording that is too short for it may pass.
       OutputError: `path` cannot be written, or exists and `force` is not set.
     """
-    form = forms.choose(options, spell)
+    form = form or forms.choose(options, spell)
     name = " and ".join(spell(name) for name, value in options.items() if value) or form.name
     if payload not in PAYLOADS:
         raise forms.OptionError(f"{spell('payload')} is {payload!r}, expected one of {', '.join(PAYLOADS)}")
@@ -91,7 +94,8 @@ def encode(
       payload: a key of `payloads.PAYLOADS`, all lossless; all but "bmp" take an array.
       lock: who can open it; anybody if None.
       force: whether an existing file is replaced.
-      options: those of one form, see `forms.choose`, such as `parity=0.1` or `carrier="song.wav", bits=2`.
+      options: those of one form, see `forms.choose`, such as `parity=0.1` or `carrier="song.wav", bits=2`; or `form`,
+        which `check` has made of them.
 
     Returns:
       What `inspect` with the key says about the new file.

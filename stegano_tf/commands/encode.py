@@ -38,7 +38,7 @@ def run(args) -> None:
         args.usage_error("--payload-in is sealed already: a passphrase only orders the samples of a --carrier")
     options, passphrase = _options(args), flags.passphrase(args)
     data = Path(args.payload_in).read_bytes()
-    codec.check(args.audio, age_file=data, spell=_spell, **options)
+    options["form"] = codec.check(args.audio, age_file=data, spell=_spell, **options)
     try:
         describe(codec.encode_payload(data, args.audio, passphrase=passphrase, **options))
     except FormatError as error:
@@ -50,8 +50,7 @@ def sound_options(args) -> dict:
     from stegano_tf.audio import codec
 
     options = _options(args) | {"lock": flags.lock(args)}
-    codec.check(args.audio, spell=_spell, **options)
-    return options
+    return options | {"form": codec.check(args.audio, spell=_spell, **options)}
 
 
 def _options(args) -> dict:

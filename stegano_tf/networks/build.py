@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from stegano_tf import presets, savedmodels
-from stegano_tf.errors import PresetError
+from stegano_tf.errors import PresetError, one_line
 from stegano_tf.networks.family import Networks
 
 
@@ -25,8 +25,7 @@ def load_weights(networks: Networks, path: str | os.PathLike) -> None:
     try:
         networks.pair.load_weights(path)
     except (OSError, ValueError, KeyError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise PresetError(f"{path}: does not hold the weights of these networks: {reason}") from error
+        raise PresetError(f"{path}: does not hold the weights of these networks: {one_line(error)}") from error
 
 
 def load(name: str, weights: str | os.PathLike | None = None) -> Networks:

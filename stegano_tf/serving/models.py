@@ -11,7 +11,7 @@ from tensorflow.core.protobuf import meta_graph_pb2, saved_model_pb2
 from tensorflow_serving.apis import prediction_log_pb2
 
 from stegano_tf import savedmodels
-from stegano_tf.errors import PresetError
+from stegano_tf.errors import PresetError, one_line
 from stegano_tf.runtime.exported import Exported
 
 Arrays = Mapping[str, np.ndarray]
@@ -54,7 +54,7 @@ class Model:
             (graph,) = (graph for graph in saved.meta_graphs if tf.saved_model.SERVING in graph.meta_info_def.tags)
             self._loaded = tf.saved_model.load(folder)  # kept: the functions have weak references to its variables
         except (OSError, ValueError, DecodeError, tf.errors.OpError) as error:
-            raise PresetError(f"{folder}: is no whole SavedModel: {_one_line(error)}") from error
+            raise PresetError(f"{folder}: is no whole SavedModel: {one_line(error)}") from error
         self.signature_defs = dict(graph.signature_def)
         self.signatures = {
             name: Signature(name, dict(entry.inputs), dict(entry.outputs), self._loaded.signatures[name])
@@ -74,7 +74,7 @@ class Model:
                 inputs = {name: tf.make_ndarray(tensor) for name, tensor in request.inputs.items()}
                 self.signatures[request.model_spec.signature_name or DEFAULT_SIGNATURE].run(inputs)
         except (KeyError, DecodeError, tf.errors.OpError) as error:
-            raise PresetError(f"{records}: is no warm-up file of this model: {_one_line(error)}") from error
+            raise PresetError(f"{records}: is no warm-up file of this model: {one_line(error)}") from error
 
 
 def load(tree: Path, names: list[str]) -> dict[str, Model]:
@@ -91,7 +91,3 @@ def load(tree: Path, names: list[str]) -> dict[str, Model]:
         if name not in folders:
             raise PresetError(f"{tree}: holds no model {name}, expected one of {', '.join(folders)}")
     return {name: Model(folder) for name, folder in folders.items() if not names or name in names}
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__

@@ -16,7 +16,7 @@ import numpy as np
 from absl import logging
 
 from stegano_tf import outputs
-from stegano_tf.errors import CheckpointError, OutputError
+from stegano_tf.errors import CheckpointError, OutputError, one_line
 from stegano_tf.training.callbacks.steering import Budget, DivergenceGuard
 
 _VERSION = 1
@@ -66,7 +66,7 @@ def latest(folder: Path) -> Checkpoint | None:
                 arrays = {name: archive[name] for name in archive.files}
             state = json.loads(str(arrays.pop("state")))
         except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
-            reasons.append(f"{path}: {' '.join(str(error).split())[:200]}")
+            reasons.append(f"{path}: {one_line(error)}")
             logging.warning("A checkpoint is damaged, the one before it is tried: %s", reasons[-1])
             continue
         version = state.pop("version", None)

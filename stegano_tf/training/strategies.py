@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 from absl import logging
 
-from stegano_tf.errors import StrategyError, WorkerLostError
+from stegano_tf.errors import StrategyError, WorkerLostError, one_line
 
 NAMES = ("default", "one_device", "mirrored", "multi_worker", "tpu")
 
@@ -88,9 +88,9 @@ def _multi_worker(tf):
         with _signals_of_their_own():
             return tf.distribute.MultiWorkerMirroredStrategy()
     except (tf.errors.DeadlineExceededError, tf.errors.UnavailableError, tf.errors.AbortedError) as error:
-        raise WorkerLostError(f"another worker does not answer: {_line(error)}") from error
+        raise WorkerLostError(f"another worker does not answer: {one_line(error)}") from error
     except (tf.errors.OpError, RuntimeError, ValueError) as error:
-        raise StrategyError(f"TF_CONFIG: this worker cannot start: {_line(error)}") from error
+        raise StrategyError(f"TF_CONFIG: this worker cannot start: {one_line(error)}") from error
 
 
 @contextlib.contextmanager
@@ -113,7 +113,7 @@ def _tpu(tf):
     try:
         return tf.distribute.TPUStrategy(tf.distribute.cluster_resolver.TPUClusterResolver.connect())
     except (tf.errors.OpError, RuntimeError, ValueError) as error:
-        raise StrategyError(f"strategy tpu: no TPU can be reached: {_line(error)}") from error
+        raise StrategyError(f"strategy tpu: no TPU can be reached: {one_line(error)}") from error
 
 
 def check_tf_config(text: str | None) -> None:
@@ -163,8 +163,4 @@ def noticing_lost_workers(strategy) -> Iterator[None]:
     try:
         yield
     except (errors.UnavailableError, errors.AbortedError, errors.CancelledError, errors.DeadlineExceededError) as error:
-        raise WorkerLostError(f"another worker was lost: {_line(error)}") from error
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split())[:200]
+        raise WorkerLostError(f"another worker was lost: {one_line(error)}") from error

@@ -10,7 +10,7 @@ import pytest
 import soundfile
 
 from stegano_tf import images
-from stegano_tf.audio import forms
+from stegano_tf.audio import files, forms
 from stegano_tf.audio.forms.form import Form
 from stegano_tf.settings import setting
 
@@ -132,6 +132,13 @@ def test_payloads_in_and_out(run):
     status, _, error = run("encode", "--payload-in", "a.png", "c.wav")
     assert status == 1
     assert error.startswith("stegano-tf: a.png: the payload starts with b'\\x89PNG")
+
+
+def test_a_recording_is_read_once(run, monkeypatch):
+    read, paths = files.read_recording, []
+    monkeypatch.setattr(files, "read_recording", lambda path: paths.append(path) or read(path))
+    assert run("encode", "a.png", "a.wav", "--carrier", "song.wav")[0] == 0
+    assert paths == ["song.wav"]
 
 
 def test_capacity(run):

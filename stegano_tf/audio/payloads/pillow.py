@@ -8,7 +8,7 @@ import numpy as np
 
 from stegano_tf.audio.payloads import bmp
 from stegano_tf.audio.payloads.payload import Payload
-from stegano_tf.errors import FormatError, ImageError
+from stegano_tf.errors import FormatError, ImageError, one_line
 
 LARGEST = 64 << 20  # bytes of a picture that any small file may claim to hold
 
@@ -52,7 +52,7 @@ class _Picture:
         try:
             self._picture = Image.open(io.BytesIO(data), formats=[name.upper()])
         except Exception as error:  # Pillow's decoders raise whatever their parsing ran into
-            raise FormatError(f"the picture inside cannot be read: {_reason(error)}") from error
+            raise FormatError(f"the picture inside cannot be read: {one_line(error)}") from error
         _check_size(*self._picture.size, len(data))
         self.size = self._picture.size[::-1]
 
@@ -66,7 +66,7 @@ class _Picture:
                 picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
             return np.array(picture.convert("RGB"))
         except Exception as error:
-            raise FormatError(f"the picture inside is damaged: {_reason(error)}") from error
+            raise FormatError(f"the picture inside is damaged: {one_line(error)}") from error
 
     def bmp(self) -> Iterator[bytes | np.ndarray]:
         return bmp.encode(self.image())[1]
@@ -76,7 +76,3 @@ def _check_size(width: int, height: int, size: int) -> None:
     """Refuses a few bytes that claim to be a huge picture."""
     if 3 * width * height > LARGEST + 8 * size:
         raise FormatError(f"a picture of {width} x {height} pixels in {size:,} bytes is larger than they justify")
-
-
-def _reason(error: Exception) -> str:
-    return " ".join(str(error).split()).rstrip(".") or type(error).__name__
