@@ -28,14 +28,14 @@ and width are free, and results are rounded.
 The two that take files read PNG, JPEG, BMP and GIF as TensorFlow does: alpha and EXIF orientation are ignored."""
 
 _BLOCKS = """\
-The networks see whole blocks of {multiple}x{multiple} pixels. Where a side is no multiple of {multiple}, the last rows
+These networks see whole blocks of {multiple}x{multiple} pixels. Where a side is no multiple of {multiple}, the last rows
 or columns of the secret are not hidden, the stego image has the cover's there, and `reveal` continues the secret by
 mirroring it. The `stegano-tf` command scales the secret to the blocks instead."""
 
 _TFLITE = """\
 The TFLite files hold one network each, as the signature `hide` or `reveal`, of built-in operators only. Batch, height
-and width are resizable, except in files whose name ends in a size; `float16` and `int8` say how weights are stored,
-pictures are `uint8` everywhere.
+and width are resizable, except in files whose name ends in a size; {sides}. `float16` and `int8` say how weights are
+stored, pictures are `uint8` everywhere.
 
 ```python
 from ai_edge_litert.interpreter import Interpreter
@@ -65,7 +65,8 @@ def text(made: Exported, weights: Path, losses: dict[str, dict[str, float]], pic
     many `pictures`.
     """
     preset = presets.get(made.preset)
-    _, multiple = preset.networks.multiples
+    hide_multiple, multiple = preset.networks.multiples
+    sides = f"sides must be multiples of {hide_multiple} for `hide` and of {multiple} for `reveal`"
     stem = weights.name.removesuffix(".weights.h5")
     notes = weights.with_name(f"{stem}.md")
     training = notes.read_text().strip() if notes.is_file() else "Not recorded."
@@ -75,7 +76,7 @@ def text(made: Exported, weights: Path, losses: dict[str, dict[str, float]], pic
         f"{preset.parameters:,} parameters. Network `{made.network.hex()}`: messages name it, runtimes report it.",
         _SAVED_MODEL.format(preset=made.preset, min_side=MIN_SIDE),
         *([_BLOCKS.format(multiple=multiple)] if multiple > 1 else []),
-        _TFLITE.format(tflite=f"{made.version}/{tflite_file(made.preset, 'reveal')}"),
+        _TFLITE.format(sides=sides, tflite=f"{made.version}/{tflite_file(made.preset, 'reveal')}"),
         f"## Data and training\n\n{training}",
         f"## Quality\n\n{_quality(weights.with_name(f'{stem}.json'), made.network)}",
         _precision(losses, pictures),

@@ -52,6 +52,7 @@ def export(options: Options) -> Path:
             made = Exported(folder=partial, preset=preset.name, version=version, network=digest[:8], files={})
             signatures.save(networks, preset.networks.multiples, partial)
             signatures.write_warmup(partial, preset.name)
+            preset.networks.freeze(networks)
             _write_tflite(made, networks, variants)
             losses = _losses(made, variants, pictures) if pictures else {}
             for variant in variants:
@@ -101,12 +102,11 @@ def _write(home: Path, text: str) -> Path:
 
 
 def _write_tflite(made: Exported, networks: Networks, variants: list[tflite.Variant]) -> None:
-    multiples = presets.get(made.preset).networks.multiples
     (made.folder / "tflite").mkdir()
     jobs = [(variant, name) for variant in variants for name in tflite.INPUTS]
     for variant, name in rich.progress.track(jobs, "TFLite files", console=rich.console.Console(stderr=True)):
         file = made.folder / tflite_file(made.preset, name, str(variant))
-        file.write_bytes(tflite.convert(networks, multiples, name, variant))
+        file.write_bytes(tflite.convert(networks, name, variant))
 
 
 def _losses(made: Exported, variants: list[tflite.Variant], pictures: list[Path]) -> dict[str, dict[str, float]]:

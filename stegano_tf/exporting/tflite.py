@@ -40,14 +40,16 @@ class Variant:
         return self.precision + ("-{1}x{0}".format(*self.size) if self.size else "")
 
 
-def convert(networks: Networks, multiples: tuple[int, int], name: str, variant: Variant) -> bytes:
-    """Returns the TFLite file of one network, `name` "hide" or "reveal"."""
-    function = pictures.hide if name == "hide" else pictures.reveal
+def convert(networks: Networks, name: str, variant: Variant) -> bytes:
+    """Returns the TFLite file of one network, `name` "hide" or "reveal"; it takes multiples of what that needs.
+
+    Cutting and continuing pictures in the graph would make shapes of values, and LiteRT plans ahead only without such.
+    """
     shape = (1, *variant.size, 3) if variant.size else (None, None, None, 3)
 
     @tf.function(input_signature=[tf.TensorSpec(shape, tf.uint8, argument) for argument in INPUTS[name]])
     def signature(*inputs):
-        return {OUTPUTS[name]: function(networks, multiples, *inputs)}
+        return {OUTPUTS[name]: pictures.run(getattr(networks, name), *inputs)}
 
     module = tf.Module()
     module.weights = [variable.value for variable in getattr(networks, name).variables]

@@ -85,6 +85,9 @@ class Config(abc.ABC):
     def build(self) -> Networks:
         """Returns networks with fresh weights."""
 
+    def freeze(self, networks: Networks) -> None:  # noqa: B027  (most families have nothing of that kind)
+        """Works out what does not change any more, in networks that are to be exported."""
+
     def refiner(self, networks: Networks) -> Refiner:
         """Returns what improves stego images, by default by gradients; BackendError if Keras' back end can't."""
         from stegano_tf.networks.refine import GradientRefiner  # noqa: PLC0415

@@ -55,6 +55,16 @@ def dct_kernel(n: int) -> np.ndarray:
     return kernel.reshape(*kernel.shape[:3], -1).astype("float32")
 
 
+def pick(rows, indices):
+    """Returns the values at indices of each row: [N, L] and int32[N, M] -> [N, M]."""
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf  # noqa: PLC0415
+
+        # Keras broadcasts first, to shapes that LiteRT does not know ahead.
+        return tf.gather(rows, indices, batch_dims=1)
+    return ops.take_along_axis(rows, indices, axis=-1)
+
+
 class _BlockTransform(layers.Layer):
     """An orthonormal transform of blocks of n x n pixels, and with `inverse` its way back.
 

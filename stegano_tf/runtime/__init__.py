@@ -174,17 +174,19 @@ class Runtime:
     def _run(self, name: str, pictures, result: np.ndarray, memory_limit: int | None, progress) -> None:
         networks, direction = self.preset.networks, ("hide", "reveal").index(name)
         halo, multiple = networks.halos[direction], networks.multiples[direction]
-        pixel = 4 * networks.activations[direction] * self._backend.overhead + tiles.PICTURES
+        backend = self._backend
+        pixel = backend.workers * (4 * networks.activations[direction] * backend.overhead + tiles.PICTURES)
         whole = (tiles.round_up(side, multiple) for side in result.shape[:2])
-        smallest = math.prod(min(side, 2 * halo + _SMALLEST_CORE) for side in whole)
+        smallest = min(math.prod(min(side, 2 * halo + _SMALLEST_CORE) for side in whole), backend.tile_pixels)
         free = tiles.free(memory_limit, smallest * pixel, held=self._held)
-        plan = tiles.plan(result.shape[:2], halo, multiple, max(smallest, free // pixel))
+        most = min(max(smallest, free // pixel), backend.tile_pixels)
+        plan = tiles.plan(result.shape[:2], halo, multiple, most)
         report = functools.partial(progress, ("hiding", "revealing")[direction]) if progress else None
-        tiles.run(getattr(self._backend, name), pictures, result, plan, report)
+        tiles.run(getattr(backend, name), pictures, result, plan, report, workers=backend.workers)
         # The engine may keep its buffers. They count as taken, but the next run can use them again.
         rows, columns = plan[0].seen
         self._held = (rows.stop - rows.start) * (columns.stop - columns.start) * pixel
-        if self._held > _KEPT and self._backend.release():
+        if self._held > _KEPT and backend.release():
             self._held = 0
 
 

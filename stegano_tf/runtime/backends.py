@@ -1,6 +1,8 @@
 """What runs the networks: each backend takes and gives batches of 8-bit pictures, whatever engine is behind it."""
 
+import functools
 import importlib.util
+import math
 import os
 import threading
 from typing import Protocol
@@ -10,6 +12,9 @@ import numpy as np
 from stegano_tf import presets, savedmodels
 from stegano_tf.errors import BackendError
 from stegano_tf.runtime import exported
+
+# How much of a picture the activations of a codebook fit into a core's cache for: measured.
+_CACHED_PIXELS = 2**14
 
 
 class Backend(Protocol):
@@ -21,6 +26,8 @@ class Backend(Protocol):
 
     network: bytes  # 8 that name the weights, as a frame records them
     overhead: float  # how many bytes the engine takes for each byte of activations: measured
+    workers: int = 1  # how many tiles may be given to it at once, from so many threads
+    tile_pixels: float = math.inf  # more than this in a tile makes it slower
 
     def hide(self, cover: np.ndarray, secret: np.ndarray) -> np.ndarray: ...
 
@@ -34,8 +41,9 @@ class Backend(Protocol):
 class LitertBackend(Backend):
     """Exported TFLite files on LiteRT, on all cores that the process may use, without TensorFlow or Keras.
 
-    A network is read when it is first used; PresetError if its file is missing or was altered. Calls from several
-    threads wait for each other.
+    A network is read when it is first used; PresetError if its file is missing or was altered. Where a network looks at
+    one block at a time, each core takes small tiles, whose activations fit into its cache. Elsewhere small tiles would
+    overlap too much, so all cores share one. Calls from further threads wait.
     """
 
     overhead = 3.5
@@ -48,26 +56,38 @@ class LitertBackend(Backend):
             raise BackendError(f"the runtime 'litert' needs the package ai-edge-litert: {error}") from error
         self.network = found.network
         self._exported, self._variant, self._interpreter = found, variant, interpreter.Interpreter
-        self._runners, self._lock = {}, threading.Lock()
+        self._multiples = presets.get(found.preset).networks.multiples
+        self._threads = usable_cores()
+        if presets.get(found.preset).networks.halos == (0, 0):
+            self._threads, self.workers, self.tile_pixels = 1, usable_cores(), _CACHED_PIXELS
+        self._content = functools.cache(lambda name: found.content(tflite_file(found.preset, name, variant)))
+        self._idle, self._free = {"hide": [], "reveal": []}, threading.BoundedSemaphore(self.workers)
 
     def hide(self, cover, secret):
-        return self._run("hide", cover=cover, secret=secret)["stego"]
+        return self._run("hide", self._multiples[0], cover=cover, secret=secret)["stego"]
 
     def reveal(self, stego):
-        return self._run("reveal", stego=stego)["secret"]
+        return self._run("reveal", self._multiples[1], stego=stego)["secret"]
 
     def release(self):
-        with self._lock:
-            self._runners.clear()
+        for runners in self._idle.values():
+            runners.clear()
         return True
 
-    def _run(self, name: str, **pictures: np.ndarray) -> dict[str, np.ndarray]:
-        with self._lock:
-            if name not in self._runners:
-                content = self._exported.content(tflite_file(self._exported.preset, name, self._variant))
-                interpreter = self._interpreter(model_content=content, num_threads=usable_cores())
-                self._runners[name] = interpreter.get_signature_runner(name)
-            return self._runners[name](**pictures)
+    def _run(self, name: str, multiple: int, **pictures: np.ndarray) -> dict[str, np.ndarray]:
+        height, width = next(iter(pictures.values())).shape[1:3]
+        border = (0, 0), (0, -height % multiple), (0, -width % multiple), (0, 0)
+        if np.any(border):
+            pictures = {key: np.pad(picture, border, "symmetric") for key, picture in pictures.items()}
+        with self._free:
+            try:
+                runner = self._idle[name].pop()
+            except IndexError:
+                interpreter = self._interpreter(model_content=self._content(name), num_threads=self._threads)
+                runner = interpreter.get_signature_runner(name)
+            results = runner(**pictures)
+            self._idle[name].append(runner)
+        return {key: result[:, :height, :width] for key, result in results.items()}
 
 
 class SavedModelBackend(Backend):

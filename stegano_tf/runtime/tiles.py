@@ -4,6 +4,7 @@ A network looks at most `halo` pixels around a pixel. So its result is the same 
 `halo` pixels further. All tiles of a picture have one shape, so that an engine plans its memory once.
 """
 
+import concurrent.futures
 import itertools
 import math
 from collections.abc import Callable, Sequence
@@ -122,6 +123,8 @@ def run(
     result: np.ndarray,
     tiles: Sequence[Tile],
     progress: Callable[[int, int], None] | None = None,
+    *,
+    workers: int = 1,
 ) -> None:
     """Writes what a network makes of pictures into `result`, uint8[H, W, 3], tile by tile.
 
@@ -129,15 +132,23 @@ def run(
       network: takes uint8[1, h, w, 3], one for each of `pictures`, and returns another one.
       pictures: uint8[H, W, 3] each; none of them may share memory with `result` if there are several tiles.
       progress: is told after each tile how many are done, and how many there are.
+      workers: how many tiles the network takes at once.
     """
-    for done, tile in enumerate(tiles, start=1):
+
+    def work(tile: Tile) -> None:
         seen = [np.ascontiguousarray(picture[tile.seen])[None] for picture in pictures]
         for picture in pictures:
             scratch.release(picture)  # before the network takes its memory
         result[tile.kept] = network(*seen)[0][tile.inner]
         scratch.release(result)
-        if progress:
-            progress(done, len(tiles))
+
+    pool = concurrent.futures.ThreadPoolExecutor(workers)
+    try:
+        for done, _ in enumerate(pool.map(work, tiles), start=1):
+            if progress:
+                progress(done, len(tiles))
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def refine(

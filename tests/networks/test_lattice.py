@@ -15,12 +15,13 @@ def numbers(words):
 
 
 def embed(samples, bits, depth):
-    """`lattice.embed` of sequences of whole numbers."""
-    return np.asarray(lattice.embed(np.array(samples, "float32"), np.array(bits, "float32"), depth))
+    """`lattice.embed` of sequences of whole numbers, with bits."""
+    residues = lattice.residues(np.array(bits, "float32"), depth)
+    return np.asarray(lattice.embed(np.array(samples, "float32"), residues, 2.0**depth))
 
 
 def extract(samples, depth):
-    return np.asarray(lattice.extract(np.array(samples, "float32"), depth))
+    return np.asarray(lattice.bits(lattice.extract(np.array(samples, "float32"), 2.0**depth), depth))
 
 
 def random(depth, count, low=0, high=256, seed=0):
@@ -106,17 +107,14 @@ def test_the_error_is_that_of_the_lattice(depth):
     assert np.square(embed(samples, bits, depth) - samples).mean() == pytest.approx(expected, abs=0.06)
 
 
-@pytest.mark.parametrize("depth", [1, 2, 3])
-def test_a_graph_for_any_size_gives_the_same(depth):
-    import tensorflow as tf
-
-    samples, bits = (array.reshape(2, 20, 25, -1) for array in random(depth, 1000))
-    free = [tf.TensorSpec((None, None, None, array.shape[-1]), tf.float32) for array in (samples, bits)]
-    there = tf.function(lambda *pair: lattice.embed(*pair, depth), input_signature=free)
-    back = tf.function(lambda found: lattice.extract(found, depth), input_signature=free[:1])
-    found = there(samples, bits)
-    np.testing.assert_array_equal(found, embed(samples, bits, depth))
-    np.testing.assert_array_equal(back(found), bits)
+def test_each_group_may_have_its_own_scale():
+    (samples, _), scales = random(2, 60), np.repeat([[2.0], [4.0], [8.0]], 20, axis=0).astype("float32")
+    places = np.concatenate([scales, 2 * scales], axis=1).repeat(4, axis=1)
+    residues = np.floor(np.random.default_rng(1).random((60, 8)) * places).astype("float32")
+    found = np.asarray(lattice.embed(samples, residues, scales))
+    np.testing.assert_array_equal(lattice.extract(found, scales), residues)
+    for rows, scale in ((slice(0, 20), 2.0), (slice(20, 40), 4.0), (slice(40, 60), 8.0)):
+        np.testing.assert_array_equal(found[rows], lattice.embed(samples[rows], residues[rows], scale))
 
 
 def test_whole_numbers_fall_apart_into_bits():

@@ -55,7 +55,7 @@ def test_runtimes_report_the_same_network(runtimes):
 def test_backends_take_batches_and_threads(tiny_exported, make):
     backend = make(Exported.read(tiny_exported))
     random = np.random.default_rng(0)
-    batches = [random.integers(0, 256, (2, 4, 16 + 2 * i, 20, 3), dtype=np.uint8) for i in range(8)]
+    batches = [random.integers(0, 256, (2, 4, 16 + 8 * i, 24, 3), dtype=np.uint8) for i in range(8)]
     alone = [backend.hide(*pair) for pair in batches]
     for (cover, _), stego in zip(batches, alone, strict=True):
         assert stego.shape == cover.shape

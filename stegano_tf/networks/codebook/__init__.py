@@ -30,6 +30,9 @@ class CodebookConfig(Config):
 
         return build.build(self)
 
+    def freeze(self, networks):
+        networks.pair.get_layer("codebook").freeze()
+
     def refiner(self, networks):
         from stegano_tf.networks.codebook.refine import TrialRefiner  # noqa: PLC0415
 

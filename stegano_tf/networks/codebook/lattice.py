@@ -11,6 +11,7 @@ N. Sloane, "Sphere Packings, Lattices and Groups", chapter 5, construction A). F
 import itertools
 
 import numpy as np
+import scipy.linalg
 from keras import ops
 
 GROUP = 8
@@ -18,7 +19,9 @@ GROUP = 8
 
 _PARITY = np.array([[0, 1, 1, 1], [1, 0, 1, 1], [1, 1, 0, 1], [1, 1, 1, 0]], "float32")
 _DATA = np.array(list(itertools.product([0, 1], repeat=4)), "float32")
-_WORDS = np.concatenate([_DATA, _DATA @ _PARITY % 2], axis=1)  # the 16 words of the code
+_ENCODE = np.zeros((8, 8), "float32")  # from 8 samples, of which 4 are data, to a word of the code
+_ENCODE[:4] = np.concatenate([np.eye(4), _PARITY], axis=1)
+_WORDS = _DATA @ _ENCODE[:4] % 2  # all 16
 
 
 def capacity(depth: int) -> int:
@@ -26,33 +29,43 @@ def capacity(depth: int) -> int:
     return 4 * depth + 4 * (depth + 1)
 
 
-def embed(samples, bits, depth: int):
-    """Returns the samples nearest to given ones that carry bits: at most 2**depth off, near 0 and 255 less than twice.
+def residues(bits, depth: int):
+    """float32[..., capacity(depth)], each 0 or 1 -> what stands for them in a group: float32[..., 8]."""
+    return ops.matmul(bits, ops.convert_to_tensor(_places(depth)))
+
+
+def bits(residues, depth: int):
+    """The way back."""
+    places = _places(depth)
+    spread = ops.matmul(residues, ops.convert_to_tensor((places.T > 0).astype("float32")))
+    return bit(spread, ops.convert_to_tensor(places.sum(axis=1)))
+
+
+def embed(samples, residues, scale):
+    """Returns the samples nearest to given ones that carry residues.
+
+    They are at most `scale` off, and near 0 and 255 less than twice of it.
 
     Args:
       samples: float32[..., 8], whole numbers from 0 to 255, as the result.
-      bits: float32[..., capacity(depth)], each 0 or 1.
-      depth: the base-2 logarithm of the lattice's scale, 1 to 5.
+      residues: float32[..., 8], whole numbers below `scale` in the first four, and below twice of it in the others.
+      scale: of the lattice: 2 to 32, a power of 2, or float32[..., 1] of such.
     """
-    scale = float(2**depth)
-    leader = ops.concatenate([_number(bits[..., : 4 * depth], depth), _number(bits[..., 4 * depth :], depth + 1)], -1)
-    even, odd = (_nearest(samples, leader + offset, 2.0 * scale) for offset in (0.0, scale))
-    # The squared error of each word of the code, but for a term they share.
-    errors = ops.matmul(ops.square(odd - samples) - ops.square(even - samples), ops.convert_to_tensor(_WORDS.T))
-    # The errors are whole numbers. As integers, because Keras' argmin of floats uses operators that TFLite lacks.
-    best = ops.argmin(ops.cast(errors, "int32"), axis=-1)
-    word = ops.take(ops.convert_to_tensor(_WORDS), best, axis=0)
-    return even + word * (odd - even)
+    even, odd = (_nearest(samples, residues + offset, 2.0 * scale) for offset in (0.0, scale))
+    # The squared error of each word of the code, but for a term they share: a whole number. The word's own number
+    # behind it makes all of them different. Not argmin, which LiteRT is slow at.
+    errors = ops.matmul(ops.square(odd - samples) - ops.square(even - samples), ops.convert_to_tensor(16.0 * _WORDS.T))
+    errors = errors + ops.arange(16, dtype="float32")
+    best = ops.relu(1.0 + ops.min(errors, axis=-1, keepdims=True) - errors)  # 1 for the least, 0 for the others
+    return even + ops.matmul(best, ops.convert_to_tensor(_WORDS)) * (odd - even)
 
 
-def extract(samples, depth: int):
-    """Returns the bits that `embed` put in: float32[..., 8] -> float32[..., capacity(depth)]."""
-    scale = float(2**depth)
-    residues = _modulo(samples, 2.0 * scale)
-    data = bit(residues[..., :4], scale)
-    parity = _modulo(ops.matmul(data, ops.convert_to_tensor(_PARITY)), 2.0)
-    leaders = _modulo(residues[..., 4:] + scale * parity, 2.0 * scale)
-    return ops.concatenate([_bits(residues[..., :4] - scale * data, depth), _bits(leaders, depth + 1)], -1)
+def extract(samples, scale):
+    """Returns the residues that `embed` put in: float32[..., 8] -> float32[..., 8]."""
+    found = _modulo(samples, 2.0 * scale)
+    # The word of the code, from its data: the first 4 samples.
+    word = _modulo(ops.matmul(bit(found, scale), ops.convert_to_tensor(_ENCODE)), 2.0)
+    return _modulo(found + scale * word, 2.0 * scale)
 
 
 def bit(numbers, places):
@@ -61,7 +74,7 @@ def bit(numbers, places):
     return _modulo(ops.floor((numbers + 0.5) / places), 2.0)
 
 
-def _nearest(samples, residues, modulus: float):
+def _nearest(samples, residues, modulus):
     """The nearest values within 0 to 255 that are congruent to `residues`."""
     half = modulus / 2.0
     nearest = samples + _modulo(residues - samples + half, modulus) - half
@@ -69,18 +82,12 @@ def _nearest(samples, residues, modulus: float):
     return nearest + modulus * (ops.clip(-nearest, 0.0, 1.0) - ops.clip(nearest - 255.0, 0.0, 1.0))
 
 
-def _modulo(numbers, modulus: float):
+def _modulo(numbers, modulus):
     # Exact for powers of two. LiteRT is slow at its own operator for it.
     return numbers - modulus * ops.floor(numbers / modulus)
 
 
-def _number(bits, count: int):
-    """float32[..., 4 * count] -> float32[..., 4], the most significant bit first."""
-    places = ops.convert_to_tensor(np.kron(np.eye(4), 2.0 ** np.arange(count)[::-1, None]).astype("float32"))
-    return ops.matmul(bits, places)
-
-
-def _bits(numbers, count: int):
-    """The way back."""
-    spread = ops.matmul(numbers, ops.convert_to_tensor(np.kron(np.eye(4), np.ones(count)).astype("float32")))
-    return bit(spread, ops.convert_to_tensor(np.tile(2.0 ** np.arange(count)[::-1], 4).astype("float32")))
+def _places(depth: int) -> np.ndarray:
+    """Returns the place value of each bit in each number, float32[capacity(depth), 8]; the most significant first."""
+    low, high = (np.kron(np.eye(4), 2.0 ** np.arange(count)[::-1, None]) for count in (depth, depth + 1))
+    return scipy.linalg.block_diag(low, high).astype("float32")

@@ -1,10 +1,13 @@
 """A trained codebook: the coefficients of a block into the bits that a block of a stego image holds, and back."""
 
+import itertools
+
+import keras
 import numpy as np
 from keras import layers, ops
 
 from stegano_tf.networks.codebook import allocation, lattice
-from stegano_tf.networks.layers import register
+from stegano_tf.networks.layers import pick, register
 
 # Parts of the largest overload threshold at which an overload is computed; in between it is interpolated.
 _THRESHOLDS = np.concatenate([[0.0], 2.0 ** np.arange(-6.0, 1.0)]).astype("float32")
@@ -36,6 +39,7 @@ class Codebook(layers.Layer):
         self.depth = depth
         self.candidates = candidates
         self.class_bits = (classes - 1).bit_length()
+        self._frozen = {}
 
     def build(self, input_shape):
         (*_, channels), _ = input_shape
@@ -49,9 +53,17 @@ class Codebook(layers.Layer):
 
     def level_bits(self) -> np.ndarray:
         """Returns how many bits the levels of a block take in each class: int64[classes]."""
-        deep = np.arange(self.classes) >= self.classes - self.deep_classes
-        rest = np.where(deep, lattice.capacity(self.depth + 1), lattice.capacity(self.depth))
-        return lattice.capacity(self.depth) + (self.groups - 1) * rest - self.class_bits
+        return np.count_nonzero(self._slots(), axis=(1, 2)) - self.class_bits
+
+    def freeze(self) -> None:
+        """Works out the tables now, for a graph that is exported; the weights count no longer.
+
+        Converters fold only some of the operators that make the tables of the weights.
+        """
+        self._frozen = {
+            table.__name__: keras.tree.map_structure(np.asarray, table(self))
+            for table in (Codebook._quantisers, Codebook._overloads, Codebook._layout)
+        }
 
     def call(self, inputs, inverse: bool = False):
         """(coefficients, cover) -> (stego, coefficients as they will be read), with `inverse` stego -> coefficients.
@@ -59,14 +71,16 @@ class Codebook(layers.Layer):
         float32[B, h, w, C] each; cover and stego are samples, whole numbers from 0 to 255. What will be read has the
         gradients of coefficients that are not quantised. The way there comes first: it builds the codebook.
         """
+        # All blocks in one row: LiteRT is fast only where no shape follows from values.
         if inverse:
-            return self.decode(*self.extract(inputs))
-        y, cover = inputs
+            return ops.reshape(self.decode(*self.extract(self._blocks(inputs))), ops.shape(inputs))
+        y, cover = map(self._blocks, inputs)
         level, chosen = map(ops.stop_gradient, self.encode(ops.stop_gradient(y)))
-        return self.embed(cover, level, chosen), self._straight_through(y, level, chosen)
+        results = self.embed(cover, level, chosen), self._straight_through(y, level, chosen)
+        return tuple(ops.reshape(result, ops.shape(inputs[1])) for result in results)
 
     def encode(self, y):
-        """float32[B, h, w, C] -> levels, of that shape, and classes, int32[B, h, w]: the best of the candidates."""
+        """float32[..., C] -> levels, of that shape, and classes, int32[...]: the best of the candidates."""
         _, shortlist = ops.top_k(-self.estimate(y), self.candidates)
         best, least = shortlist[..., 0], np.inf
         for i in range(self.candidates):
@@ -77,109 +91,147 @@ class Codebook(layers.Layer):
         return self.quantise(y, best), best
 
     def estimate(self, y, cover_weight: float = COVER_WEIGHT):
-        """Returns about what each class costs a block: float32[B, h, w, C] -> float32[B, h, w, classes].
+        """Returns about what each class costs a block: float32[..., C] -> float32[..., classes].
 
         That is the squared error, and `cover_weight` times what deep classes add to that of the cover. Within the range
         of its quantiser, a coefficient has the error of a cell of uniform values, whose width follows from the slope of
         the compression. Beyond, it has the error of what is cut off.
         """
-        coded = ops.cast(self.bits > 0.0, "float32")
-        steepness, scale = ops.exp(self.log_steepness), ops.exp(self.log_scale)
-        cell = coded * ops.square(2.0 * steepness * ops.power(2.0, -self.bits)) / 12.0
-        limit = coded * scale * ops.sinh(steepness)
-        largest = ops.max(limit, axis=0) + 1e-6
-
-        # Each limit is a weighted mean of the two thresholds around it. Its overload is about the same mean of theirs.
-        gaps = np.diff(_THRESHOLDS)[:, None]
-        steps = ops.clip((ops.expand_dims(limit / largest, 1) - _THRESHOLDS[:-1, None]) / gaps, 0.0, 1.0)
-        shares = ops.concatenate([1.0 - steps[:, :1], steps[:, :-1] - steps[:, 1:], steps[:, -1:]], axis=1)
-
-        # Not axis -1: TFLite's converter works out that sum in advance, and gets it wrong.
-        errors = ops.matmul(ops.square(y), ops.transpose(cell)) + ops.sum(cell * ops.square(scale), axis=1)
-        for i, threshold in enumerate(_THRESHOLDS):
-            overload = ops.relu(ops.abs(y) - float(threshold) * largest)
-            errors = errors + ops.matmul(ops.square(overload), ops.transpose(shares[:, i]))
-        return errors + self._extra_cost(ops.arange(self.classes), cover_weight)
+        least, terms = self._table(Codebook._overloads)
+        errors = least + self._extra_cost(ops.arange(self.classes), cover_weight)
+        for threshold, shares in terms:
+            errors = errors + ops.matmul(ops.square(ops.relu(ops.abs(y) - threshold)), shares)
+        return errors
 
     def quantise(self, y, chosen):
-        """Returns the levels of coefficients in given classes: float32[B, h, w, C]."""
-        levels, scale, steepness = self._quantisers(chosen)
-        v = _asinh(y / scale) / steepness
+        """Returns the levels of coefficients in given classes: float32[..., C]."""
+        levels, scale, steepness = self._quantisers_of(chosen)
+        v = _asinh(y, scale) / steepness
         # 0 lies between two cells, and a flat block has many zeros. The shift decides for all engines; without it each
         # one's rounding would.
         return ops.clip(ops.floor((v + 1.0) * levels / 2.0 + 1e-3), 0.0, levels - 1.0)
 
     def decode(self, level, chosen):
-        """Returns what levels stand for: float32[B, h, w, C]."""
-        levels, scale, steepness = self._quantisers(chosen)
+        """Returns what levels stand for: float32[..., C]."""
+        levels, scale, steepness = self._quantisers_of(chosen)
         grown = ops.exp(steepness * ((2.0 * level + 1.0) / levels - 1.0))
         return scale * (grown - 1.0 / grown) / 2.0
 
     def embed(self, cover, level, chosen):
-        """Returns the samples nearest to the cover's that hold levels and classes: float32[B, h, w, C]."""
-        samples, bits, first = self._grouped(cover), self._pack(level, chosen), lattice.capacity(self.depth)
-        shape = ops.shape(level)[:-1]
-        rest = [
-            lattice.embed(samples[..., 1:, :], ops.reshape(bits[..., first:end], (*shape, self.groups - 1, per)), depth)
-            for depth, per, end in self._kinds()
-        ]
-        rest = ops.where(ops.reshape(self._deep(chosen), (*shape, 1, 1)), *reversed(rest))
-        head = lattice.embed(samples[..., :1, :], ops.expand_dims(bits[..., :first], -2), self.depth)
-        return ops.reshape(ops.concatenate([head, rest], axis=-2), ops.shape(cover))
+        """Returns the samples nearest to the cover's that hold levels and classes: float32[N, C]."""
+        source, place, _ = self._table(Codebook._layout)
+        number = ops.expand_dims(ops.cast(chosen, "float32"), -1)
+        values = pick(ops.concatenate([number, level], axis=-1), ops.take(source, chosen, axis=0))
+        bits = lattice.bit(values, ops.take(place, chosen, axis=0))
+        residues = lattice.residues(ops.reshape(bits, (-1, self.slots)), self.depth + 1)
+        return self._blocks(lattice.embed(self._grouped(cover), residues, self._scales(chosen)))
 
     def extract(self, stego):
-        """Returns the levels and classes that samples hold."""
-        samples = self._grouped(stego)
-        head = lattice.extract(samples[..., 0, :], self.depth)
-        flat = (*ops.shape(stego)[:-1], -1)
-        normal, deep = (ops.reshape(lattice.extract(samples[..., 1:, :], depth), flat) for depth, _, _ in self._kinds())
-        (_, _, least), (_, _, most) = self._kinds()
-        normal = ops.concatenate([normal, ops.zeros_like(deep[..., : most - least])], axis=-1)
-        rest = ops.where(ops.expand_dims(self._deep(self._class(head)), -1), deep, normal)
-        return self._unpack(ops.concatenate([head, rest], axis=-1))
+        """Returns the levels and classes that samples, float32[N, C], hold."""
+        first = lattice.bits(lattice.extract(stego[:, : lattice.GROUP], 2.0**self.depth), self.depth)[
+            :, : self.class_bits
+        ]
+        number = ops.matmul(
+            first, ops.convert_to_tensor(2.0 ** np.arange(self.class_bits, dtype="float32")[::-1, None])
+        )
+        chosen = ops.minimum(ops.cast(number[:, 0], "int32"), self.classes - 1)
+        _, place, last = self._table(Codebook._layout)
+        bits = lattice.bits(lattice.extract(self._grouped(stego), self._scales(chosen)), self.depth + 1)
+        # A coefficient's level is what its bits add to a running sum, which begins with the class.
+        terms = ops.reshape(bits, (-1, self.groups * self.slots)) * ops.take(place, chosen, axis=0)
+        sums = pick(ops.cumsum(terms, axis=-1), ops.take(last, chosen, axis=0))
+        return sums - ops.concatenate([number, sums[:, :-1]], axis=-1), chosen
 
     def _straight_through(self, y, level, chosen):
         # Where a coefficient has no bits, or lies beyond the last level, moving it changes nothing.
-        levels, scale, steepness = self._quantisers(chosen)
-        coded = ops.logical_and(levels > 1.0, ops.abs(_asinh(y / scale)) < steepness)
+        levels, scale, steepness = self._quantisers_of(chosen)
+        coded = ops.logical_and(levels > 1.0, ops.abs(_asinh(y, scale)) < steepness)
         return self.decode(level, chosen) + ops.where(coded, y - ops.stop_gradient(y), 0.0)
 
-    def _pack(self, level, chosen):
-        """Returns classes and levels as bits: float32[B, h, w, bits], each 0 or 1."""
-        source, place, _ = self._layout()
-        values = ops.take_along_axis(level, ops.take(source, chosen, axis=0), axis=-1)
-        bits = lattice.bit(values, ops.take(place, chosen, axis=0))
-        number = ops.expand_dims(ops.cast(chosen, "float32"), -1)
-        return ops.concatenate([lattice.bit(number, self._class_places()), bits], axis=-1)
-
-    def _unpack(self, bits):
-        """Returns (levels, classes), the way back."""
-        chosen = self._class(bits)
-        _, place, ends = self._layout()
-        # A coefficient's level is what its bits add to a running sum.
-        running = ops.cumsum(bits[..., self.class_bits :] * ops.take(place, chosen, axis=0), axis=-1)
-        running = ops.concatenate([ops.zeros_like(running[..., :1]), running], axis=-1)
-        until = ops.take_along_axis(running, ops.take(ops.cast(ends, "int32"), chosen, axis=0), axis=-1)
-        return until - ops.concatenate([ops.zeros_like(until[..., :1]), until[..., :-1]], axis=-1), chosen
-
-    def _kinds(self):
-        """(depth, bits of a group, bits of a block) without and with deep groups."""
-        for depth in (self.depth, self.depth + 1):
-            per = lattice.capacity(depth)
-            yield depth, per, lattice.capacity(self.depth) + (self.groups - 1) * per
+    def _blocks(self, x):
+        return ops.reshape(x, (-1, self.groups * lattice.GROUP))
 
     def _grouped(self, samples):
-        return ops.reshape(samples, (*ops.shape(samples)[:-1], self.groups, lattice.GROUP))
+        return ops.reshape(samples, (-1, lattice.GROUP))
+
+    @property
+    def slots(self) -> int:
+        """How many bits a group of the largest scale holds."""
+        return lattice.capacity(self.depth + 1)
 
     def _deep(self, chosen):
         return chosen >= self.classes - self.deep_classes
 
-    def _class(self, bits):
-        number = ops.sum(bits[..., : self.class_bits] * self._class_places(), axis=-1)
-        return ops.minimum(ops.cast(number, "int32"), self.classes - 1)
+    def _deep_groups(self) -> np.ndarray:
+        """Whether a group takes the lattice of twice the scale: bool[classes, groups]."""
+        return self._deep(np.arange(self.classes))[:, None] & (np.arange(self.groups) > 0)
 
-    def _class_places(self):
-        return ops.convert_to_tensor(2.0 ** np.arange(self.class_bits, dtype="float32")[::-1])
+    def _slots(self) -> np.ndarray:
+        """Returns which of its slots for bits a group uses: bool[classes, groups, slots]."""
+        # The numbers of a lattice of half the scale lack their most significant bits.
+        first = [place == 0 for count in (self.depth + 1, self.depth + 2) for _ in range(4) for place in range(count)]
+        return self._deep_groups()[..., None] | ~np.array(first)
+
+    def _scales(self, chosen):
+        """The scale of each group's lattice: float32[N * groups, 1]."""
+        scales = 2.0 ** (self.depth + self._deep_groups()).astype("float32")
+        return ops.reshape(ops.take(ops.convert_to_tensor(scales), chosen, axis=0), (-1, 1))
+
+    def _table(self, table):
+        """Returns what `table` makes of the weights, or made of them when they were frozen."""
+        return self._frozen.get(table.__name__) or table(self)
+
+    def _quantisers(self):
+        """Number of levels, scale and steepness of each coefficient in each class: float32[classes, C] each."""
+        return ops.power(2.0, self.bits), ops.exp(self.log_scale), ops.exp(self.log_steepness)
+
+    def _quantisers_of(self, chosen):
+        return [ops.take(table, chosen, axis=0) for table in self._table(Codebook._quantisers)]
+
+    def _overloads(self):
+        """For `estimate`: the least error of each class, and pairs of thresholds, float32[C], and shares in them.
+
+        A share is what of the squared overload beyond a threshold is a class's error: float32[C, classes].
+        """
+        levels, scale, steepness = self._quantisers()
+        coded = ops.cast(self.bits > 0.0, "float32")
+        cell = coded * ops.square(2.0 * steepness / levels) / 12.0
+        limit = coded * scale * ops.sinh(steepness)
+        largest = ops.max(limit, axis=0) + 1e-6
+        # Each limit is a weighted mean of the two thresholds around it. Its overload is about the same mean of theirs.
+        gaps = zip(_THRESHOLDS[:-1], np.diff(_THRESHOLDS), strict=True)
+        steps = [1.0, *(ops.clip((limit / largest - low) / gap, 0.0, 1.0) for low, gap in gaps), 0.0]
+        shares = [ops.transpose(below - above) for below, above in itertools.pairwise(steps)]
+        shares[0] = shares[0] + ops.transpose(cell)  # whose threshold is 0
+        terms = [(float(part) * largest, share) for part, share in zip(_THRESHOLDS, shares, strict=True)]
+        # Not axis -1: TFLite's converter works out that sum in advance, and gets it wrong.
+        return ops.sum(cell * ops.square(scale), axis=1), terms
+
+    def _layout(self):
+        """How bits lie in the slots of a block's groups, for each class.
+
+        Returns:
+          source: of which number a slot has a bit; 0 is the class, the others are the levels: int32[classes, slots].
+          place: the bit's place value: float32[classes, slots]; more than any number in slots that are not used.
+          last: the last slot up to the end of each level: int32[classes, C].
+        """
+        used = self._slots().reshape(self.classes, -1)
+        length, channels = np.count_nonzero(used, axis=1).max(), self.bits.shape[-1]
+        slot = np.argsort(~used, axis=1, kind="stable")[:, :length].astype("int32")
+        # Where each number ends, counted in bits.
+        ends = ops.concatenate([ops.full((self.classes, 1), float(self.class_bits)), self.bits], axis=-1)
+        ends = ops.cumsum(ends, axis=-1)
+        # How many numbers end at each bit; behind the last bit comes what is not used.
+        rows = ops.broadcast_to(ops.arange(self.classes)[:, None], ends.shape)
+        indices = ops.reshape(ops.stack([rows, ops.cast(ends, "int32")], axis=-1), (-1, 2))
+        ending = ops.scatter(indices, ops.ones(self.classes * (channels + 1)), (self.classes, length + 1))
+        source = ops.minimum(ops.cast(ops.cumsum(ending, axis=-1)[:, :-1], "int32"), channels)
+        exponent = ops.take_along_axis(ends, source, axis=-1) - 1.0 - ops.arange(length, dtype="float32")
+        place = ops.power(2.0, ops.maximum(exponent, 0.0))
+        bit = np.maximum(np.cumsum(used, axis=1) - 1, 0).astype("int32")  # of each slot
+        source, place = (ops.take_along_axis(table, bit, axis=-1) for table in (source, place))
+        last = ops.take_along_axis(ops.convert_to_tensor(slot), ops.cast(ends[:, 1:], "int32") - 1, axis=-1)
+        return source, ops.where(used, place, 2.0**15), last
 
     def _extra_cost(self, chosen, cover_weight: float):
         """What a deep class costs beyond its error in the secret."""
@@ -187,23 +239,6 @@ class Codebook(layers.Layer):
         growth = 0.0717 * 2.0 * (4.0 ** (self.depth + 1) - 4.0**self.depth) / 255.0**2
         samples = (self.groups - 1) * lattice.GROUP
         return ops.where(self._deep(chosen), cover_weight * growth * samples, 0.0)
-
-    def _quantisers(self, chosen):
-        """(number of levels, scale, steepness) of each coefficient."""
-        tables = ops.power(2.0, self.bits), ops.exp(self.log_scale), ops.exp(self.log_steepness)
-        return [ops.take(table, chosen, axis=0) for table in tables]
-
-    def _layout(self):
-        """For each bit of a class, its coefficient and its place value; for each coefficient, where its bits end."""
-        ends = ops.cumsum(self.bits, axis=-1)
-        length, channels = int(self.level_bits().max()), self.bits.shape[-1]
-        # How many coefficients end at each bit; behind the last bit comes what is not used.
-        rows = ops.broadcast_to(ops.arange(self.classes)[:, None], ends.shape)
-        indices = ops.reshape(ops.stack([rows, ops.cast(ends, "int32")], axis=-1), (-1, 2))
-        ending = ops.scatter(indices, ops.ones(self.classes * channels), (self.classes, length + 1))
-        source = ops.minimum(ops.cast(ops.cumsum(ending, axis=-1)[:, :-1], "int32"), channels - 1)
-        exponent = ops.take_along_axis(ends, source, axis=-1) - 1.0 - ops.arange(length, dtype="float32")
-        return source, ops.power(2.0, ops.maximum(exponent, 0.0)), ends
 
     def compute_output_shape(self, input_shape):
         return tuple(map(tuple, input_shape)) if isinstance(input_shape[0], (tuple, list)) else input_shape
@@ -217,7 +252,8 @@ def _constant(table: np.ndarray):
     return lambda shape, dtype=None: ops.convert_to_tensor(table.reshape(shape), dtype=dtype)
 
 
-def _asinh(x):
-    # Not ops.arcsinh, which TFLite has no operator for.
-    magnitude = ops.abs(x)
-    return ops.sign(x) * ops.log(magnitude + ops.sqrt(ops.square(magnitude) + 1.0))
+def _asinh(y, scale):
+    """asinh(y / scale)."""
+    # Not ops.arcsinh and ops.sign: TFLite has no operator for the one, LiteRT no fast one for the other.
+    magnitude, sign = ops.abs(y) / scale, ops.clip(1e30 * y, -1.0, 1.0)
+    return sign * ops.log(magnitude + ops.sqrt(ops.square(magnitude) + 1.0))
