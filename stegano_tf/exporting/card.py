@@ -28,14 +28,15 @@ and width are free, and results are rounded.
 The two that take files read PNG, JPEG, BMP and GIF as TensorFlow does: alpha and EXIF orientation are ignored."""
 
 _BLOCKS = """\
-These networks see whole blocks of {multiple}x{multiple} pixels. Where a side is no multiple of {multiple}, the last rows
+The networks see whole blocks of {multiple}x{multiple} pixels. Where a side is no multiple of {multiple}, the last rows
 or columns of the secret are not hidden, the stego image has the cover's there, and `reveal` continues the secret by
 mirroring it. The `stegano-tf` command scales the secret to the blocks instead."""
 
 _TFLITE = """\
 The TFLite files hold one network each, as the signature `hide` or `reveal`, of built-in operators only. Batch, height
-and width are resizable, except in files whose name ends in a size; {sides}. `float16` and `int8` say how weights are
-stored, pictures are `uint8` everywhere.
+and width are resizable, except in files whose name ends in a size.
+{sides}
+`float16` and `int8` say how weights are stored, pictures are `uint8` everywhere.
 
 ```python
 from ai_edge_litert.interpreter import Interpreter
@@ -66,7 +67,7 @@ def text(made: Exported, weights: Path, losses: dict[str, dict[str, float]], pic
     """
     preset = presets.get(made.preset)
     hide_multiple, multiple = preset.networks.multiples
-    sides = f"sides must be multiples of {hide_multiple} for `hide` and of {multiple} for `reveal`"
+    sides = f"Sides must be multiples of {hide_multiple} for `hide` and of {multiple} for `reveal`."
     stem = weights.name.removesuffix(".weights.h5")
     notes = weights.with_name(f"{stem}.md")
     training = notes.read_text().strip() if notes.is_file() else "Not recorded."

@@ -53,7 +53,9 @@ class Codebook(layers.Layer):
 
     def level_bits(self) -> np.ndarray:
         """Returns how many bits the levels of a block take in each class: int64[classes]."""
-        return np.count_nonzero(self._slots(), axis=(1, 2)) - self.class_bits
+        return (
+            np.count_nonzero(self._slots(), axis=1)[self._deep(np.arange(self.classes)).astype(int)] - self.class_bits
+        )
 
     def freeze(self) -> None:
         """Works out the tables now, for a graph that is exported; the weights count no longer.
@@ -162,19 +164,17 @@ class Codebook(layers.Layer):
     def _deep(self, chosen):
         return chosen >= self.classes - self.deep_classes
 
-    def _deep_groups(self) -> np.ndarray:
-        """Whether a group takes the lattice of twice the scale: bool[classes, groups]."""
-        return self._deep(np.arange(self.classes))[:, None] & (np.arange(self.groups) > 0)
-
     def _slots(self) -> np.ndarray:
-        """Returns which of its slots for bits a group uses: bool[classes, groups, slots]."""
+        """Returns which slots for bits a class uses that is not deep, and one that is: bool[2, groups * slots]."""
         # The numbers of a lattice of half the scale lack their most significant bits.
-        first = [place == 0 for count in (self.depth + 1, self.depth + 2) for _ in range(4) for place in range(count)]
-        return self._deep_groups()[..., None] | ~np.array(first)
+        lacking = [place == 0 for count in (self.depth + 1, self.depth + 2) for _ in range(4) for place in range(count)]
+        shallow = np.tile(~np.array(lacking), self.groups)
+        return np.stack([shallow, shallow | (np.arange(len(shallow)) >= self.slots)])
 
     def _scales(self, chosen):
         """The scale of each group's lattice: float32[N * groups, 1]."""
-        scales = 2.0 ** (self.depth + self._deep_groups()).astype("float32")
+        scales = np.full((self.classes, self.groups), 2.0**self.depth, "float32")
+        scales[self.classes - self.deep_classes :, 1:] *= 2.0
         return ops.reshape(ops.take(ops.convert_to_tensor(scales), chosen, axis=0), (-1, 1))
 
     def _table(self, table):
@@ -215,23 +215,24 @@ class Codebook(layers.Layer):
           place: the bit's place value: float32[classes, slots]; more than any number in slots that are not used.
           last: the last slot up to the end of each level: int32[classes, C].
         """
-        used = self._slots().reshape(self.classes, -1)
+        used, classes = self._slots(), ops.arange(self.classes)
+        deep = ops.cast(self._deep(classes), "int32")
         length, channels = np.count_nonzero(used, axis=1).max(), self.bits.shape[-1]
         slot = np.argsort(~used, axis=1, kind="stable")[:, :length].astype("int32")
         # Where each number ends, counted in bits.
         ends = ops.concatenate([ops.full((self.classes, 1), float(self.class_bits)), self.bits], axis=-1)
         ends = ops.cumsum(ends, axis=-1)
         # How many numbers end at each bit; behind the last bit comes what is not used.
-        rows = ops.broadcast_to(ops.arange(self.classes)[:, None], ends.shape)
+        rows = ops.broadcast_to(classes[:, None], ends.shape)
         indices = ops.reshape(ops.stack([rows, ops.cast(ends, "int32")], axis=-1), (-1, 2))
         ending = ops.scatter(indices, ops.ones(self.classes * (channels + 1)), (self.classes, length + 1))
         source = ops.minimum(ops.cast(ops.cumsum(ending, axis=-1)[:, :-1], "int32"), channels)
         exponent = ops.take_along_axis(ends, source, axis=-1) - 1.0 - ops.arange(length, dtype="float32")
         place = ops.power(2.0, ops.maximum(exponent, 0.0))
         bit = np.maximum(np.cumsum(used, axis=1) - 1, 0).astype("int32")  # of each slot
-        source, place = (ops.take_along_axis(table, bit, axis=-1) for table in (source, place))
-        last = ops.take_along_axis(ops.convert_to_tensor(slot), ops.cast(ends[:, 1:], "int32") - 1, axis=-1)
-        return source, ops.where(used, place, 2.0**15), last
+        source, place = (ops.take_along_axis(table, ops.take(bit, deep, axis=0), axis=-1) for table in (source, place))
+        last = ops.take_along_axis(ops.take(slot, deep, axis=0), ops.cast(ends[:, 1:], "int32") - 1, axis=-1)
+        return source, ops.where(ops.take(used, deep, axis=0), place, 2.0**15), last
 
     def _extra_cost(self, chosen, cover_weight: float):
         """What a deep class costs beyond its error in the secret."""
