@@ -82,11 +82,11 @@ def test_litert_needs_no_tensorflow(tiny_exported):
         "import sys; sys.modules['tensorflow'] = sys.modules['keras'] = None\n"
         "import numpy as np; from ai_edge_litert.interpreter import Interpreter\n"
         "reveal = Interpreter(sys.argv[1]).get_signature_runner('reveal')\n"
-        "print(reveal(stego=np.zeros((1, 20, 24, 3), np.uint8))['secret'].shape)"
+        "print(reveal(stego=np.zeros((1, 16, 24, 3), np.uint8))['secret'].shape)"
     )
     command = [sys.executable, "-c", code, tiny_exported / tflite_file("tiny", "reveal")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout) == (0, "(1, 20, 24, 3)\n"), done.stderr
+    assert (done.returncode, done.stdout) == (0, "(1, 16, 24, 3)\n"), done.stderr
 
 
 @pytest.mark.parametrize(
