@@ -1,0 +1,96 @@
+"""Names for files that are not read, so that the message says what they are and not that they are damaged."""
+
+import contextlib
+import importlib
+import struct
+from typing import BinaryIO
+
+from PIL import Image
+
+START = 64  # bytes of a file from which its kind is told
+
+_AS_PNG = "expected a picture file such as PNG"
+# Where a magic number stands, the number, and what the file is.
+_REFUSED = [
+    (0, b"%PDF", "a PDF document"),
+    (0, b"%!PS", "a PostScript file, which is a program"),
+    (0, b"\xc5\xd0\xd3\xc6", "an EPS file, which is a program"),
+    (0, b"\xd7\xcd\xc6\x9a", "a WMF drawing"),
+    (0, b"<svg", "an SVG drawing"),
+    (0, b"<?xml", "an XML file, perhaps an SVG drawing"),
+    (0, b"<!DOCTYPE", "a web page"),
+    (0, b"<html", "a web page"),
+    (0, b"PK\3\4", "a ZIP archive or an office document"),
+    (0, b"\xff\x0a", "a JPEG XL picture"),
+    (4, b"JXL \r\n\x87\n", "a JPEG XL picture"),
+    (0, b"II\xbc", "a JPEG XR picture"),
+    (0, b"v/1\1", "an OpenEXR picture"),
+    (0, b"#?R", "a Radiance HDR picture"),
+    (0, b"PF\n", "a PFM picture in colour"),
+    (0, b"P7\n", "a PAM picture"),
+    (0, b"SDPX", "a DPX picture"),
+    (0, b"XPDS", "a DPX picture"),
+    (0, b"\x80\x2a\x5f\xd7", "a Cineon picture"),
+    (0, b"gimp xcf", "a GIMP project"),
+    (0, b"8BPS\0\2", "a large Photoshop file (PSB)"),
+    (0, b"\x8aMNG", "an MNG animation"),
+    (0, b"\x8bJNG", "a JNG picture"),
+    (0, b"AT&TFORM", "a DjVu document"),
+    (0, b"BPG\xfb", "a BPG picture"),
+    (0, b"FLIF", "a FLIF picture"),
+    (0, b"FUJIFILMCCD-RAW", "a camera's raw file (RAF)"),
+    (0, b"FOVb", "a camera's raw file (X3F)"),
+    (0, b"IIRO", "a camera's raw file (ORF)"),
+    (0, b"IIU\0", "a camera's raw file (RW2)"),
+    (8, b"CR\2", "a camera's raw file (CR2)"),
+    (4, b"ftypcrx", "a camera's raw file (CR3)"),
+    (4, b"ftypqt", "a film"),
+    (4, b"ftypisom", "a film"),
+    (4, b"ftypmp4", "a film"),
+]
+_HEIF = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
+
+
+def refusal(start: bytes) -> str | None:
+    """Returns why a file that starts with `start` is not read, and what would help, or None if Pillow is to try."""
+    text = start.lstrip(b"\xef\xbb\xbf \t\r\n")
+    for place, magic, kind in _REFUSED:
+        if (start[place:] if place else text).startswith(magic):
+            return f"is {kind}, {_AS_PNG}"
+    if start.startswith(b"8BPS"):
+        bits, mode = int.from_bytes(start[22:24]), int.from_bytes(start[24:26])
+        if bits not in (1, 8) or mode == 7:
+            kind = f"{bits} bits a channel" if mode != 7 else "several inks"
+            return f"is a Photoshop file of {kind}, expected 8 bits and RGB, grey, CMYK or Lab; save it as PNG or TIFF"
+    if start[4:8] == b"ftyp" and start[8:12] in _HEIF and not _heif_opener() and start[8:11] == b"hei":
+        return f"is a HEIC picture, {_AS_PNG}; `pip install pillow-heif` makes HEIC readable"
+    return None
+
+
+def _heif_opener() -> bool:
+    """Makes Pillow read HEIC, and returns whether it can."""
+    with contextlib.suppress(ImportError):
+        importlib.import_module("pillow_heif").register_heif_opener()
+        return True
+    return False
+
+
+def called(start: bytes) -> str:
+    """Returns what Pillow calls a file that starts so, or "" if it knows no such format."""
+    Image.init()
+    for name in Image.ID:
+        accepts = Image.OPEN[name][1]
+        with contextlib.suppress(IndexError, struct.error):  # of very short files
+            if accepts is not None and accepts(start[:16]) is True:
+                return name
+    return ""
+
+
+def objection(file: BinaryIO, name: str) -> Exception | None:
+    """Returns why Pillow's parser for the format `name` does not take a file; `Image.open` keeps that to itself."""
+    file.seek(0)
+    try:
+        Image.OPEN[name][0](file, None).close()
+    except Exception as error:  # parsers raise whatever they ran into
+        return error
+    return None

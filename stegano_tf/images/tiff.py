@@ -1,0 +1,117 @@
+"""TIFF pictures whose levels Pillow does not scale, takes for a negative, or does not read: tifffile reads them.
+
+Pillow is right for whole bytes and single bits without a sign, which is most files.
+Source: TIFF 6.0, https://www.itu.int/itudoc/itu-t/com16/tiff-fx/docs/tiff6.pdf
+"""
+
+from collections.abc import Callable
+from typing import BinaryIO
+
+import numpy as np
+import tifffile
+from PIL import ExifTags, Image, TiffImagePlugin
+from tifffile import COMPRESSION, EXTRASAMPLE, PHOTOMETRIC, PLANARCONFIG, SAMPLEFORMAT
+
+from stegano_tf import scratch
+from stegano_tf.errors import ImageError
+from stegano_tf.images import levels
+
+STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # the last two are BigTIFF
+
+_DNG_VERSION = 50706
+# Pillow's mode by the samples of a pixel before an alpha channel: without one, with one, and multiplied by it.
+_MODES = {
+    PHOTOMETRIC.MINISWHITE: (1, {None: "L", EXTRASAMPLE.UNASSALPHA: "LA"}),
+    PHOTOMETRIC.MINISBLACK: (1, {None: "L", EXTRASAMPLE.UNASSALPHA: "LA", EXTRASAMPLE.ASSOCALPHA: "La"}),
+    PHOTOMETRIC.PALETTE: (1, {None: "RGB", EXTRASAMPLE.UNASSALPHA: "RGBA"}),
+    PHOTOMETRIC.RGB: (3, {None: "RGB", EXTRASAMPLE.UNASSALPHA: "RGBA", EXTRASAMPLE.ASSOCALPHA: "RGBa"}),
+    PHOTOMETRIC.SEPARATED: (4, {None: "CMYK"}),
+}
+# What the libtiff in Pillow's wheels unpacks.
+_PILLOWS = set(TiffImagePlugin.COMPRESSION_INFO) - {COMPRESSION.WEBP}
+_MOST_SAMPLES = 8  # a pixel; all are decoded, though some are not used
+
+
+def decode(file: BinaryIO, check_size: Callable[[int, int], None]) -> Image.Image | None:
+    """Returns the first picture of a TIFF file in one of Pillow's 8-bit modes, or None if Pillow reads it right.
+
+    `n_frames` of the picture says how many the file holds. `check_size` is called with a width and height before any
+    memory is taken, and raises what it likes.
+
+    Raises:
+      ImageError: the levels mean nothing that is known, or it is a camera's raw file; says which, without a file name.
+      Exception: tifffile or a codec found damage.
+    """
+    with tifffile.TiffFile(file) as tiff:
+        page = tiff.pages.first
+        if _DNG_VERSION in page.tags or page.is_reduced:
+            raise ImageError("begins with a preview, as cameras' raw files do; expected the developed picture, as PNG")
+        if _pillow_is_right(page):
+            return None
+        check_size(page.imagewidth, page.imagelength)
+        check_size(page.tilewidth, page.tilelength)
+        mode, samples = _mode(page)
+        values = page.asarray(out="memmap" if page.nbytes > scratch.PICTURE_IN_MEMORY else None, maxworkers=1)
+        if page.axes == "SYX":
+            values = np.moveaxis(values, 0, -1)
+        values = values.reshape(page.imagelength, page.imagewidth, -1)[..., : samples or None]
+        picture = levels.picture(_bytes(page, values), mode)
+        picture.n_frames = len(tiff.pages)
+        if profile := page.tags.valueof("InterColorProfile"):
+            picture.info["icc_profile"] = profile
+        if orientation := page.tags.valueof("Orientation"):
+            picture.getexif()[ExifTags.Base.Orientation] = int(orientation)
+        return picture
+
+
+def _pillow_is_right(page: tifffile.TiffPage) -> bool:
+    if page.bitspersample not in (1, 8) or page.sampleformat != SAMPLEFORMAT.UINT or page.compression not in _PILLOWS:
+        return False
+    if page.photometric == PHOTOMETRIC.PALETTE:  # Pillow takes every colour map for one of 16 bits
+        return False
+    if page.samplesperpixel == 1:
+        return True
+    planes = page.planarconfig == PLANARCONFIG.SEPARATE and page.photometric in _MODES
+    return not (planes or page.bitspersample == 1 or page.photometric == PHOTOMETRIC.MINISWHITE)
+
+
+def _mode(page: tifffile.TiffPage) -> tuple[str, int]:
+    """Returns Pillow's mode of a page in 8 bits, and how many samples of each pixel it uses."""
+    kind = f"is a TIFF file of {page.samplesperpixel} samples a pixel, {page.bitspersample} bits each"
+    kind += f" ({_name(page.sampleformat)}, {_name(page.photometric)})"
+    refusal = ImageError(f"{kind}, which is not supported; expected grey, RGB, CMYK or a palette, for instance as PNG")
+    if page.axes not in ("YX", "YXS", "SYX") or page.samplesperpixel > _MOST_SAMPLES or page.dtype is None:
+        raise refusal
+    # Signed levels have no stated black or white. 32-bit ones are let through for the sake of Pillow, which writes
+    # 16-bit levels so.
+    if page.sampleformat not in (SAMPLEFORMAT.UINT, SAMPLEFORMAT.IEEEFP) and (page.bitspersample, page.axes) != (
+        32,
+        "YX",
+    ):
+        raise refusal
+    colours, modes = _MODES.get(page.photometric, (0, {}))
+    extra = list(page.extrasamples) or [EXTRASAMPLE.UNASSALPHA] * (page.samplesperpixel - colours)
+    alpha = next((kind for kind in extra[:1] if kind != EXTRASAMPLE.UNSPECIFIED), None)
+    unknown = len(extra) > 1 and not page.extrasamples
+    if unknown or page.samplesperpixel != colours + len(extra) or alpha not in modes:
+        raise refusal
+    return modes[alpha], colours + (alpha is not None)
+
+
+def _bytes(page: tifffile.TiffPage, values: np.ndarray) -> np.ndarray:
+    """Returns the samples of a page, [H, W, samples], in 8 bits: 0 is black, no ink or transparent."""
+    if page.photometric == PHOTOMETRIC.PALETTE:
+        colours = page.colormap.T  # 16 bits; some programs write bytes
+        return (colours >> 8 if colours.max() > 255 else colours).astype(np.uint8)[values[..., 0]]
+    if page.sampleformat == SAMPLEFORMAT.IEEEFP:
+        white = None
+    else:
+        white = 65535 if page.sampleformat == SAMPLEFORMAT.INT else 2**page.bitspersample - 1
+    scaled = levels.eight_bits(values, white)
+    if page.photometric == PHOTOMETRIC.MINISWHITE:
+        np.subtract(255, scaled[..., 0], out=scaled[..., 0])
+    return scaled
+
+
+def _name(value: object) -> str:
+    return getattr(value, "name", str(value)).lower()
