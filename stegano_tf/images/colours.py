@@ -19,8 +19,10 @@ def rgb(picture: Image.Image, notes: list[str]) -> np.ndarray:
         ImageOps.exif_transpose(picture, in_place=True)
     except Exception as error:  # the pixels can be read, however broken the EXIF block is
         notes.append(f"its EXIF data is broken ({error}), the picture is not turned")
-    if picture.format == "PSD":
-        picture = _psd(picture)
+    if picture.format in ("PSD", "XBM") and picture.mode == "1":
+        picture = ImageChops.invert(picture)  # 1 is black in both, Pillow takes it for white
+    if picture.format == "PSD" and picture.mode == "RGBA":
+        picture = Image.merge("RGB", picture.split()[:3])  # the colours are stored as they look on white
     if picture.mode == "F" or picture.mode.startswith("I"):
         picture = levels.picture(_grey(picture), "L")
     elif picture.mode == "CMYK":
@@ -50,13 +52,6 @@ def _pixels(picture: Image.Image) -> np.ndarray:
 def _grey(picture: Image.Image) -> np.ndarray:
     """Returns grey of 16 bits, 32 bits (as Pillow writes 16) or floating point in 8 bits."""
     return levels.eight_bits(np.asarray(picture), None if picture.mode == "F" else 65535)
-
-
-def _psd(picture: Image.Image) -> Image.Image:
-    """Returns a Photoshop picture as it is meant: bitmaps have 1 for black, and colours are stored as seen on white."""
-    if picture.mode == "1":
-        return ImageChops.invert(picture)
-    return Image.merge("RGB", picture.split()[:3]) if picture.mode == "RGBA" else picture
 
 
 def _cmyk_to_rgb(picture: Image.Image, notes: list[str]) -> Image.Image:

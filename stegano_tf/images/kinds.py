@@ -16,11 +16,17 @@ _REFUSED = [
     (0, b"%!PS", "a PostScript file, which is a program"),
     (0, b"\xc5\xd0\xd3\xc6", "an EPS file, which is a program"),
     (0, b"\xd7\xcd\xc6\x9a", "a WMF drawing"),
+    (40, b" EMF", "an EMF drawing"),
     (0, b"<svg", "an SVG drawing"),
     (0, b"<?xml", "an XML file, perhaps an SVG drawing"),
     (0, b"<!DOCTYPE", "a web page"),
+    (0, b"<!doctype", "a web page"),
     (0, b"<html", "a web page"),
     (0, b"PK\3\4", "a ZIP archive or an office document"),
+    (0, b"GRIB", "a GRIB file"),
+    (0, b"BUFR", "a BUFR file"),
+    (0, b"\x89HDF", "an HDF5 file"),
+    (0, b"\0\0\1\xb3", "a film"),
     (0, b"\xff\x0a", "a JPEG XL picture"),
     (4, b"JXL \r\n\x87\n", "a JPEG XL picture"),
     (0, b"II\xbc", "a JPEG XR picture"),
@@ -62,6 +68,10 @@ def refusal(start: bytes) -> str | None:
         if bits not in (1, 8) or mode == 7:
             kind = f"{bits} bits a channel" if mode != 7 else "several inks"
             return f"is a Photoshop file of {kind}, expected 8 bits and RGB, grey, CMYK or Lab; save it as PNG or TIFF"
+    if start.startswith(b"\x59\xa6\x6a\x95"):  # width, -, depth, -, type; rows are padded, which Pillow overlooks
+        width, _, depth, _, coding = struct.unpack(">5I", start[4:24].ljust(20, b"\0"))
+        if coding == 2 and (width * depth + 7) // 8 % 2:
+            return f"is a Sun raster picture with rows of odd length in run-length coding, {_AS_PNG}"
     if start[4:8] == b"ftyp" and start[8:12] in _HEIF and not _heif_opener() and start[8:11] == b"hei":
         return f"is a HEIC picture, {_AS_PNG}; `pip install pillow-heif` makes HEIC readable"
     return None

@@ -3,7 +3,9 @@
 Source: https://www.w3.org/TR/png-3/
 """
 
+import contextlib
 import struct
+from collections.abc import Iterator
 from typing import BinaryIO
 
 import imagecodecs
@@ -18,11 +20,13 @@ START = b"\x89PNG\r\n\x1a\n"
 _USED = {b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND", b"eXIf", b"acTL", b"fcTL", b"fdAT"}
 _TEXTS = {b"iTXt", b"zTXt", b"tEXt"}
 _ORIENTATION = (b"XML:com.adobe.xmp\0", b"Raw profile type exif\0")  # texts that can hold one
+_LONG_TEXT = 1 << 20  # bytes; no EXIF block is longer
 _MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
 
 
-def used_chunks(file: BinaryIO) -> BinaryIO:
-    """Returns a PNG file with only the chunks that matter for the pixels and the orientation.
+@contextlib.contextmanager
+def used_chunks(file: BinaryIO) -> Iterator[BinaryIO]:
+    """Yields a PNG file with only the chunks that matter for the pixels and the orientation.
 
     Pillow unpacks texts and profiles, and refuses the whole picture for a large one. It takes texts that are called
     "transparency" or the like for its own notes.
@@ -30,19 +34,19 @@ def used_chunks(file: BinaryIO) -> BinaryIO:
     kept, place, dropped = [(0, len(START))], len(START), False
     while len(head := _at(file, place, 8)) == 8:
         size, kind = struct.unpack(">I4s", head)
-        if kind in _USED or (kind in _TEXTS and _at(file, place + 8, 24).startswith(_ORIENTATION)):
+        text = kind in _TEXTS and size < _LONG_TEXT
+        if kind in _USED or (text and _at(file, place + 8, 24).startswith(_ORIENTATION)):
             kept.append((place, 12 + size))
         else:
             dropped = True
         place += 12 + size
-    file.seek(0)
     if not dropped:
-        return file
-    copy = scratch.file()
-    for start, size in kept:
-        copy.write(_at(file, start, size))
-    copy.seek(0)
-    return copy
+        yield file
+        return
+    with scratch.file() as copy:
+        for start, size in kept:
+            copy.write(_at(file, start, size))
+        yield copy
 
 
 def decode(file: BinaryIO, picture: Image.Image) -> Image.Image | None:

@@ -17,7 +17,7 @@ from PIL import Image
 
 from stegano_tf import scratch
 from stegano_tf.errors import ImageError, OutputError
-from stegano_tf.images import colours, jpeg2000, kinds, png, tiff
+from stegano_tf.images import colours, jpeg2000, kinds, png
 
 # Half a gigabyte of RGB. Pillow refuses larger pictures as decompression bombs: this is twice its MAX_IMAGE_PIXELS.
 MAX_PIXELS = 178_956_970
@@ -26,6 +26,8 @@ MAX_PIXELS = 178_956_970
 _ONE_PICTURE = {"MPO", "PSD"}
 # The JPEG segment that holds EXIF or XMP; within the compressed pixels 0xFF is never followed by 0xE1.
 _APP1 = b"\xff\xe1"
+
+_TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # the last two are BigTIFF
 
 _LIMIT_LOCK = threading.Lock()
 
@@ -87,29 +89,38 @@ def _decode(file: BinaryIO, start: bytes, max_pixels: int, notes: list[str]) -> 
             data = file.read()
             if (image := _decode_plain_jpeg(data, max_pixels)) is not None:
                 return image
-            file = io.BytesIO(data)
-        elif start.startswith(png.START):
-            file = png.used_chunks(file)
-        elif start.startswith(tiff.STARTS):
+            return _by_pillow(io.BytesIO(data), start, max_pixels, notes)
+        if start.startswith(png.START):
+            with png.used_chunks(file) as used:
+                return _by_pillow(used, start, max_pixels, notes)
+        if start.startswith(_TIFF):
+            from stegano_tf.images import tiff  # noqa: PLC0415  (tifffile is slow to import)
+
             picture = tiff.decode(file, functools.partial(_check_size, max_pixels))
             if picture is not None:
                 _note_unused(picture, start, notes)
                 return colours.rgb(picture, notes)
-        with _open(file, max_pixels) as picture:
-            _note_unused(picture, start, notes)
-            return colours.rgb(_scaled(picture, file) or picture, notes)
+        return _by_pillow(file, start, max_pixels, notes)
     except (ImageError, OutputError):
         raise
     except Exception as error:  # Pillow's decoders raise whatever their parsing ran into, not just OSError.
         raise ImageError(_why_not(file, start, error)) from error
 
 
+def _by_pillow(file: BinaryIO, start: bytes, max_pixels: int, notes: list[str]) -> np.ndarray:
+    with _open(file, max_pixels) as picture:
+        _note_unused(picture, start, notes)
+        return colours.rgb(_scaled(picture, file) or picture, notes)
+
+
 def _note_unused(picture: Image.Image, start: bytes, notes: list[str]) -> None:
     frames = getattr(picture, "n_frames", 1)
     if frames > 1 and picture.format not in _ONE_PICTURE:
         notes.append(f"holds {frames} frames, the first is used")
-    if picture.format == "PSD" and (more := int.from_bytes(start[12:14]) - len(picture.getbands())) > 0:
-        notes.append(f"has {more} more channels, for masks or transparency, which are not used")
+    if picture.format == "PSD":
+        channels, used = int.from_bytes(start[12:14]), 3 if picture.mode == "RGBA" else len(picture.getbands())
+        if channels > used:
+            notes.append(f"has {channels} channels, {used} are used: masks and transparency are not")
 
 
 def _scaled(picture: Image.Image, file: BinaryIO) -> Image.Image | None:

@@ -4,6 +4,8 @@ Pillow is right for whole bytes and single bits without a sign, which is most fi
 Source: TIFF 6.0, https://www.itu.int/itudoc/itu-t/com16/tiff-fx/docs/tiff6.pdf
 """
 
+import enum
+import logging
 from collections.abc import Callable
 from typing import BinaryIO
 
@@ -16,7 +18,8 @@ from stegano_tf import scratch
 from stegano_tf.errors import ImageError
 from stegano_tf.images import levels
 
-STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # the last two are BigTIFF
+# tifffile logs what it finds odd; the readers of messages get one line from us.
+logging.getLogger("tifffile").setLevel(logging.CRITICAL)
 
 _DNG_VERSION = 50706
 # Pillow's mode by the samples of a pixel before an alpha channel: without one, with one, and multiplied by it.
@@ -51,10 +54,12 @@ def decode(file: BinaryIO, check_size: Callable[[int, int], None]) -> Image.Imag
         check_size(page.imagewidth, page.imagelength)
         check_size(page.tilewidth, page.tilelength)
         mode, samples = _mode(page)
-        values = page.asarray(out="memmap" if page.nbytes > scratch.PICTURE_IN_MEMORY else None, maxworkers=1)
+        values = scratch.zeros(page.nbytes, scratch.PICTURE_IN_MEMORY).view(page.dtype).reshape(page.shape)
+        page.asarray(out=values, maxworkers=1)
+        values = values.view(np.uint8) if values.dtype == bool else values
         if page.axes == "SYX":
             values = np.moveaxis(values, 0, -1)
-        values = values.reshape(page.imagelength, page.imagewidth, -1)[..., : samples or None]
+        values = values.reshape(page.imagelength, page.imagewidth, -1)[..., :samples]
         picture = levels.picture(_bytes(page, values), mode)
         picture.n_frames = len(tiff.pages)
         if profile := page.tags.valueof("InterColorProfile"):
@@ -78,7 +83,7 @@ def _pillow_is_right(page: tifffile.TiffPage) -> bool:
 def _mode(page: tifffile.TiffPage) -> tuple[str, int]:
     """Returns Pillow's mode of a page in 8 bits, and how many samples of each pixel it uses."""
     kind = f"is a TIFF file of {page.samplesperpixel} samples a pixel, {page.bitspersample} bits each"
-    kind += f" ({_name(page.sampleformat)}, {_name(page.photometric)})"
+    kind += f" ({_name(SAMPLEFORMAT, page.sampleformat)}, {_name(PHOTOMETRIC, page.photometric)})"
     refusal = ImageError(f"{kind}, which is not supported; expected grey, RGB, CMYK or a palette, for instance as PNG")
     if page.axes not in ("YX", "YXS", "SYX") or page.samplesperpixel > _MOST_SAMPLES or page.dtype is None:
         raise refusal
@@ -113,5 +118,8 @@ def _bytes(page: tifffile.TiffPage, values: np.ndarray) -> np.ndarray:
     return scaled
 
 
-def _name(value: object) -> str:
-    return getattr(value, "name", str(value)).lower()
+def _name(names: type[enum.IntEnum], value: int) -> str:
+    try:
+        return names(value).name.lower()
+    except ValueError:
+        return str(value)

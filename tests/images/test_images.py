@@ -134,7 +134,7 @@ def test_decode_is_read_without_a_file(tmp_path):
     for data, found in {
         b"": "a picture: is empty",
         b"just words": "a picture: starts with b'just wor'",
-        path.read_bytes()[:-5]: "a picture: cannot be decoded",
+        path.read_bytes()[:-5]: "a picture: is a WEBP file that cannot be decoded",
     }.items():
         with pytest.raises(ImageError, match=found):
             images.decode(data, "a picture")
@@ -186,10 +186,9 @@ def test_16_bit_grey_with_a_transparent_level(tmp_path):
         assert images.read(path).tolist() == grey(255, 5)
 
 
-def test_16_bit_colour_keeps_the_upper_byte(tmp_path):
-    row = struct.pack(">6H", 0x0102, 0x7FFF, 0xFF00, 0x10AA, 0x20BB, 0x30CC)
-    expected = [[[0x01, 0x7F, 0xFF], [0x10, 0x20, 0x30]]]
-    assert images.read(png(tmp_path / "a.png", (2, 1), 16, 2, [row])).tolist() == expected
+def test_16_bit_colour_is_rounded_as_grey_is(tmp_path):
+    row = struct.pack(">6H", 128, 129, 257, 385, 386, 65535)
+    assert images.read(png(tmp_path / "a.png", (2, 1), 16, 2, [row])).tolist() == [[[0, 1, 1], [1, 2, 255]]]
 
 
 @pytest.mark.parametrize("levels", [[0, 0.5, 1], [0, 127.5, 255]])
