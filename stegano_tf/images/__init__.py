@@ -8,8 +8,14 @@ Limits: an RGB colour profile is dropped, not applied (the pixels stay what the 
 survives any number of reads); metadata is not kept.
 """
 
+import logging
+
 from stegano_tf.images.arrays import centre_crop, check_rgb, resize
 from stegano_tf.images.reading import MAX_PIXELS, ImageWarning, decode, read
 from stegano_tf.images.writing import check, write
+
+# These log what they find odd in a file. Users get one line about it, from us.
+for library in ("imagecodecs", "tifffile"):
+    logging.getLogger(library).setLevel(logging.CRITICAL)
 
 __all__ = ["MAX_PIXELS", "ImageWarning", "centre_crop", "check", "check_rgb", "decode", "read", "resize", "write"]

@@ -6,6 +6,7 @@ import numpy as np
 from PIL import Image, ImageChops, ImageCms, ImageOps
 
 from stegano_tf import scratch
+from stegano_tf.errors import one_line
 from stegano_tf.images import levels
 
 
@@ -18,7 +19,7 @@ def rgb(picture: Image.Image, notes: list[str]) -> np.ndarray:
     try:
         ImageOps.exif_transpose(picture, in_place=True)
     except Exception as error:  # the pixels can be read, however broken the EXIF block is
-        notes.append(f"its EXIF data is broken ({error}), the picture is not turned")
+        notes.append(f"its EXIF data is broken ({one_line(error)}), the picture is not turned")
     if picture.format in ("PSD", "XBM") and picture.mode == "1":
         picture = ImageChops.invert(picture)  # 1 is black in both, Pillow takes it for white
     if picture.format == "PSD" and picture.mode == "RGBA":
@@ -61,5 +62,5 @@ def _cmyk_to_rgb(picture: Image.Image, notes: list[str]) -> Image.Image:
             source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
             return ImageCms.profileToProfile(picture, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
         except (ImageCms.PyCMSError, OSError, ImportError) as error:  # ImportError: a Pillow built without LittleCMS.
-            notes.append(f"its CMYK profile cannot be used ({error}), colours are approximate")
+            notes.append(f"its CMYK profile cannot be used ({one_line(error)}), colours are approximate")
     return picture.convert("RGB")

@@ -17,35 +17,34 @@ from stegano_tf.images import levels
 
 START = b"\x89PNG\r\n\x1a\n"
 
-_USED = {b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND", b"eXIf", b"acTL", b"fcTL", b"fdAT"}
-_TEXTS = {b"iTXt", b"zTXt", b"tEXt"}
-_ORIENTATION = (b"XML:com.adobe.xmp\0", b"Raw profile type exif\0")  # texts that can hold one
+_UNPACKED = {b"iCCP", b"iTXt", b"zTXt", b"tEXt"}
+_ORIENTATION = (b"XML:com.adobe.xmp\0", b"Raw profile type exif\0")  # names of texts that can hold one
 _LONG_TEXT = 1 << 20  # bytes; no EXIF block is longer
 _MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
 
 
 @contextlib.contextmanager
-def used_chunks(file: BinaryIO) -> Iterator[BinaryIO]:
-    """Yields a PNG file with only the chunks that matter for the pixels and the orientation.
+def without_texts(file: BinaryIO) -> Iterator[BinaryIO]:
+    """Yields a PNG file without its colour profile and its texts, but with those that may hold an orientation.
 
-    Pillow unpacks texts and profiles, and refuses the whole picture for a large one. It takes texts that are called
+    Pillow unpacks profiles and texts, and refuses the whole picture for a long one. It takes texts that are called
     "transparency" or the like for its own notes.
     """
-    kept, place, dropped = [(0, len(START))], len(START), False
+    kept, place = [0], len(START)  # where a part begins that is kept, where it ends, where the next one begins, ...
     while len(head := _at(file, place, 8)) == 8:
         size, kind = struct.unpack(">I4s", head)
-        text = kind in _TEXTS and size < _LONG_TEXT
-        if kind in _USED or (text and _at(file, place + 8, 24).startswith(_ORIENTATION)):
-            kept.append((place, 12 + size))
-        else:
-            dropped = True
-        place += 12 + size
-    if not dropped:
+        orientation = size < _LONG_TEXT and _at(file, place + 8, 24).startswith(_ORIENTATION)
+        end = place + 12 + size
+        if kind in _UNPACKED and not orientation:
+            kept += [place, end]
+        place = end
+    if len(kept) == 1:
         yield file
         return
     with scratch.file() as copy:
-        for start, size in kept:
-            copy.write(_at(file, start, size))
+        for start, stop in zip(kept[::2], [*kept[1::2], place], strict=True):
+            for part in scratch.parts(stop - start, 1):
+                copy.write(_at(file, start + part.start, part.stop - part.start))
         yield copy
 
 

@@ -16,7 +16,7 @@ import simplejpeg
 from PIL import Image
 
 from stegano_tf import scratch
-from stegano_tf.errors import ImageError, OutputError
+from stegano_tf.errors import ImageError, OutputError, one_line
 from stegano_tf.images import colours, jpeg2000, kinds, png
 
 # Half a gigabyte of RGB. Pillow refuses larger pictures as decompression bombs: this is twice its MAX_IMAGE_PIXELS.
@@ -91,8 +91,8 @@ def _decode(file: BinaryIO, start: bytes, max_pixels: int, notes: list[str]) -> 
                 return image
             return _by_pillow(io.BytesIO(data), start, max_pixels, notes)
         if start.startswith(png.START):
-            with png.used_chunks(file) as used:
-                return _by_pillow(used, start, max_pixels, notes)
+            with png.without_texts(file) as plain:
+                return _by_pillow(plain, start, max_pixels, notes)
         if start.startswith(_TIFF):
             from stegano_tf.images import tiff  # noqa: PLC0415  (tifffile is slow to import)
 
@@ -143,10 +143,11 @@ def _why_not(file: BinaryIO, start: bytes, error: Exception) -> str:
         return f"starts with {start[:8]!r}, expected a whole picture file (PNG, JPEG, ...)"
     if isinstance(error, Image.UnidentifiedImageError):
         error = kinds.objection(file, kind) or error
-    reason = " ".join(str(error).split()) or type(error).__name__
+    # The text of a KeyError or IndexError means nothing without its type.
+    reason = f"{type(error).__name__}: {one_line(error)}" if isinstance(error, LookupError) else one_line(error)
     return (
         f"is a {kind} file that cannot be decoded ({reason}), expected a whole file of a common form; "
-        "saving it as PNG helps if it opens elsewhere"
+        "if it opens elsewhere, saving it as PNG helps"
     )
 
 

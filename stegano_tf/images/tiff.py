@@ -5,7 +5,6 @@ Source: TIFF 6.0, https://www.itu.int/itudoc/itu-t/com16/tiff-fx/docs/tiff6.pdf
 """
 
 import enum
-import logging
 from collections.abc import Callable
 from typing import BinaryIO
 
@@ -17,9 +16,6 @@ from tifffile import COMPRESSION, EXTRASAMPLE, PHOTOMETRIC, PLANARCONFIG, SAMPLE
 from stegano_tf import scratch
 from stegano_tf.errors import ImageError
 from stegano_tf.images import levels
-
-# tifffile logs what it finds odd; the readers of messages get one line from us.
-logging.getLogger("tifffile").setLevel(logging.CRITICAL)
 
 _DNG_VERSION = 50706
 # Pillow's mode by the samples of a pixel before an alpha channel: without one, with one, and multiplied by it.

@@ -1,4 +1,4 @@
-"""images.py on real files: every mode and orientation against pixels worked out by hand, then every bad input."""
+"""Reading and writing real files: modes and orientations against pixels worked out by hand, then every bad input."""
 
 import io
 import struct
