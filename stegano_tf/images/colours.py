@@ -28,6 +28,8 @@ def rgb(picture: Image.Image, notes: list[str]) -> np.ndarray:
         picture = levels.picture(_grey(picture), "L")
     elif picture.mode == "CMYK":
         picture = _cmyk_to_rgb(picture, notes)
+    elif picture.mode == "LAB":
+        picture = _by_profile(picture, ImageCms.createProfile("LAB"))
     elif picture.mode == "La":  # Pillow has no direct way to RGBA
         picture = picture.convert("LA")
     if picture.has_transparency_data:
@@ -59,8 +61,14 @@ def _cmyk_to_rgb(picture: Image.Image, notes: list[str]) -> Image.Image:
     # Inks differ so much that the embedded profile is worth using. Pillow has already undone Adobe's inversion.
     if profile := picture.info.get("icc_profile"):
         try:
-            source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-            return ImageCms.profileToProfile(picture, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
+            return _by_profile(picture, ImageCms.ImageCmsProfile(io.BytesIO(profile)))
         except (ImageCms.PyCMSError, OSError, ImportError) as error:  # ImportError: a Pillow built without LittleCMS.
             notes.append(f"its CMYK profile cannot be used ({one_line(error)}), colours are approximate")
     return picture.convert("RGB")
+
+
+def _by_profile(picture: Image.Image, profile: ImageCms.ImageCmsProfile) -> Image.Image:
+    # LittleCMS would otherwise interpolate in a small table: off by up to 50 levels for Lab.
+    flags = ImageCms.Flags.NOOPTIMIZE
+    srgb = ImageCms.createProfile("sRGB")
+    return ImageCms.applyTransform(picture, ImageCms.buildTransform(profile, srgb, picture.mode, "RGB", flags=flags))

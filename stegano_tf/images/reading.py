@@ -40,13 +40,12 @@ def read(path: str | os.PathLike, *, max_pixels: int = MAX_PIXELS) -> np.ndarray
     """Returns the picture in a file as `uint8[H, W, 3]`, RGB, 0 to 255, C-contiguous, H and W at least 1.
 
     The EXIF orientation is applied. Transparent pixels are composited on white and further frames are ignored, each
-    with an `ImageWarning`. Grey levels of 16 bits become `v / 257`, rounded; floating-point grey is taken as 0 to 1, or
-    as 0 to 255 if any pixel exceeds 1. CMYK goes through the file's colour profile to sRGB, or without one through
-    Pillow's plain formula.
+    level exceeds 1. CMYK goes through the file's colour profile to sRGB, or without one through a plain formula.
+    level exceeds 1. CMYK goes through the file's colour profile to sRGB, or without one through Pillow's plain formula.
 
     Raises:
-      ImageError: the file is missing, a folder, empty, not a picture, damaged, or of more than `max_pixels` pixels,
-        which is found out before it is decoded.
+      ImageError: the file is missing, a folder, empty, not a picture, of a kind that is not supported, which it then
+        names, not whole, or of more than `max_pixels` pixels, which is found out before it is decoded.
       OutputError: the picture is large, and the disk has no room for the temporary file that holds it.
 
     Example:

@@ -131,6 +131,14 @@ def test_a_further_sample_is_alpha_or_dropped(bits, photometric, planar, kind, e
     np.testing.assert_allclose(found, grey(expected), atol=1)
 
 
+def test_lab():
+    # L* = 50.2 and 100 without colour; L* = 50.2, a* = 20, b* = -30 (white D50, http://brucelindbloom.com matrix) is
+    # (133.4, 108.5, 171.0) in sRGB.
+    samples = bytes([128, 0, 0, 255, 0, 0, 128, 20, 226])
+    found = read(tiff((3, 1), [8] * 3, LAB, samples))
+    np.testing.assert_allclose(found, [[[119] * 3, [255] * 3, [133.4, 108.5, 171]]], atol=1)
+
+
 @pytest.mark.parametrize("bits", [1, 2, 4, 8])
 @pytest.mark.parametrize("scale", [1, 256, 257])  # of programs that write bytes, that shift, that follow the standard
 def test_palette(bits, scale):
