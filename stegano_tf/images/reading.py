@@ -40,7 +40,7 @@ def read(path: str | os.PathLike, *, max_pixels: int = MAX_PIXELS) -> np.ndarray
     """Returns the picture in a file as `uint8[H, W, 3]`, RGB, 0 to 255, C-contiguous, H and W at least 1.
 
     The EXIF orientation is applied. Transparent pixels are composited on white and further frames are ignored, each
-    with an `ImageWarning`. Levels of any depth become `255 v / white`, rounded; floating-point white is 1, or 255 if any
+    with an `ImageWarning`. Levels of any depth become `255 v / white`, rounded; floating-point white is 1, or 255 if a
     level exceeds 1. CMYK goes through the file's colour profile to sRGB, or without one through a plain formula.
 
     Raises:
