@@ -42,7 +42,7 @@ _RNG = np.random.default_rng(0)
 
 # Where ImageMagick 6.9.11 is wrong, and how that is known.
 SECOND_IS_WRONG = {
-    r"^magick-tiff-(Bilevel|Grayscale(Alpha)?)-\d+-.*min-is-white": "often writes black as zero; libtiff agrees with us",
+    r"^magick-tiff-(Bilevel|Grayscale(Alpha)?)-\d+-.*min-is-white": "often writes black as zero; libtiff agrees",
     r"^magick-tiff-\w+-24-": "takes the three bytes of a level in the other order than it wrote them",
     r"^magick-tiff-(Grayscale|Palette)Alpha-(1|10|12)-": "takes alpha for its opposite; converted to PNG it stays so",
     r"^magick-tiff-PaletteAlpha-\d+-JPEG": "makes alpha two-valued again after JPEG changed it",

@@ -54,7 +54,7 @@ _REFUSED = [
     (4, b"ftypisom", "a film"),
     (4, b"ftypmp4", "a film"),
 ]
-_HEIF = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
+_HEIC = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx"}
 
 
 def refusal(start: bytes) -> str | None:
@@ -72,7 +72,8 @@ def refusal(start: bytes) -> str | None:
         width, _, depth, _, coding = struct.unpack(">5I", start[4:24].ljust(20, b"\0"))
         if coding == 2 and (width * depth + 7) // 8 % 2:
             return f"is a Sun raster picture with rows of odd length in run-length coding, {_AS_PNG}"
-    if start[4:8] == b"ftyp" and start[8:12] in _HEIF and not _heif_opener() and start[8:11] == b"hei":
+    brands = {start[place : place + 4] for place in range(8, len(start), 4)} if start[4:8] == b"ftyp" else set()
+    if brands & _HEIC and not _heif_opener():
         return f"is a HEIC picture, {_AS_PNG}; `pip install pillow-heif` makes HEIC readable"
     return None
 

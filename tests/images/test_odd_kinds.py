@@ -258,10 +258,11 @@ def test_heic(mode):
     np.testing.assert_allclose(found, np.full((64, 64, 3), expected), atol=3)
 
 
-def test_heic_without_its_package(monkeypatch):
+@pytest.mark.parametrize("brand", [b"heic", b"mif1"])
+def test_heic_without_its_package(monkeypatch, brand):
     monkeypatch.setitem(sys.modules, "pillow_heif", None)
     with pytest.raises(ImageError, match=r"is a HEIC picture.*pip install pillow-heif"):
-        read(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(40))
+        read(b"\0\0\0\x18ftyp" + brand + b"\0\0\0\0mif1heic" + bytes(40))
 
 
 @pytest.mark.parametrize(
