@@ -281,6 +281,7 @@ def test_heic_without_its_package(monkeypatch, brand):
         (b"PF\n2 1\n-1.0\n", "a PFM picture in colour"),
         (b"8BPS\0\1" + bytes(16) + b"\0\x10\0\3", "a Photoshop file of 16 bits a channel"),
         (b"8BPS\0\1" + bytes(16) + b"\0\x20\0\3", "a Photoshop file of 32 bits a channel"),
+        (struct.pack(">6I", 0x59A66A95, 37, 29, 8, 1073, 2), "a Sun raster picture with rows of odd length"),
         (b"8BPS\0\2", "a large Photoshop file (PSB)"),
         (b"\xff\xd8\xff\xc1\0\x0b\x0c\0\1\0\1\1\1\x11\0", "a JPEG file that cannot be decoded (cannot handle 12-bit"),
     ],
