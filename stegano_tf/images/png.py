@@ -33,9 +33,8 @@ def without_texts(file: BinaryIO) -> Iterator[BinaryIO]:
     kept, place = [0], len(START)  # where a part begins that is kept, where it ends, where the next one begins, ...
     while len(head := _at(file, place, 8)) == 8:
         size, kind = struct.unpack(">I4s", head)
-        orientation = size < _LONG_TEXT and _at(file, place + 8, 24).startswith(_ORIENTATION)
         end = place + 12 + size
-        if kind in _UNPACKED and not orientation:
+        if kind in _UNPACKED and not (size < _LONG_TEXT and _at(file, place + 8, 24).startswith(_ORIENTATION)):
             kept += [place, end]
         place = end
     if len(kept) == 1:

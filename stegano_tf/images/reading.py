@@ -144,6 +144,7 @@ def _why_not(file: BinaryIO, start: bytes, error: Exception) -> str:
         error = kinds.objection(file, kind) or error
     # The text of a KeyError or IndexError means nothing without its type.
     reason = f"{type(error).__name__}: {one_line(error)}" if isinstance(error, LookupError) else one_line(error)
+    kind = "CUR or TGA" if kind == "CUR" else kind  # TGA has no magic number, and often starts as CUR does
     return (
         f"is a {kind} file that cannot be decoded ({reason}), expected a whole file of a common form; "
         "if it opens elsewhere, saving it as PNG helps"
