@@ -37,6 +37,8 @@ _REFUSED = [
     (0, b"SDPX", "a DPX picture"),
     (0, b"XPDS", "a DPX picture"),
     (0, b"\x80\x2a\x5f\xd7", "a Cineon picture"),
+    (0, b"id=ImageMagick", "a MIFF picture"),
+    (0, b"\xab\x01", "a VIFF picture"),
     (0, b"gimp xcf", "a GIMP project"),
     (0, b"8BPS\0\2", "a large Photoshop file (PSB)"),
     (0, b"\x8aMNG", "an MNG animation"),
@@ -55,6 +57,8 @@ _REFUSED = [
     (4, b"ftypmp4", "a film"),
 ]
 _HEIC = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx"}
+# Pillow takes the start of the second for that of the first.
+_AMBIGUOUS = {"CUR": "CUR or TGA", "XBM": "XBM or XPM"}
 
 
 def refusal(start: bytes) -> str | None:
@@ -87,13 +91,13 @@ def _heif_opener() -> bool:
 
 
 def called(start: bytes) -> str:
-    """Returns what Pillow calls a file that starts so, or "" if it knows no such format."""
+    """Returns what Pillow calls a file that starts so, or "" if it knows no such format or cannot tell."""
     Image.init()
     for name in Image.ID:
         accepts = Image.OPEN[name][1]
         with contextlib.suppress(IndexError, struct.error):  # of very short files
             if accepts is not None and accepts(start[:16]) is True:
-                return name
+                return _AMBIGUOUS.get(name, name)
     return ""
 
 

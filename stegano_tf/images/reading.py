@@ -108,6 +108,8 @@ def _decode(file: BinaryIO, start: bytes, max_pixels: int, notes: list[str]) -> 
 
 def _by_pillow(file: BinaryIO, start: bytes, max_pixels: int, notes: list[str]) -> np.ndarray:
     with _open(file, max_pixels) as picture:
+        if picture.format == "FITS" and picture.mode != "L":
+            raise ImageError("is a FITS file of more than 8 bits, whose scale Pillow ignores; expected 8 bits, or PNG")
         _note_unused(picture, start, notes)
         return colours.rgb(_scaled(picture, file) or picture, notes)
 
@@ -141,10 +143,9 @@ def _why_not(file: BinaryIO, start: bytes, error: Exception) -> str:
     if not kind:
         return f"starts with {start[:8]!r}, expected a whole picture file (PNG, JPEG, ...)"
     if isinstance(error, Image.UnidentifiedImageError):
-        error = kinds.objection(file, kind) or error
+        error = kinds.objection(file, kind.partition(" ")[0]) or error
     # The text of a KeyError or IndexError means nothing without its type.
     reason = f"{type(error).__name__}: {one_line(error)}" if isinstance(error, LookupError) else one_line(error)
-    kind = "CUR or TGA" if kind == "CUR" else kind  # TGA has no magic number, and often starts as CUR does
     return (
         f"is a {kind} file that cannot be decoded ({reason}), expected a whole file of a common form; "
         "if it opens elsewhere, saving it as PNG helps"

@@ -70,32 +70,32 @@ def _pillow_is_right(page: tifffile.TiffPage) -> bool:
         return False
     if page.photometric == PHOTOMETRIC.PALETTE:  # Pillow takes every colour map for one of 16 bits
         return False
-    if page.samplesperpixel == 1:
+    if page.samplesperpixel == 1 or page.photometric not in _MODES:
         return True
-    planes = page.planarconfig == PLANARCONFIG.SEPARATE and page.photometric in _MODES
-    return not (planes or page.bitspersample == 1 or page.photometric == PHOTOMETRIC.MINISWHITE)
+    # Several samples a pixel: Pillow mixes up planes, and divides what is coded as JPEG by an alpha that it was not
+    # multiplied by. It has no name for the other kinds.
+    chunky = page.bitspersample == 8 and page.planarconfig == PLANARCONFIG.CONTIG
+    plain = page.photometric == PHOTOMETRIC.RGB or not page.extrasamples
+    return chunky and plain and not (page.compression == COMPRESSION.JPEG and page.extrasamples)
 
 
 def _mode(page: tifffile.TiffPage) -> tuple[str, int]:
     """Returns Pillow's mode of a page in 8 bits, and how many samples of each pixel it uses."""
-    kind = f"is a TIFF file of {page.samplesperpixel} samples a pixel, {page.bitspersample} bits each"
-    kind += f" ({_name(SAMPLEFORMAT, page.sampleformat)}, {_name(PHOTOMETRIC, page.photometric)})"
-    refusal = ImageError(f"{kind}, which is not supported; expected grey, RGB, CMYK or a palette, for instance as PNG")
-    if page.axes not in ("YX", "YXS", "SYX") or page.samplesperpixel > _MOST_SAMPLES or page.dtype is None:
-        raise refusal
-    # Signed levels have no stated black or white. 32-bit ones are let through for the sake of Pillow, which writes
+    bits, samples, kind = page.bitspersample, page.samplesperpixel, page.sampleformat
+    # Signed levels have no stated black or white. Grey ones of 32 bits are read for the sake of Pillow, which writes
     # 16-bit levels so.
-    if page.sampleformat not in (SAMPLEFORMAT.UINT, SAMPLEFORMAT.IEEEFP) and (page.bitspersample, page.axes) != (
-        32,
-        "YX",
-    ):
-        raise refusal
+    known = kind in (SAMPLEFORMAT.UINT, SAMPLEFORMAT.IEEEFP) or (kind, bits, samples) == (SAMPLEFORMAT.INT, 32, 1)
+    indices = page.photometric != PHOTOMETRIC.PALETTE or (kind == SAMPLEFORMAT.UINT and page.colormap is not None)
+    layout = page.axes in ("YX", "YXS", "SYX") and samples <= _MOST_SAMPLES and page.dtype is not None
     colours, modes = _MODES.get(page.photometric, (0, {}))
-    extra = list(page.extrasamples) or [EXTRASAMPLE.UNASSALPHA] * (page.samplesperpixel - colours)
+    extra = page.extrasamples or (EXTRASAMPLE.UNASSALPHA,) * (samples == colours + 1)  # as Pillow takes it
     alpha = next((kind for kind in extra[:1] if kind != EXTRASAMPLE.UNSPECIFIED), None)
-    unknown = len(extra) > 1 and not page.extrasamples
-    if unknown or page.samplesperpixel != colours + len(extra) or alpha not in modes:
-        raise refusal
+    if not (known and indices and layout and samples == colours + len(extra) and alpha in modes):
+        raise ImageError(
+            f"is a TIFF file of {samples} samples a pixel, {bits} bits each ({_name(SAMPLEFORMAT, kind)}, "
+            f"{_name(PHOTOMETRIC, page.photometric)}), which is not supported; expected grey, RGB, CMYK or a palette, "
+            "for instance as PNG"
+        )
     return modes[alpha], colours + (alpha is not None)
 
 

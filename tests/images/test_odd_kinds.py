@@ -247,6 +247,18 @@ def test_netpbm(white):
     assert read(b"P2 3 1 %d\n%d %d %d\n" % (white, *levels)) == expected
 
 
+def fits(bits, data):
+    cards = ["SIMPLE  =                    T", f"BITPIX  = {bits:20}", "NAXIS   =                    2"]
+    cards += ["NAXIS1  =                    2", "NAXIS2  =                    1", "END"]
+    return "".join(card.ljust(80) for card in cards).ljust(2880).encode() + data.ljust(2880, b"\0")
+
+
+def test_fits():
+    assert read(fits(8, b"\1\2")) == grey(1, 2)
+    with pytest.raises(ImageError, match="is a FITS file of more than 8 bits"):
+        read(fits(16, bytes(4)))
+
+
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "L"])
 def test_heic(mode):
     heif = pytest.importorskip("pillow_heif")

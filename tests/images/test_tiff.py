@@ -5,6 +5,7 @@ import struct
 import warnings
 import zlib
 
+import imagecodecs
 import numpy as np
 import pytest
 import tifffile
@@ -174,6 +175,15 @@ def test_tiles_strips_and_compression(tmp_path, photometric, dtype, compression)
     for layout in ({"rowsperstrip": 5}, {"tile": (16, 16)}):
         tifffile.imwrite(tmp_path / "a.tif", stored, **options, **layout)
         np.testing.assert_array_equal(images.read(tmp_path / "a.tif"), expected)
+
+
+def test_alpha_beside_jpeg():
+    flat = np.full((16, 16, 4), (100, 50, 200, 51), np.uint8)
+    data = imagecodecs.jpeg8_encode(flat, level=95, colorspace="CMYK", outcolorspace="CMYK")  # four samples as they are
+    data = tiff((16, 16), [8] * 4, RGB, data, t259=[7], t338=[2])
+    with pytest.warns(images.ImageWarning, match="composited on white"):
+        found = images.decode(data, "a picture")
+    np.testing.assert_allclose(found, np.full((16, 16, 3), (224, 214, 244)), atol=2)  # a fifth, and 204
 
 
 def test_orientation_profile_and_frames_of_deep_pictures(tmp_path):
