@@ -68,8 +68,8 @@ def decode(file: BinaryIO, check_size: Callable[[int, int], None]) -> Image.Imag
 def _pillow_is_right(page: tifffile.TiffPage) -> bool:
     if page.bitspersample not in (1, 8) or page.sampleformat != SAMPLEFORMAT.UINT or page.compression not in _PILLOWS:
         return False
-    if page.photometric == PHOTOMETRIC.PALETTE:  # Pillow takes every colour map for one of 16 bits
-        return False
+    if page.photometric == PHOTOMETRIC.PALETTE:
+        return page.compression == COMPRESSION.JPEG  # Pillow takes every colour map for one of 16 bits
     if page.samplesperpixel == 1 or page.photometric not in _MODES:
         return True
     # Several samples a pixel: Pillow mixes up planes, and divides what is coded as JPEG by an alpha that it was not
