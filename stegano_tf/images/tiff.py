@@ -101,13 +101,14 @@ def _mode(page: tifffile.TiffPage) -> tuple[str, int]:
 
 def _bytes(page: tifffile.TiffPage, values: np.ndarray) -> np.ndarray:
     """Returns the samples of a page, [H, W, samples], in 8 bits: 0 is black, no ink or transparent."""
-    if page.photometric == PHOTOMETRIC.PALETTE:
-        colours = page.colormap.T  # 16 bits; some programs write bytes
-        return (colours >> 8 if colours.max() > 255 else colours).astype(np.uint8)[values[..., 0]]
-    if page.sampleformat == SAMPLEFORMAT.IEEEFP:
-        white = None
-    else:
+    white = None
+    if page.sampleformat != SAMPLEFORMAT.IEEEFP:
         white = 65535 if page.sampleformat == SAMPLEFORMAT.INT else 2**page.bitspersample - 1
+    if page.photometric == PHOTOMETRIC.PALETTE:
+        table = page.colormap.T  # 16 bits; some programs write bytes
+        table = (table >> 8 if table.max() > 255 else table).astype(np.uint8)
+        colours = table[values[..., 0]]
+        return np.dstack([colours, levels.eight_bits(values[..., 1], white)]) if values.shape[2] > 1 else colours
     scaled = levels.eight_bits(values, white)
     if page.photometric == PHOTOMETRIC.MINISWHITE:
         np.subtract(255, scaled[..., 0], out=scaled[..., 0])

@@ -150,6 +150,17 @@ def test_palette(bits, scale):
     assert read(data) == [[[row[level] for row in table] for level in levels]]
 
 
+@pytest.mark.parametrize(("kind", "expected"), [(0, [[10, 20, 30]]), (2, [[206, 208, 210]])])  # a fifth, and 204
+def test_palette_with_alpha(kind, expected):
+    table = [v * 257 for channel in (10, 20, 30) for v in (0, channel, *[0] * 254)]
+    data = tiff((1, 1), [8] * 2, PALETTE, b"\1\x33", t320=table, t338=[kind])
+    if kind:
+        with pytest.warns(images.ImageWarning, match="composited on white"):
+            assert read(data) == [expected]
+    else:
+        assert read(data) == [expected]
+
+
 @pytest.mark.parametrize("compression", [None, "lzw", "zlib", "zstd", "png", "jpegxl", "webp"])
 @pytest.mark.parametrize(
     ("photometric", "dtype"),
