@@ -72,11 +72,9 @@ def _pillow_is_right(page: tifffile.TiffPage) -> bool:
         return page.compression == COMPRESSION.JPEG  # Pillow takes every colour map for one of 16 bits
     if page.samplesperpixel == 1 or page.photometric not in _MODES:
         return True
-    # Several samples a pixel: Pillow mixes up planes, and divides what is coded as JPEG by an alpha that it was not
-    # multiplied by. It has no name for the other kinds.
+    # Several samples a pixel: Pillow mixes up planes, and does not know the other kinds.
     chunky = page.bitspersample == 8 and page.planarconfig == PLANARCONFIG.CONTIG
-    plain = page.photometric == PHOTOMETRIC.RGB or not page.extrasamples
-    return chunky and plain and not (page.compression == COMPRESSION.JPEG and page.extrasamples)
+    return chunky and (page.photometric == PHOTOMETRIC.RGB or not page.extrasamples)
 
 
 def _mode(page: tifffile.TiffPage) -> tuple[str, int]:
