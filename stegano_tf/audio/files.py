@@ -2,7 +2,8 @@
 
 Written are mono PCM_16 files of the lossless containers in `CONTAINERS`. Read is every file in which libsndfile finds
 samples that survived exactly: PCM of 8 to 32 bits, float and double, FLAC and ALAC of 16 bits, at any rate, of any
-number of channels. Lossy files are refused by name, because what they hold is no longer what was written.
+number of channels; from a pipe, too, and if it was written to one (`headers`). Lossy files are refused by name, because
+what they hold is no longer what was written, and so are files that libsndfile does not read.
 """
 
 import contextlib
@@ -10,14 +11,16 @@ import dataclasses
 import os
 import shutil
 import stat
+import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
+from typing import BinaryIO
 
 import numpy as np
 
-from stegano_tf import outputs
-from stegano_tf.audio import pcm
+from stegano_tf import outputs, scratch
+from stegano_tf.audio import headers, pcm
 from stegano_tf.errors import AudioError, OutputError
 
 CONTAINERS = MappingProxyType(
@@ -29,6 +32,23 @@ _LOSSY_SUFFIXES = {".mp3", ".mp2", ".ogg", ".oga", ".opus", ".m4a", ".mp4", ".aa
 _FLOAT_SUBTYPES = frozenset({"FLOAT", "DOUBLE"})
 # Of ALAC only 16 bits: libsndfile 1.2.2 does not return what it wrote as ALAC_20, ALAC_24 or ALAC_32.
 _LOSSLESS_SUBTYPES = _FLOAT_SUBTYPES | {"PCM_S8", "PCM_U8", "PCM_16", "PCM_24", "PCM_32", "ALAC_16"}
+_BROKEN = frozenset({"SDS"})  # containers that libsndfile 1.2.2 does not read as it writes them
+_LOSSY_SUBTYPES = (
+    "ULAW",
+    "ALAW",
+    "IMA",
+    "MS_",
+    "GSM",
+    "G72",
+    "NMS",
+    "VOX",
+    "VORBIS",
+    "OPUS",
+    "MPEG",
+    "DPCM_8",
+    "DWVW_12",
+)
+_START_BYTES = 64  # enough to tell what a file is
 _ADVICE = "ask for the WAV or FLAC file itself, sent as a file: a sound message or a converter loses samples"
 _MAX_32_BIT_FILE = (1 << 32) - (1 << 16)  # WAV and AIFF count bytes in 32 bits; the rest is left for their headers
 _MAX_SAMPLES_A_BYTE = 65_535 // 10  # FLAC's largest block, constant, in its smallest frame; nothing compresses more
@@ -142,48 +162,116 @@ class Reader(contextlib.AbstractContextManager):
     """
 
     def __init__(self, path: str | os.PathLike):
-        """Opens a sound file; raises AudioError if it cannot be opened, is no sound file, or is a lossy one."""
+        """Opens a sound file or a pipe that holds one; raises AudioError if it is none, or one that loses samples.
+
+        What comes through a pipe, or has a header that libsndfile does not take, is copied into a temporary file.
+        """
         import soundfile  # noqa: PLC0415
 
         self._path = path = Path(path)
+        self._error = soundfile.LibsndfileError
+        self._file = self._copy = None
         try:
             # libsndfile's own messages do not tell a missing file from a folder or from a forbidden one.
-            if not stat.S_ISREG(path.stat().st_mode):
-                raise AudioError(f"{path}: is not a regular file, expected a sound file")
+            mode = path.stat().st_mode
+            if not (stat.S_ISREG(mode) or stat.S_ISFIFO(mode)):
+                raise AudioError(f"{path}: is not a regular file or a pipe, expected a sound file")
             with path.open("rb") as file:
-                size = os.fstat(file.fileno()).st_size
+                start = self._prepare(file, copy=stat.S_ISFIFO(mode))
         except OSError as error:
             raise AudioError(f"{path}: cannot be read: {error.strerror}") from error
-        if size == 0:
-            raise AudioError(f"{path}: is empty, expected a sound file")
-        self._error = soundfile.LibsndfileError
         try:
-            self._file = soundfile.SoundFile(_native(path))
+            self._file = self._open()
+            if headers.flac_without_length(start):
+                self._state_length(start)
         except self._error as error:
+            self.close()
+            kind = headers.other_kind(start)
+            found = f"is not a sound file that can be read ({_reason(error)})"
+            if kind:
+                found = f"is {kind}, which is not supported"
             advice = _ADVICE if path.suffix.lower() in _LOSSY_SUFFIXES else "expected a WAV, FLAC or other lossless one"
-            raise AudioError(f"{path}: is not a sound file that can be read ({_reason(error)}); {advice}") from error
+            raise AudioError(f"{path}: {found}; {advice}") from error
         except TypeError as error:  # soundfile asks for a sample rate when a name ends in .raw
-            raise AudioError(f"{path}: is raw sound by its name, without a header; expected WAV or FLAC") from error
+            raise AudioError(f"{path}: is raw sound, without a header; expected WAV or FLAC") from error
         self.container, self.subtype = self._file.format, self._file.subtype
         self.sample_rate, self.channels = self._file.samplerate, self._file.channels
-        if self.subtype not in _LOSSLESS_SUBTYPES:
+        if self.container in _BROKEN or self.subtype not in _LOSSLESS_SUBTYPES:
             self.close()
-            found = f"{self.subtype} in {self.container}"
-            raise AudioError(f"{path}: is {found}, which loses samples, expected PCM; {_ADVICE}")
-        self.size = size
+            found = f"is {self.subtype} in {self.container}"
+            if self.subtype.startswith(_LOSSY_SUBTYPES):
+                raise AudioError(f"{path}: {found}, which loses samples, expected PCM; {_ADVICE}")
+            raise AudioError(f"{path}: {found}, which is not supported, expected PCM or float")
         self._dtype = "float64" if self.subtype in _FLOAT_SUBTYPES else "int16"
         self._block_frames = max(1, pcm.BLOCK // self.channels)
         self.frames = self._file.frames
-        if self.frames > size * _MAX_SAMPLES_A_BYTE:  # a false header, or a FLAC that was written to a pipe
+        if self.frames > self.size * _MAX_SAMPLES_A_BYTE:  # a false header
             self.close()
-            raise AudioError(f"{path}: states no length that its {size:,} bytes could hold, expected a whole file")
+            raise AudioError(f"{path}: states no length that its {self.size:,} bytes could hold, expected a whole file")
+
+    def _prepare(self, file: BinaryIO, *, copy: bool) -> bytes:
+        """Notes the size, copies the file if that is needed, and returns its first bytes."""
+        if copy:
+            file = self._copied(file)
+        self.size = os.fstat(file.fileno()).st_size
+        if self.size == 0:
+            self.close()
+            raise AudioError(f"{self._path}: is empty, expected a sound file")
+        values = headers.mended(file, self.size)
+        if values:
+            headers.overwrite(file if copy else self._copied(file), values)
+        file.seek(0)
+        return file.read(_START_BYTES)
+
+    def _copied(self, file: BinaryIO) -> BinaryIO:
+        """Returns a copy without a name, which is read instead."""
+        try:
+            self._copy = tempfile.TemporaryFile(prefix="stegano_tf_")  # noqa: SIM115 (`close` closes it)
+            if file.seekable():
+                file.seek(0)
+            shutil.copyfileobj(file, self._copy, pcm.BLOCK)
+            self._copy.flush()
+        except OSError as error:
+            self.close()
+            raise scratch.no_room(error) from error
+        return self._copy
+
+    def _open(self):
+        import soundfile  # noqa: PLC0415
+
+        if self._copy is None:
+            return soundfile.SoundFile(_native(self._path))
+        os.lseek(self._copy.fileno(), 0, os.SEEK_SET)
+        return soundfile.SoundFile(self._copy.fileno(), closefd=False)
+
+    def _state_length(self, start: bytes) -> None:
+        """Finds out how long a FLAC is that does not say so: up to where libFLAC can seek."""
+        low, high = -1, self.size * _MAX_SAMPLES_A_BYTE
+        while high - low > 1:
+            middle = (low + high) // 2
+            try:
+                self._file.seek(middle)
+                low = middle
+            except self._error:
+                high = middle
+                self._file.close()  # one that failed to seek stays at a loss
+                self._file = self._open()
+        self._file.close()
+        if self._copy is None:
+            with self._path.open("rb") as file:
+                self._copied(file)
+        headers.overwrite(self._copy, headers.flac_length(start, low + 1))
+        self._file = self._open()
 
     def __exit__(self, *_) -> None:
         self.close()
 
     def close(self) -> None:
         """Closes the file; can be called more than once."""
-        self._file.close()
+        if self._file is not None:
+            self._file.close()
+        if self._copy is not None:
+            self._copy.close()
 
     def seek(self, frame: int) -> None:
         """Moves to a frame, counted from 0."""
@@ -265,7 +353,12 @@ def _native(path: Path) -> str | bytes:
 
 
 def read_channel(path: str | os.PathLike, channel: int) -> np.ndarray:
-    """Returns one whole channel of a sound file, int16[N], for drawing; raises AudioError as `Reader`."""
+    """Returns one whole channel of a sound file, int16[N], for drawing; raises AudioError as `Reader`.
+
+    It refuses a pipe, which was read already to find the channel.
+    """
+    if Path(path).is_fifo():
+        raise AudioError(f"{path}: is a pipe, which can be read only once, expected a file")
     with Reader(path) as reader:
         return reader.channel(channel, reader.frames)
 

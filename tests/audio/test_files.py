@@ -77,14 +77,13 @@ def test_claim_of_4_gb_in_a_small_file_allocates_nothing(make_wav):
     assert peak < 3e6
 
 
-@pytest.mark.parametrize("claim", [0, 2**36 - 1])  # 0: not known, as in a FLAC that was written to a pipe
-def test_flac_with_an_impossible_length_is_refused(tmp_path, claim):
+def test_flac_with_an_impossible_length_is_refused(tmp_path):
     write(tmp_path / "a.flac")
     data = bytearray((tmp_path / "a.flac").read_bytes())
     # STREAMINFO ends in a 36-bit number of samples, before a 128-bit MD5; it starts at 8 and is 34 bytes long.
     length = int.from_bytes(data[18:26], "big")
     assert length & (2**36 - 1) == 256
-    data[18:26] = (length ^ 256 ^ claim).to_bytes(8, "big")
+    data[18:26] = (length | 2**36 - 1).to_bytes(8, "big")
     (tmp_path / "a.flac").write_bytes(data)
     with pytest.raises(AudioError, match=rf"a\.flac: states no length that its {len(data):,} bytes could hold"):
         files.Reader(tmp_path / "a.flac")
@@ -95,7 +94,7 @@ def test_flac_with_an_impossible_length_is_refused(tmp_path, claim):
     [
         ("empty.wav", b"", "is empty"),
         ("text.wav", b"not a sound at all " * 99, "is not a sound file"),
-        ("photo.m4a", b"\0\0\0\x20ftypM4A " * 99, "is not a sound file that can be read .*; ask for the WAV or FLAC"),
+        ("photo.m4a", b"\0\0\0\x20ftypM4A " * 99, "is MP4, which is not supported; ask for the WAV or FLAC"),
         ("noise.raw", b"not a sound at all " * 99, "is raw sound"),
         ("phone.vox", b"not a sound at all " * 99, "VOX_ADPCM in RAW, which loses samples"),
         ("head.wav", b"RIFF\x24\0\0\0WAVEfmt \x10\0\0\0", "is not a sound file"),
@@ -123,7 +122,7 @@ def test_missing_files_and_folders_are_refused(tmp_path):
     ("container", "subtype"),
     [
         *[("MP3", "MPEG_LAYER_III"), ("OGG", "VORBIS"), ("OGG", "OPUS"), ("WAV", "ULAW"), ("AIFF", "ALAW")],
-        *[("WAV", "IMA_ADPCM"), ("WAV", "MS_ADPCM"), ("WAV", "GSM610"), ("CAF", "ALAC_24")],
+        *[("WAV", "IMA_ADPCM"), ("WAV", "MS_ADPCM"), ("WAV", "GSM610")],
     ],
 )
 def test_lossy_files_are_refused_by_name(tmp_path, container, subtype):

@@ -1,0 +1,104 @@
+"""Headers that libsndfile does not take although the file is whole, as programs write them to a pipe: made as it does.
+
+Who writes to a pipe does not know the length when the header goes out, and cannot come back. libsndfile accepts most of
+the numbers that stand there instead. The others are replaced here by what the size of the file says. BW64 (ITU-R
+BS.2088) is RF64 under another name. The first bytes tell what other files are, so that they are refused by name.
+"""
+
+import os
+import struct
+from collections.abc import Iterator
+from typing import BinaryIO
+
+_OTHERS = (  # offset, what stands there, the name
+    (4, b"ftyp", "MP4"),
+    (28, b"\x7fFLAC", "FLAC in Ogg"),
+    (28, b"Speex  ", "Speex"),
+    (0, b"wvpk", "WavPack"),
+    (0, b"TTA", "True Audio"),
+    (0, b"MAC ", "Monkey's Audio"),
+    (0, b"OFR ", "OptimFROG"),
+    (0, b"tBaK", "TAK"),
+    (0, b"ajkg", "Shorten"),
+    (0, b".SoX", "SoX"),
+    (0, b"XoS.", "SoX"),
+    (0, b"DSD ", "DSF"),
+    (0, b"FRM8", "DSDIFF"),
+    (0, b"\x1aE\xdf\xa3", "Matroska"),
+    (0, b"#!AMR", "AMR"),
+    (0, b"0&\xb2u\x8ef\xcf\x11", "Windows Media"),
+    (0, b"\x0bw", "AC-3"),
+    (0, b"\xff\xf1", "AAC"),
+)
+_FLAC_LENGTH = 18  # offset of the 8 bytes whose lower 36 bits are the number of samples; 0: not known
+
+
+def other_kind(start: bytes) -> str | None:
+    """Returns what a file is that libsndfile does not read, told by its first 64 bytes; None if that is not known."""
+    return next((name for offset, magic, name in _OTHERS if start.startswith(magic, offset)), None)
+
+
+def mended(file: BinaryIO, size: int) -> dict[int, bytes]:
+    """Returns what must stand instead, by offset, in a file of `size` bytes for libsndfile to read all of it."""
+    file.seek(0)
+    start = file.read(48)
+    magic = start[:4]
+    if magic in (b"RIFF", b"RIFX"):
+        return _data(_chunks(file, 12, "<4sI" if magic == b"RIFF" else ">4sI"), size, {0: b"\xff" * 4})
+    if magic in (b"RF64", b"BW64"):
+        renamed = {0: b"RF64"} if magic == b"BW64" else {}
+        stated = struct.unpack_from("<Q", start, 28)[0] if start[12:16] == b"ds64" else 0
+        place = next((place for kind, _, place in _chunks(file, 12, "<4sI") if kind == b"data"), size)
+        return renamed | ({} if 0 < stated <= size - place else {28: struct.pack("<Q", size - place)})
+    if magic == b"caff":
+        # Some programs count the 4 bytes in front of the samples, which they know of.
+        return _data(_chunks(file, 8, ">4sq"), size, dict.fromkeys((-1, 0, 4)))
+    if magic == b"FORM":
+        return _data(_chunks(file, 12, ">4sI"), size, {8: bytes(4)}, b"SSND")  # 0: up to the end
+    if magic in (b".snd", b"dns.") and start[8:12] == bytes(4):
+        return {8: b"\xff" * 4}
+    return {}
+
+
+def _data(chunks: Iterator, size: int, unknown: dict[int, bytes | None], name: bytes = b"data") -> dict[int, bytes]:
+    """Returns the length to state for the samples if it is one of `unknown` and they are there nevertheless."""
+    for kind, stated, place in chunks:
+        if kind == name and stated in unknown and size > place + max(0, stated):
+            value = unknown[stated] or struct.pack(">q", size - place)
+            return {place - len(value): value}
+    return {}
+
+
+def _chunks(file: BinaryIO, place: int, layout: str) -> Iterator[tuple[bytes, int, int]]:
+    """Yields name, stated size and place of each chunk up to the samples or to a nonsensical size."""
+    head = struct.Struct(layout)
+    while True:
+        file.seek(place)
+        data = file.read(head.size)
+        if len(data) < head.size:
+            return
+        name, size = head.unpack(data)
+        place += head.size
+        yield name, size, place
+        if size < 0 or name in (b"data", b"SSND"):
+            return
+        place += size if head.size > 8 else size + size % 2  # CAF does not pad
+
+
+def flac_without_length(start: bytes) -> bool:
+    """Returns whether the first 26 bytes are those of a FLAC file that does not say how long it is."""
+    return start[:4] == b"fLaC" and int.from_bytes(start[_FLAC_LENGTH:26], "big") % (1 << 36) == 0 and len(start) >= 26
+
+
+def flac_length(start: bytes, frames: int) -> dict[int, bytes]:
+    """Returns, as `mended` does, the field of a FLAC file that says how long it is."""
+    return {_FLAC_LENGTH: (int.from_bytes(start[_FLAC_LENGTH:26], "big") | frames).to_bytes(8, "big")}
+
+
+def overwrite(file: BinaryIO, values: dict[int, bytes]) -> None:
+    """Writes values at their offsets."""
+    for offset, value in values.items():
+        file.seek(offset)
+        file.write(value)
+    file.flush()
+    os.lseek(file.fileno(), 0, os.SEEK_SET)
