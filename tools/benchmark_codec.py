@@ -41,7 +41,9 @@ def measure_codec(megapixels: float = 16, repeats: int = 7, folder: str | None =
     """Returns median seconds of encoding, decoding and their soundfile counterparts, and the two ratios."""
     image = noise(megapixels)
     size, blocks = bmp.encode(image)
-    samples = np.concatenate([pcm.encode(block) for block in framing.frame(framing.Header(size), blocks)])
+    samples = np.concatenate(
+        [pcm.encode(block) for block in framing.frame(framing.Header(size), blocks, framing.Digest())]
+    )
     with tempfile.TemporaryDirectory(dir=folder) as name:
         ours, plain = Path(name, "ours.wav"), Path(name, "plain.wav")
         steps = {

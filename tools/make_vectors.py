@@ -89,7 +89,7 @@ def _armored(age: bytes) -> bytes:
 
 def _frame(payload: bytes, flags_: int = 0, **facts) -> bytes:
     header = framing.Header(len(payload), flags=framing.Flags(flags_), **facts)
-    return b"".join(framing.frame(header, [payload]))
+    return b"".join(framing.frame(header, [payload], framing.Digest()))
 
 
 def _with_field(frame: bytes, offset: int, value: bytes) -> bytes:

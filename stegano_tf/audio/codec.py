@@ -21,7 +21,7 @@ from stegano_tf.audio.forms.form import Form, Found, Sound
 from stegano_tf.audio.info import AudioInfo, Decoded
 from stegano_tf.audio.message import Message, fill, unsealed
 from stegano_tf.audio.payloads import PAYLOADS, bmp
-from stegano_tf.errors import FormatError
+from stegano_tf.errors import FormatError, OutputError, SteganoError
 
 
 def check(
@@ -66,7 +66,8 @@ def check(
     least = PAYLOADS[payload].least_bytes(*size) if size else len(age_file or b"-")
     if lock:
         least = age.sealed_bytes(least + framing.OVERHEAD)
-    form.check(path, least + framing.OVERHEAD * form.framed, sample_rate)
+    keyed = lock is not None and lock.passphrase is not None
+    form.check(path, least + framing.OVERHEAD * form.framed, sample_rate, keyed=keyed)
     outputs.check(path, force=force)
     return form
 
@@ -115,14 +116,13 @@ def encode(
     form = check(path, size=image.shape[:2], payload=payload, lock=lock, **shared, **options)
     if not form.records and (secret_size is not None or network is not None):
         raise ValueError(f"the form {form.name!r} has no place for secret_size and network, expected None")
-    size, message = PAYLOADS[payload].encode(image)
+    size, picture = PAYLOADS[payload].encode(image)
+    header = framing.Header(size, secret_size, network)
     facts = {"payload": payload, "image_size": image.shape[:2], "secret_size": secret_size, "network": network}
-    if form.framed or lock:
-        message = framing.frame(framing.Header(size, secret_size, network), message)
     if not lock:
-        return _write(form, path, size, message, facts | {"unproved": form.unproved}, passphrase=None, **shared)
-    with scratch.file() as plaintext, scratch.file() as sealed:
-        fill(plaintext, message)
+        return _write(form, path, header, picture, facts | {"unproved": form.unproved}, passphrase=None, **shared)
+    with scratch.file() as plaintext, scratch.file() as sealed, framing.Digest() as digest:
+        fill(plaintext, framing.frame(header, picture, digest))
         age.seal(plaintext, sealed, lock)
         return _write_sealed(form, path, sealed, facts, passphrase=lock.passphrase, **shared)
 
@@ -157,18 +157,32 @@ def encode_payload(
 
 def _write_sealed(form: Form, path: str | os.PathLike, sealed: BinaryIO, facts: dict, **options) -> AudioInfo:
     """Writes an age file."""
-    size = sealed.seek(0, os.SEEK_END)
+    header = framing.Header(sealed.seek(0, os.SEEK_END), flags=framing.Flags.SEALED)
     sealed.seek(0)
-    message = iter(lambda: sealed.read(pcm.BLOCK), b"")
-    if form.framed:
-        message = framing.frame(framing.Header(size, flags=framing.Flags.SEALED), message)
-    return _write(form, path, size, message, facts | {"sealed": True}, **options)
+    blocks = iter(lambda: sealed.read(pcm.BLOCK), b"")
+    return _write(form, path, header, blocks, facts | {"sealed": True}, **options)
 
 
-def _write(form: Form, path, payload_bytes: int, message: Iterable, facts: dict, **options) -> AudioInfo:
-    """Writes a message, which comes in blocks, around a payload of so many bytes."""
-    reader, more = form.write(path, payload_bytes + framing.OVERHEAD * form.framed, message, **options)
-    return AudioInfo.of(path, reader, form, payload_bytes=payload_bytes, **facts, **more)
+def _write(form: Form, path, header: framing.Header, payload: Iterable, facts: dict, *, passphrase, **options):
+    """Writes a payload, which comes in blocks, reads it back as its receiver will, and returns an `AudioInfo`."""
+    size = header.payload_bytes
+    key = sealing.Key(passphrase=passphrase, bare=form.needs_passphrase)
+    with framing.Digest() as sent:
+        blocks = framing.frame(header, payload, sent) if form.framed else framing.hashed(payload, sent)
+
+        def check(reader: files.Reader) -> None:
+            with framing.Digest() as digest:
+                try:
+                    found_form, message = _message(reader, key, digest)
+                    message.finish()
+                except SteganoError as error:
+                    raise OutputError(f"{path}: cannot be written: no message is read back from it") from error
+                if found_form is not type(form) or digest.digest() != sent.digest():
+                    raise OutputError(f"{path}: cannot be written: another message is read back from it")
+
+        options["check"] = check
+        reader, more = form.write(path, size + framing.OVERHEAD * form.framed, blocks, key=key, **options)
+    return AudioInfo.of(path, reader, form, payload_bytes=size, **facts, **more)
 
 
 def message_bytes(image: np.ndarray, *, payload: str = "bmp") -> int:
@@ -247,8 +261,7 @@ def _open(path: str | os.PathLike, key: sealing.Key | None) -> Iterator[tuple[Me
     """Yields the message in a sound file, and a function: of it, or of that inside its seal, to what is known."""
     with files.Reader(path) as reader, framing.Digest() as digest:
         try:
-            form, found = _find(reader, key)
-            message = Message(found, digest, framed=form.framed, sealed=form.needs_passphrase)
+            form, message = _message(reader, key, digest)
 
             def describe(inner: Message, **picture) -> AudioInfo:
                 return AudioInfo.of(
@@ -260,7 +273,7 @@ def _open(path: str | os.PathLike, key: sealing.Key | None) -> Iterator[tuple[Me
                     secret_size=inner.header.secret_size,
                     network=inner.header.network,
                     unproved=form.unproved if inner is message else None,
-                    **{"samples_after": message.after, **found.facts, **picture},
+                    **{"samples_after": message.after, **message.facts, **picture},
                 )
 
             yield message, describe
@@ -268,6 +281,12 @@ def _open(path: str | os.PathLike, key: sealing.Key | None) -> Iterator[tuple[Me
             raise
         except (FormatError, sealing.SealingError) as error:
             raise type(error)(f"{path}: {error}") from error
+
+
+def _message(reader: files.Reader, key: sealing.Key | None, digest: framing.Digest) -> tuple[type[Form], Message]:
+    """Returns the message that a sound holds, to be hashed by `digest`, and its form; raises as `decode`."""
+    form, found = _find(reader, key)
+    return form, Message(found, digest, framed=form.framed, sealed=form.needs_passphrase)
 
 
 def _find(reader: files.Reader, key: sealing.Key | None) -> tuple[type[Form], Found]:

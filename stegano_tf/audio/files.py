@@ -12,7 +12,7 @@ import os
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import BinaryIO
@@ -51,6 +51,7 @@ _LOSSY_SUBTYPES = (
 _START_BYTES = 64  # enough to tell what a file is
 _ADVICE = "ask for the WAV or FLAC file itself, sent as a file: a sound message or a converter loses samples"
 _MAX_32_BIT_FILE = (1 << 32) - (1 << 16)  # WAV and AIFF count bytes in 32 bits; the rest is left for their headers
+_HIGHEST_24 = 2.0**31 - 2.0**7  # of an integer of 24 bits in the upper bits of 32
 _MAX_SAMPLES_A_BYTE = 65_535 // 10  # FLAC's largest block, constant, in its smallest frame; nothing compresses more
 _IMPOSSIBLE_FORMAT = 1  # libsndfile's SF_ERR_UNRECOGNISED_FORMAT, for what a container cannot hold
 _MAX_SAMPLE_RATES = {"FLAC": 655_350, "AIFF": 800_000_000}  # libsndfile's; other containers hold any positive int32
@@ -95,6 +96,7 @@ def write(
     depth: int = 16,
     tags: Mapping[str, str] = MappingProxyType({}),
     force: bool = False,
+    check: Callable[["Reader"], None] | None = None,
 ) -> "Reader":
     """Writes a sound file, whole or not at all.
 
@@ -105,6 +107,7 @@ def write(
       sample_rate, channels, depth: in Hz, number, and bits of a sample, 16 or 24.
       tags: libsndfile's strings; those that the container does not know are left out.
       force: whether an existing file is replaced.
+      check: is called with what was written, before it gets its name.
 
     Returns:
       A closed reader, whose attributes say what was written.
@@ -131,19 +134,22 @@ def write(
                 raise AudioError(f"{path}: {container} holds no {channels} channels of {depth} bits") from error
             free = shutil.disk_usage(partial.parent).free
             raise OutputError(f"{path}: cannot be written: {_reason(error)}, {free:,} bytes are free") from error
-        return _check_written(path, partial, samples)
+        return _check_written(path, partial, samples, check)
 
 
-def _check_written(path: Path, partial: Path, frames: int) -> "Reader":
+def _check_written(path: Path, partial: Path, frames: int, check: Callable[["Reader"], None] | None) -> "Reader":
     """Looks for the last sample: libsndfile says nothing when the last writes fail, those of closing a file."""
-    try:
-        with Reader(partial) as reader:
+    with contextlib.ExitStack() as stack:
+        try:
+            reader = stack.enter_context(Reader(partial))
             reader.seek(frames - 1)
             complete = reader.frames == frames and len(next(reader.blocks(1))) == 1
-    except AudioError:
-        complete = False
-    if not complete:
-        raise OutputError(f"{path}: cannot be written: closing the file failed; is the disk full?")
+        except AudioError:
+            complete = False
+        if not complete:
+            raise OutputError(f"{path}: cannot be written: closing the file failed; is the disk full?")
+        if check:
+            check(reader)
     return reader
 
 
@@ -310,6 +316,29 @@ class Reader(contextlib.AbstractContextManager):
         # A gain beyond 16 is none that is undone; squares of larger values would overflow.
         return np.clip(np.nan_to_num(samples, copy=False), -(2**20), 2**20)
 
+    def integers(self) -> np.ndarray | None:
+        """Returns the whole file as integers without the low bits that are 0 in all of it, int32[frames, channels].
+
+        None if no message can lie in low bits, because they are integers of less than 9 or more than 24 bits, or none.
+        Raises AudioError as `blocks`.
+        """
+        samples = np.empty((self.frames, self.channels), np.int32)
+        self.seek(0)
+        for start in range(0, self.frames, self._block_frames):
+            part = samples[start : start + self._block_frames]
+            with self._reading():
+                if self._dtype == "int16":
+                    found = self._file.read(out=part)
+                else:
+                    found = self._file.read(len(part), "float64", always_2d=True) * 2.0**31
+                    if not (np.abs(found) <= _HIGHEST_24).all() or (found % 256).any():
+                        return None
+                    part[: len(found)] = found
+            if len(found) < len(part):
+                raise AudioError(f"{self._path}: is cut short: {len(part) - len(found):,} samples are missing")
+        empty = empty_bits(samples)
+        return samples >> empty if 8 <= empty < 24 else None
+
     def recording(self) -> "Recording":
         """Returns the whole file as its integers are; raises AudioError if they are not of 16 or 24 bits."""
         if self.subtype not in RECORDINGS:
@@ -363,6 +392,12 @@ def read_channel(path: str | os.PathLike, channel: int) -> np.ndarray:
         return reader.channel(channel, reader.frames)
 
 
+def empty_bits(samples: np.ndarray) -> int:
+    """Returns how many low bits are 0 in all of int32[...]; 16 if all bits are."""
+    used = int(np.bitwise_or.reduce(samples, axis=None)) if samples.size else 0
+    return (used & -used).bit_length() - 1 if used else 16
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Recording:
     """A whole 16- or 24-bit recording."""
@@ -383,9 +418,9 @@ def read_recording(path: str | os.PathLike) -> Recording:
         return reader.recording()
 
 
-def write_recording(path: str | os.PathLike, recording: Recording, *, force: bool = False) -> Reader:
-    """Writes a recording with its depth, rate, channels and tags, as `write` does."""
+def write_recording(path: str | os.PathLike, recording: Recording, **options) -> Reader:
+    """Writes a recording with its depth, rate, channels and tags, as `write` does; options: its force and check."""
     frames, channels = recording.samples.shape
     blocks = [recording.samples << (32 - recording.depth)]
     facts = {"sample_rate": recording.sample_rate, "depth": recording.depth, "tags": recording.tags}
-    return write(path, blocks, frames, channels=channels, force=force, **facts)
+    return write(path, blocks, frames, channels=channels, **facts, **options)

@@ -132,14 +132,18 @@ class Digest(contextlib.AbstractContextManager):
             self._pending.result()
 
 
-def frame(header: Header, payload: Iterable) -> Iterator:
+def frame(header: Header, payload: Iterable, digest: Digest) -> Iterator:
     """Yields the frame's bytes-like blocks: the header, the blocks of `payload` as they come, and the digest.
 
-    `payload` has `header.payload_bytes` bytes in total. Its blocks must not be changed afterwards.
+    `payload` has `header.payload_bytes` bytes in total. Its blocks must not be changed afterwards. `digest` is new.
     """
     yield header.pack()
-    with Digest() as digest:
-        for block in payload:
-            digest.update(block)
-            yield block
-        yield digest.digest()
+    yield from hashed(payload, digest)
+    yield digest.digest()
+
+
+def hashed(blocks: Iterable, digest: Digest) -> Iterator:
+    """Yields bytes-like blocks as they come, and adds them to a digest."""
+    for block in blocks:
+        digest.update(block)
+        yield block

@@ -42,6 +42,8 @@ def mended(file: BinaryIO, size: int) -> dict[int, bytes]:
     """Returns what must stand instead, by offset, in a file of `size` bytes for libsndfile to read all of it."""
     file.seek(0)
     start = file.read(48)
+    if len(start) < 36:
+        return {}
     magic = start[:4]
     if magic in (b"RIFF", b"RIFX"):
         return _data(_chunks(file, 12, "<4sI" if magic == b"RIFF" else ">4sI"), size, {0: b"\xff" * 4})

@@ -22,6 +22,7 @@ class Message:
       payload_bytes: length of the payload.
       after: bytes after the message's end.
       head: the first bytes of the payload, as many as a picture's header needs.
+      facts: what the form knows of it, attributes of `info.AudioInfo`.
     """
 
     def __init__(self, found: Found, digest: framing.Digest, *, framed: bool, sealed: bool = False):
@@ -30,7 +31,7 @@ class Message:
         What is not `framed` is a picture file, or an age file if `sealed`.
         """
         self._read, self._digest, self._framed = found.read, digest, framed
-        self.sealed = sealed
+        self.sealed, self.facts = sealed, found.facts
         if framed:
             self.header = framing.Header.parse(found.read(min(found.size, framing.HEADER_BYTES)).tobytes())
             self.sealed = framing.Flags.SEALED in self.header.flags
@@ -49,8 +50,7 @@ class Message:
         """Returns the next `count` bytes of the payload, uint8[count]."""
         data = self._read(count)
         self._left -= count
-        if self._framed:
-            self._digest.update(data)
+        self._digest.update(data)
         return data
 
     def blocks(self) -> Iterator[bytes | np.ndarray]:

@@ -26,7 +26,7 @@ def seal(fields: bytes) -> bytes:
 
 
 def test_golden_frame():
-    blocks = framing.frame(framing.Header(3, (256, 2), NETWORK), [b"a", b"", b"bc"])
+    blocks = framing.frame(framing.Header(3, (256, 2), NETWORK), [b"a", b"", b"bc"], framing.Digest())
     assert b"".join(blocks).hex(" ") == GOLDEN.hex(" ")
     assert framing.Header.parse(GOLDEN) == framing.Header(3, (256, 2), NETWORK)
 

@@ -1,4 +1,4 @@
-"""The bare form: an age file stripped of all that is not random, so that nothing tells it from noise.
+"""The bare form: an age file stripped of all that is not random, so that its samples are like noise.
 
 It exists for passphrases alone: an X25519 share is a point on a curve, which half of all 32-byte strings are not.
 """
@@ -23,7 +23,10 @@ _NOISE_HEADER = 16 + 1 + 32 + 32  # salt, masked work factor, wrapped file key, 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Bare(Form):
-    """Every byte of the stripped age file is a sample. It is found only by a reader who is told to take it for one."""
+    """Every byte of the stripped age file is the upper byte of a sample, and the lower one is random.
+
+    It is found only by a reader who is told to take it for one.
+    """
 
     bare: bool = setting(dataclasses.MISSING, "with a passphrase: a sound like noise, without even a magic")
 
@@ -36,8 +39,10 @@ class Bare(Form):
         return size - _HEADER_BYTES + _NOISE_HEADER
 
     def encode(self, size: int, blocks: Iterable) -> tuple[int, Iterator[np.ndarray]]:
-        samples = pcm.encode(to_noise(b"".join(blocks)))
-        return len(samples), iter([samples])
+        noise = np.frombuffer(to_noise(b"".join(blocks)), np.uint8)
+        # The low bytes are random, too: if all were in the middle of their level, everybody would see what made them.
+        samples = noise.astype(np.uint16) << 8 | np.frombuffer(secrets.token_bytes(len(noise)), np.uint8)
+        return len(samples), iter([(samples ^ 0x8000).view(np.int16)])
 
     @classmethod
     def recognise(cls, sound: Sound, key: sealing.Key | None) -> Found | None:

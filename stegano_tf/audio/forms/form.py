@@ -65,14 +65,18 @@ class Sound:
 
     def __init__(self, reader: files.Reader):
         self.reader = reader
+        reader.seek(0)
         blocks = list(reader.blocks(min(reader.frames, _START)))
         self.starts = list(np.concatenate(blocks).T) if blocks else []
         self.heads = [pcm.decode(np.ascontiguousarray(start)).tobytes() for start in self.starts]
 
     @functools.cached_property
-    def recording(self) -> files.Recording | None:
-        """The samples as integers of 16 or 24 bits; None if they are others."""
-        return self.reader.recording() if self.reader.subtype in files.RECORDINGS else None
+    def integers(self) -> np.ndarray | None:
+        """The samples, int32[frames, channels], without low bits that are 0 everywhere; None if they are no integers.
+
+        They are the same in a file of 16 bits and in one of 24 or 32 bits, or of floats, that was made of it.
+        """
+        return self.reader.integers()
 
     def stream(self, channel: int) -> Found:
         """Returns the message whose bytes are the samples of a channel; it is read block by block."""
@@ -110,19 +114,22 @@ class Form:
         """Returns how many samples, of all channels, the sound of a message of `size` bytes has."""
         return size
 
-    def check(self, path, size: int, sample_rate: int) -> None:
-        """Raises AudioError if `path` cannot hold at least `size` bytes at this rate in Hz, or a recording is unfit."""
+    def check(self, path, size: int, sample_rate: int, *, keyed: bool = False) -> None:
+        """Raises AudioError if `path` cannot hold at least `size` bytes at this rate in Hz, or a recording is unfit.
+
+        `keyed` says that a passphrase hides it.
+        """
         files.container_for(path, self.samples(size), sample_rate=sample_rate)
 
     def encode(self, size: int, blocks: Iterable) -> tuple[int, Iterator[np.ndarray]]:
         """Returns the samples of a message of `size` bytes in bytes-like blocks: how many, and int16 blocks."""
         return size, map(pcm.encode, blocks)
 
-    def write(self, path, size: int, blocks: Iterable, *, passphrase: str | None, **options) -> tuple:
+    def write(self, path, size: int, blocks: Iterable, *, key: sealing.Key, **options) -> tuple:
         """Writes a message, as `encode` takes it, as a sound file; returns its closed reader and facts for `AudioInfo`.
 
-        `passphrase` is what it is sealed with, for a form that hides it in an order of its own. The options are
-        sample_rate and force, as `files.write` has them.
+        `key` is what its receiver finds it with, for a form that hides it in an order of its own. The options are
+        sample_rate, force and check, as `files.write` has them.
         """
         samples, pieces = self.encode(size, blocks)
         return files.write(path, pieces, samples, **options), self.facts

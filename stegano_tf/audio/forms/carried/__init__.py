@@ -1,0 +1,230 @@
+"""The carried form: the message in the low bits of a given recording, see `low_bits`, without or with a key, `places`.
+
+The low bits are those of the recording, not of the file: a 24-bit file that was made of 16 bits is taken for 16 bits.
+So a message also survives in files of more bits, in floats, and in one of several channels.
+"""
+
+import dataclasses
+import functools
+import math
+import secrets
+from collections.abc import Callable, Iterable, Iterator
+
+import numpy as np
+
+from stegano_tf.audio import files, framing, parity, pcm, sealing
+from stegano_tf.audio.forms.carried import places
+from stegano_tf.audio.forms.carried.low_bits import MAX_BITS, capacity, embed, extract, group, snr
+from stegano_tf.audio.forms.form import Form, Found, Sound, in_memory
+from stegano_tf.audio.forms.marked import parity_setting, reading, writing
+from stegano_tf.audio.forms.marked.label import MARK, Label
+from stegano_tf.audio.payloads import bmp
+from stegano_tf.errors import AudioError
+from stegano_tf.settings import setting
+
+_CLIPPED = 1e-3  # share of samples at full scale from which a recording counts as clipped
+_LEAST_DEPTH = 16  # bits: a recording of fewer is written to as one of 16, or the noise would be heard
+# Where labels are looked for: in front, and far enough behind for whatever a burst in front left. Before every 21st
+# segment there is a whole number of samples, at any number of bits. A key spreads bursts: the front is enough.
+_LOOKED_AT = (0, *(21 << doubling for doubling in range(20)))
+_LOOK = 4 * writing.BYTES_SEGMENT
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Carried(Form):
+    """A frame, with or without parity, in 16- or 24-bit PCM of any lossless container, which keeps its sample rate.
+
+    Raises ValueError if the parity or the number of bits is impossible.
+    """
+
+    carrier: str = setting(dataclasses.MISSING, "hide the message in this recording", metavar="SOUND")
+    bits: int | None = setting(None, "of the carrier's samples, 1 to 8 (default: the fewest)", low=1, high=MAX_BITS)
+    parity: float | None = parity_setting(None)
+
+    name = f"frame v{framing.VERSION} in the low bits of a recording"
+
+    def __post_init__(self):
+        if self.bits is not None and not 1 <= self.bits <= MAX_BITS:
+            raise ValueError(f"{self.bits} bits a sample, expected 1 to {MAX_BITS}")
+        parity.checks_for(self.parity or 0)
+
+    @functools.cached_property
+    def recording(self) -> files.Recording:
+        """What `carrier` holds."""
+        return files.read_recording(self.carrier)
+
+    @functools.cached_property
+    def _empty(self) -> int:
+        """Low bits that are 0 in every sample and are left so."""
+        recording = self.recording
+        return min(files.empty_bits(recording.samples), max(0, recording.depth - _LEAST_DEPTH))
+
+    @functools.cached_property
+    def _samples(self) -> np.ndarray:
+        """The recording in its own bits, int32[frames, channels], without a message that it may hold already."""
+        return _without_messages(self.recording.samples >> self._empty, self.recording.depth - self._empty)
+
+    @functools.cached_property
+    def _loud(self) -> np.ndarray:
+        return places.loud(self._samples)
+
+    @property
+    def checks(self) -> int | None:
+        """Check symbols in a codeword of 255, or None without parity."""
+        return None if self.parity is None else parity.checks_for(self.parity)
+
+    def samples(self, size: int) -> int:
+        return self.recording.samples.size
+
+    def check(self, path, size: int, sample_rate: int, *, keyed: bool = False) -> None:
+        """As `Form.check`; a clipped recording is refused because its flat tops would show what is changed there."""
+        samples, depth = self.recording.samples, self.recording.depth
+        full = 1 << (depth - 1)
+        share = np.count_nonzero((samples >= full - 1) | (samples <= -full)) / max(1, samples.size)
+        if share > _CLIPPED:
+            found = f"is clipped: {share:.1%} of its samples are at full scale, expected at most {_CLIPPED:.1%}"
+            raise AudioError(f"{self.carrier}: {found}")
+        self.bits_for(size, keyed=keyed)
+        files.container_for(path, samples.size * depth // 16, sample_rate=self.recording.sample_rate)
+
+    def bits_for(self, size: int, *, keyed: bool = False) -> int:
+        """Returns how many bits of each sample hold a message of `size` bytes: `bits`, or the fewest that do.
+
+        Raises AudioError if the recording is too short, and says how long it must be.
+        """
+        if self.parity is not None:
+            size = writing.encoded_bytes(size, self.checks)
+        (frames, channels), rate = self.recording.samples.shape, self.recording.sample_rate
+        used = np.count_nonzero(self._loud)
+        room = max(0, used - places.SALT) // places.GROUP * places.GROUP if keyed else used
+        most = self.bits or MAX_BITS
+        needed = next((bits for bits in range(1, most + 1) if capacity(room, bits) >= size), None)
+        if needed is None:
+            seconds = math.ceil((8 * size / most + used - room) / channels / rate * 10) / 10
+            wanted = f"is too short to carry {size:,} bytes at {most} bits a sample"
+            lasts = f"it lasts {used / channels / rate:.1f} s, expected at least {seconds:.1f} s"
+            silent = f" without the {1 - used / max(1, frames * channels):.0%} that are digital silence"
+            raise AudioError(f"{self.carrier}: {wanted}: {lasts}{silent if used < frames * channels else ''}")
+        return self.bits or needed
+
+    def write(
+        self, path, size: int, blocks: Iterable, *, key: sealing.Key, sample_rate: int, **options
+    ) -> tuple[files.Reader, dict]:
+        bits = self.bits_for(size, keyed=key.passphrase is not None)
+        message = b"".join(blocks)
+        if self.parity is not None:
+            message = writing.encode_bytes(message, self.checks)
+        depth = self.recording.depth - self._empty
+        used = self._samples[self._loud]
+        if key.passphrase is None:
+            used = embed(used, message, bits, depth, None)
+        else:
+            salt, rest = secrets.token_bytes(places.SALT // 8), used[places.SALT :]
+            order = places.order(len(rest), places.GROUP, places.key(key.passphrase, salt))
+            salted = embed(used[: places.SALT], salt, 1, depth, None)
+            used = np.append(salted, embed(rest, message, bits, depth, order))
+        changed = self._samples.copy()
+        changed[self._loud] = used
+        places.keep_loud(changed, self._loud, 1 << bits, 1 << (depth - 1))
+        facts = {"bits": bits, "parity": self.checks}
+        facts["snr"] = snr(self.recording.samples >> self._empty, changed, depth)
+        made = dataclasses.replace(self.recording, samples=changed << self._empty)
+        return files.write_recording(path, made, **options), facts
+
+    @classmethod
+    def search(cls, sound: Sound, key: sealing.Key | None) -> Found | None:
+        if sound.integers is None:
+            return None
+        # A passphrase that would have to be asked for is not: most sounds in which nothing is seen hold nothing.
+        passphrase = key.passphrase if key is not None and isinstance(key.passphrase, str) else None
+        seen = next(_seen(sound.integers, passphrase), None)
+        if seen is None:
+            return None
+        order = seen.order(None)
+        fits = capacity(len(seen.samples) if order is None else len(order), seen.bits)
+        data = extract(seen.samples, fits, seen.bits, order)
+        if seen.label is None:
+            return in_memory(data, bits=seen.bits, channel=seen.channel)
+        message, damage = reading.decode_bytes(data, seen.label)
+        return in_memory(message, bits=seen.bits, channel=seen.channel, parity=seen.label.checks, damage=damage)
+
+    @classmethod
+    def capacities(cls, path) -> dict[int, int]:
+        form = cls(carrier=path)
+        used = int(np.count_nonzero(form._loud))
+        return {bits: capacity(used, bits) for bits in range(1, MAX_BITS + 1)}
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class _Seen:
+    """Where there is a message."""
+
+    samples: np.ndarray  # int32[N], of which the low bits hold it
+    channel: int  # 0 if all channels do
+    bits: int
+    order: Callable[[int | None], np.ndarray | None]  # of all samples, or of about as many as given
+    label: Label | None = None  # if it has parity
+
+
+def _seen(samples: np.ndarray, passphrase: str | None = None) -> Iterator[_Seen]:
+    """Yields the messages in int32[frames, channels]: first those that everybody sees, then those of a passphrase."""
+    for channel, used in places.views(samples):
+        for part in used:
+            yield from _tried(part, channel, range(1, MAX_BITS + 1), lambda _: None, _LOOKED_AT)
+    if passphrase is None:
+        return
+    key_v1 = places.key_v1(passphrase)
+    for channel, used in places.views(samples):
+        for part in used[:2]:  # the third is for what knows no digital silence: version 1
+            if len(part) > places.SALT:
+                salt, rest = part[: places.SALT], part[places.SALT :]
+                key = places.key(passphrase, extract(salt, places.SALT // 8, 1, None).tobytes())
+                order = functools.partial(places.order, len(rest), places.GROUP, key)
+                yield from _tried(rest, channel, range(1, MAX_BITS + 1), order)
+        for size in (1, 2, 4, 8):
+            order = functools.partial(places.order, len(used[-1]), size, key_v1)
+            yield from _tried(
+                used[-1], channel, [bits for bits in range(1, MAX_BITS + 1) if group(bits) == size], order
+            )
+
+
+def _tried(samples: np.ndarray, channel: int, tries: Iterable[int], order: Callable, segments=_LOOKED_AT[:1]):
+    """Yields the messages in so many low bits of samples in an order, told by the magic or by a label."""
+    some = order(_LOOK)  # groups, of at least a byte each
+    for bits in tries:
+        fits = capacity(len(samples) if some is None else len(some), bits)
+        for segment in segments:
+            start = segment * writing.BYTES_SEGMENT
+            if start >= fits:
+                break
+            part = extract(samples, min(fits - start, _LOOK), bits, some, start)
+            label = reading.find_label(part, segment)
+            if label is not None or (segment == 0 and part[: len(framing.MAGIC)].tobytes() == framing.MAGIC):
+                yield _Seen(samples=samples, channel=channel, bits=bits, order=order, label=label)
+                break
+
+
+def _without_messages(samples: np.ndarray, depth: int) -> np.ndarray:
+    """Returns a recording, int32[frames, channels], in which nobody sees a message: a reader would take that one.
+
+    What lies in low bits is overwritten with noise. Of a sound that begins as a message does, the first samples change.
+    """
+    starts = np.ascontiguousarray((samples[:MARK].T >> (depth - 16)).astype(np.int16))
+    heads = [pcm.decode(start).tobytes() for start in starts]
+    if any(head.startswith((framing.MAGIC, bmp.MAGIC)) for head in heads) or any(
+        reading.recognise(start) for start in starts
+    ):
+        samples = samples.copy()
+        samples[:1] = ~samples[:1]
+    for _ in range(MAX_BITS):  # one at each number of bits
+        seen = next(_seen(samples), None)
+        if seen is None:
+            break
+        used = places.loud(samples)
+        samples = samples.copy()
+        noise = secrets.token_bytes(capacity(np.count_nonzero(used), seen.bits))
+        samples[used] = embed(samples[used], noise, seen.bits, depth, None)
+    return samples
+
+
+FORM = Carried
