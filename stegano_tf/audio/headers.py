@@ -41,9 +41,7 @@ def other_kind(start: bytes) -> str | None:
 def mended(file: BinaryIO, size: int) -> dict[int, bytes]:
     """Returns what must stand instead, by offset, in a file of `size` bytes for libsndfile to read all of it."""
     file.seek(0)
-    start = file.read(48)
-    if len(start) < 36:
-        return {}
+    start = file.read(48).ljust(48, b"\0")
     magic = start[:4]
     if magic in (b"RIFF", b"RIFX"):
         return _data(_chunks(file, 12, "<4sI" if magic == b"RIFF" else ">4sI"), size, {0: b"\xff" * 4})
@@ -57,9 +55,7 @@ def mended(file: BinaryIO, size: int) -> dict[int, bytes]:
         return _data(_chunks(file, 8, ">4sq"), size, dict.fromkeys((-1, 0, 4)))
     if magic == b"FORM":
         return _data(_chunks(file, 12, ">4sI"), size, {8: bytes(4)}, b"SSND")  # 0: up to the end
-    if magic in (b".snd", b"dns.") and start[8:12] == bytes(4):
-        return {8: b"\xff" * 4}
-    return {}
+    return {8: b"\xff" * 4} if magic in (b".snd", b"dns.") and start[8:12] == bytes(4) else {}
 
 
 def _data(chunks: Iterator, size: int, unknown: dict[int, bytes | None], name: bytes = b"data") -> dict[int, bytes]:
