@@ -136,8 +136,17 @@ def valid(maker: Maker) -> None:
     maker.encoded("carried_24.wav", carrier=folder / "recording_24.wav", bits=3)
     # An age file of the age command's kind: the picture file itself, no frame. Small enough for a small recording.
     age = pyrage.passphrase.encrypt(_file("png"), PASSPHRASE)
-    path = folder / "carried_passphrase.wav"
+    # carried_passphrase.wav, of version 1 of the order, was written so by release 0.1.0.
+    path = folder / "carried_passphrase_2.wav"
     codec.encode_payload(age, path, passphrase=PASSPHRASE, force=True, carrier=folder / "recording.wav", parity=0.1)
+    maker.picture(path.name, facts={})
+    silent = song.copy()
+    silent[:2001] = silent[9000:9050] = silent[-7:] = 0
+    maker.wav("recording_silence.wav", silent)
+    maker.refused("recording_silence.wav", "no message", "FormatError", "holds no message")
+    maker.encoded("carried_silence.wav", carrier=folder / "recording_silence.wav", bits=2)
+    path = folder / "carried_passphrase_silence.wav"
+    codec.encode_payload(age, path, passphrase=PASSPHRASE, force=True, carrier=folder / "recording_silence.wav")
     maker.picture(path.name, facts={})
     codec.encode_payload(maker.armored(), folder / "sealed_armored.wav", force=True)
     maker.picture("sealed_armored.wav", facts={})
@@ -198,7 +207,7 @@ def refused(maker: Maker) -> None:
         ("huge_length", "cut short", "samples are missing", _with_field(frame, 12, b"\xff" * 7 + b"\x7f")),
         ("other_payload", "payload", "payload starts with b'GI'", _frame(b"GIF89a" * 20)),
         ("short_bmp", "payload", "its header says 174, and 173 are there", _frame(bmp[:-1])),
-        ("no_magic", "no message", "holds no message", b"\x88" + frame[1:]),
+        ("no_magic", "no message", "held a message, but its samples", b"\x88" + frame[1:]),
     ):
         maker.refused(f"{name}.wav", outcome, "FormatError", words, pcm.encode(data))
     (maker.folder / "no_sound.wav").write_bytes(b"RIFF, or so it says")

@@ -74,7 +74,7 @@ def verify(path, identity=None, passphrase=None, bare=False):
     for channel in data:
         if channel.startswith(b"BM"):
             return read_picture(channel), None, None
-    message = read_recording(samples.reshape(-1), passphrase)
+    message = read_recording(samples, passphrase)
     if message is None:
         raise RefusedError("no message")
     return read_frame(message, keys)
@@ -266,26 +266,54 @@ def read_parity(symbols, label):
 
 
 def read_recording(samples, passphrase):
-    keys = [None]
+    """Reads the low bits of [frames, channels] samples, in which those that are 0 everywhere do not count."""
+    used = int(np.bitwise_or.reduce(samples, axis=None)) if samples.size else 0
+    if not used:
+        return None
+    samples = samples >> ((used & -used).bit_length() - 1)
+    everything = samples.reshape(-1)
+    loud = samples[~np.stack([silence(channel) for channel in samples.T], axis=1)]
+    tries = [(loud, None), (everything, None)]
     if passphrase is not None:
         text = unicodedata.normalize("NFC", passphrase).encode()
-        keys.append(hashlib.scrypt(text, salt=b"stegano_tf carrier 1", n=32768, r=8, p=1, maxmem=2**26, dklen=32))
-    for key in keys:
+        if len(loud) > 128:
+            salt = b"stegano_tf carrier 2" + np.packbits((loud[:128] & 1).astype(np.uint8)).tobytes()
+            tries.append((loud[128:], hashlib.scrypt(text, salt=salt, n=2**18, r=8, p=1, maxmem=2**29, dklen=32), 8))
+        old = hashlib.scrypt(text, salt=b"stegano_tf carrier 1", n=32768, r=8, p=1, maxmem=2**26, dklen=32)
+        tries.append((everything, old, None))
+    for samples, key, *group in tries:
         for bits in range(1, 9):
-            used = samples
-            if key:
-                size = 8 // math.gcd(bits, 8)
-                count = len(samples) // size
-                words = np.frombuffer(hashlib.shake_256(key).digest(4 * count), "<u4")
-                used = samples[: count * size].reshape(count, size)[np.argsort(words, kind="stable")].reshape(-1)
-            groups = (used[:, None] >> np.arange(bits - 1, -1, -1)) & 1
-            data = np.packbits(groups.reshape(-1).astype(np.uint8))
-            if data[:8].tobytes() == MAGIC:
-                return data.tobytes()
-            for segment in range(math.ceil(min(len(data), 20_000) / 4040)):
-                label = read_label(data[segment * 4040 :][:24])
-                if label and label[0] == segment:
-                    return read_parity(segment_bodies(data, label), label)
+            message = read_low_bits(samples, bits, key, (group and group[0]) or 8 // math.gcd(bits, 8))
+            if message is not None:
+                return message
+    return None
+
+
+def silence(channel):
+    """Returns which samples of a channel lie in digital silence."""
+    silent, start = np.zeros(len(channel), bool), 0
+    while start < len(channel):
+        stop = start
+        while stop < len(channel) and channel[stop] == 0:
+            stop += 1
+        silent[start:stop] = stop - start >= 32 or start == 0 or stop == len(channel)
+        start = stop + 1
+    return silent
+
+
+def read_low_bits(samples, bits, key, size):
+    if key:
+        count = len(samples) // size
+        words = np.frombuffer(hashlib.shake_256(key).digest(4 * count), "<u4")
+        samples = samples[: count * size].reshape(count, size)[np.argsort(words, kind="stable")].reshape(-1)
+    groups = (samples[:, None] >> np.arange(bits - 1, -1, -1)) & 1
+    data = np.packbits(groups.reshape(-1).astype(np.uint8))
+    if data[:8].tobytes() == MAGIC:
+        return data.tobytes()
+    for segment in range(math.ceil(min(len(data), 20_000) / 4040)):
+        label = read_label(data[segment * 4040 :][:24])
+        if label and label[0] == segment:
+            return read_parity(segment_bodies(data, label), label)
     return None
 
 
