@@ -1,5 +1,6 @@
 """What a sound survives on its way, and what is said if it does not: each row of the table in docs/SENDING.md."""
 
+import dataclasses
 import io
 
 import numpy as np
@@ -195,6 +196,68 @@ def test_nothing_is_written_into_silence_or_empty_bits(tmp_path, sent, subtype):
     soundfile.write(tmp_path / "c.wav", after, RATE, "PCM_16")
     with pytest.raises(FormatError):
         codec.decode(tmp_path / "c.wav")
+
+
+def cut(samples):
+    return samples[: len(samples) - 5]
+
+
+def shifted(samples):
+    return np.append(np.zeros(4410), samples)
+
+
+def quieter(samples):
+    return -0.7 * samples
+
+
+def truncated(samples):
+    return samples // 256 * 256
+
+
+def burst(samples):
+    samples[5000:5050] = 999
+    return samples
+
+
+@pytest.mark.parametrize(
+    ("options", "change", "outcome"),
+    [
+        *[({"parity": 0.1}, change, None) for change in (cut, shifted, quieter, truncated, burst, lambda s: s[9:])],
+        ({"parity": 0.1}, lambda s: noise(s, 127), None),
+        ({"parity": 0.1}, lambda s: np.append(s, s[:777]), None),
+        ({"raw_bmp": True}, cut, "is cut short: 5 samples are missing"),
+        ({"raw_bmp": True}, shifted, "of which the beginning is missing"),
+        ({"raw_bmp": True}, lambda s: s[1:], "of which the beginning is missing"),
+        ({"raw_bmp": True}, quieter, "holds no message"),
+        ({"raw_bmp": True}, truncated, None),
+        ({"raw_bmp": True}, lambda s: np.append(s, s[:777]), None),
+        ({"carrier": True, "bits": 8}, lambda s: s[:10_000], "is cut short: "),
+        ({"carrier": True, "bits": 8}, burst, "SHA-256"),
+        ({"carrier": True, "bits": 8, "parity": 0.1}, burst, None),
+        ({"carrier": True, "bits": 8}, lambda s: s[9:], "holds no message"),
+        ({"carrier": True, "bits": 8}, quieter, "holds no message"),
+        ({"carrier": True, "bits": 8}, lambda s: s // 2 * 2, "holds no message"),
+        ({"carrier": True, "bits": 8}, lambda s: np.append(s, s[:777]), None),
+    ],
+)
+def test_other_forms(tmp_path, sent, options, change, outcome):
+    name = "_".join(map(str, options.values()))
+    image, samples = sent(name, **options | ({"carrier": sent.song} if "carrier" in options else {}))
+    if outcome is None:
+        np.testing.assert_array_equal(decoded(tmp_path, change(samples)).image, image)
+    else:
+        with pytest.raises(FormatError, match=outcome):
+            decoded(tmp_path, change(samples))
+
+
+def test_a_bare_message(tmp_path, sent):
+    image, samples = sent("bare", lock=sealing.Lock(passphrase="correct horse"), bare=True)
+    counts = np.bincount(samples & 255, minlength=256)
+    assert abs(counts - len(samples) / 256).max() < 6 * (len(samples) / 256) ** 0.5  # no level is preferred
+    key = dataclasses.replace(KEY, bare=True)
+    np.testing.assert_array_equal(decoded(tmp_path, truncated(samples), key=key).image, image)
+    with pytest.raises(sealing.SealingError, match="cannot be opened"):
+        decoded(tmp_path, shifted(samples), key=key)
 
 
 # --- A carrier that holds a message already --------------------------------------------------------------------------
