@@ -173,11 +173,11 @@ def _write(form: Form, path, header: framing.Header, payload: Iterable, facts: d
         def check(reader: files.Reader) -> None:
             with framing.Digest() as digest:
                 try:
-                    found_form, message = _message(reader, key, digest)
+                    _, message = _message(reader, key, digest)
                     message.finish()
                 except SteganoError as error:
                     raise OutputError(f"{path}: cannot be written: no message is read back from it") from error
-                if found_form is not type(form) or digest.digest() != sent.digest():
+                if digest.digest() != sent.digest():
                     raise OutputError(f"{path}: cannot be written: another message is read back from it")
 
         options["check"] = check
