@@ -42,7 +42,7 @@ def folder(photograph, tmp_path_factory):
     images.write(folder / "cover.png", photograph(128, 160, 0))
     images.write(folder / "secret.png", photograph(100, 90, 1))
     (folder / "passphrase.txt").write_text("correct horse battery staple\n")
-    soundfile.write(folder / "song.flac", song(76_000, 44_100), 44_100, "PCM_16")
+    soundfile.write(folder / "song.flac", song(80_000, 44_100), 44_100, "PCM_16")
     recipient = run(folder, "keygen", "identity.txt")[0].strip()
     run(folder, "hide", "cover.png", "secret.png", "stego.png")
     said, _ = run(folder, "send", "cover.png", "secret.png", "recipient.wav", *CARRIER, "--recipient", recipient)
