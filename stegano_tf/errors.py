@@ -11,7 +11,27 @@ def one_line(error: Exception) -> str:
 
 
 class SteganoError(Exception):
-    """Base of all errors that bad input causes."""
+    """Base of all errors that bad input causes.
+
+    `option` is the argument that allows what was refused, and `effect` says what it does: "raises the limit". Both end
+    the message. The command writes the option as its user knows it, and leaves both out where it has no such option.
+    """
+
+    def __init__(self, message: str = "", *, option: str | None = None, effect: str = ""):
+        super().__init__(message)
+        self.option, self.effect = option, effect
+
+    def __str__(self) -> str:
+        return self.spelled(self.option)
+
+    def about(self, name: str) -> "SteganoError":
+        """Returns the same error with the name of what it is about in front."""
+        return type(self)(f"{name}: {self.spelled(None)}", option=self.option, effect=self.effect)
+
+    def spelled(self, option: str | None) -> str:
+        """Returns the message with another name for the option; without an advice if that is None."""
+        message = super().__str__()
+        return message if option is None else f"{message}; {option} {self.effect}"
 
 
 class ImageError(SteganoError):

@@ -1,49 +1,76 @@
 """Output files and folders that are either whole or absent.
 
-An output is written beside its final name and renamed when it is complete. So a run that fails or is interrupted leaves
-the old output or none. Limit: a process killed with SIGKILL leaves a hidden ``.*.partial.NAME``, never a half-written
-NAME.
+An output is written beside its final name and gets that name when it is complete. So a run that fails or is interrupted
+leaves the old output or none. A process that is killed with SIGKILL leaves a hidden ``.*.partial.NAME``, never a
+half-written NAME. The next output in the same folder removes it: a file that no living process has locked, of the same
+user. Limit: that needs locks, so not on Windows, and not for HDF5 files, which HDF5 locks itself.
 """
 
 import contextlib
 import json
 import os
+import re
 import secrets
 import shutil
+import stat
+import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from stegano_tf.errors import OutputError
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
+
+_PARTIAL = re.compile(r"\.[0-9a-f]{12}\.partial\..+", re.DOTALL)
 
 
 def check(path: str | os.PathLike, *, force: bool = False) -> Path:
     """Returns `path` as a `Path` if an output may be written there; called before long work too.
 
     Raises:
-      OutputError: the folder does not exist, `path` is no regular file, or it exists and `force` is not set.
+      OutputError: the folder does not exist, `path` is no regular file, or it exists and `force` is not set. A link
+        that leads nowhere exists.
     """
     path = Path(path)
     try:
-        if not path.parent.is_dir():
-            raise OutputError(f"{path}: the folder {path.parent} does not exist")
-        if path.exists():
+        target = _target(path)
+        if not target.parent.is_dir():
+            raise OutputError(f"{path}: the folder {target.parent} does not exist")
+        if os.path.lexists(path):
             # Renaming onto a device such as /dev/null would replace the device, so --force does not help either.
-            if not path.is_file():
+            if os.path.lexists(target) and not target.is_file():
                 raise OutputError(f"{path}: is a folder or a device, expected the name of a file to write")
             if not force:
-                raise OutputError(f"{path}: exists already; --force (force=True) overwrites it")
+                raise _exists(path)
     except OSError as error:
         raise OutputError(f"{path}: cannot be written: {error.strerror}") from error
     return path
 
 
+def same(first: str | os.PathLike, second: str | os.PathLike) -> bool:
+    """Returns whether two names lead to one file; of two that do not exist yet, whether they might on any system."""
+    paths = [Path(os.path.realpath(name)) for name in (first, second)]
+    there = [os.path.exists(path) for path in paths]  # noqa: PTH110  (Path's raises an error if a name is too long)
+    if all(there):
+        return paths[0].samefile(paths[1])
+    # Some systems take no account of case, or of how an accent is composed.
+    names = {(path.parent, unicodedata.normalize("NFC", path.name).casefold()) for path in paths}
+    return not any(there) and len(names) == 1
+
+
 @contextlib.contextmanager
 def replacing(
-    path: str | os.PathLike, *, force: bool = False, mode: int = 0o666, durable: bool = False
+    path: str | os.PathLike, *, force: bool = False, mode: int | None = None, durable: bool = False
 ) -> Iterator[Path]:
     """Yields an empty file in the folder of `path`, with its suffix, that becomes `path` if the block raises nothing.
 
-    `mode` is the file's permissions, less the umask. A `durable` file is forced to the disk, which takes a while.
+    With `force`, what a link leads to is replaced, and the link stays. Without it nothing is, not even a file that
+    another process writes at the same moment. `mode` is the file's permissions, less the umask; by default those of
+    the file that is replaced, or of any new file. A `durable` file is forced to the disk, which takes a while.
 
     Raises:
       OutputError: as `check`, or the operating system refuses a write (disk full, no permission). An OSError about
@@ -51,18 +78,92 @@ def replacing(
 
     Example:
       with outputs.replacing("figures.csv") as partial:
-          partial.write_text("psnr,ssim\\n")
+          partial.write_text("psnr,ssim\n")
     """
     path = check(path, force=force)
-    with _partial(path) as partial:
-        partial.touch(mode, exist_ok=False)
+    target = _target(path)
+    _sweep(target.parent)
+    old = target.stat() if mode is None and target.exists() else None
+    kept = None if old is None else stat.S_IMODE(old.st_mode) & 0o777
+    # Writable, so that `_sweep` can lock it, and not readable by more people than the old one at any time.
+    with (
+        _partial(target.parent / path.name) as partial,
+        _claimed(partial, 0o600 | kept if old else mode or 0o666) as file,
+    ):
         yield partial
-        check(path, force=force)  # again: another run may have written it meanwhile
+        if old:
+            with contextlib.suppress(OSError, AttributeError):  # for root alone, and not on Windows
+                os.chown(partial, old.st_uid, old.st_gid)
+            partial.chmod(kept)
         if durable:
-            _sync(partial)
-        partial.replace(path)
+            os.fsync(file)
+        if force:
+            partial.replace(target)
+        else:
+            _link(partial, path)
         if durable:
-            _sync(path.parent)
+            _sync(target.parent)
+
+
+def _target(path: Path) -> Path:
+    """Returns what a link leads to, and any other path as it is."""
+    return Path(os.path.realpath(path)) if path.is_symlink() else path
+
+
+def _exists(path: Path) -> OutputError:
+    if path.is_symlink() and not path.exists():
+        return OutputError(
+            f"{path}: is a link to {path.readlink()}, which does not exist", option="force", effect="writes there"
+        )
+    return OutputError(f"{path}: exists already", option="force", effect="overwrites it")
+
+
+def _link(partial: Path, path: Path) -> None:
+    """Gives a file the name `path` too, in one step that fails if there is such a file."""
+    try:
+        try:
+            path.hardlink_to(partial)
+        except FileExistsError:
+            raise
+        except OSError:  # a file system without hard links: an empty file takes the name
+            path.touch(exist_ok=False)
+            partial.replace(path)
+    except FileExistsError as error:
+        raise _exists(path) from error
+
+
+@contextlib.contextmanager
+def _claimed(partial: Path, mode: int) -> Iterator[BinaryIO]:
+    """Makes a file and yields it open, locked for as long as this process works on it."""
+    while True:
+        with open(os.open(partial, os.O_RDWR | os.O_CREAT | os.O_EXCL, mode), "rb") as file:  # noqa: PTH123
+            if _locked(partial, file, wait=True):
+                yield file
+                return
+
+
+def _sweep(folder: Path) -> None:
+    """Removes the files of this user that killed processes left half-written in a folder."""
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            if not _PARTIAL.fullmatch(entry.name) or not entry.is_file(follow_symlinks=False) or not fcntl:
+                continue
+            path = Path(entry.path)
+            with contextlib.suppress(OSError), path.open("r+b") as file:
+                if os.fstat(file.fileno()).st_uid == os.geteuid() and _locked(path, file, wait=False):
+                    path.unlink()
+
+
+def _locked(path: Path, file: BinaryIO, *, wait: bool) -> bool:
+    """Locks an open file, and returns whether `path` is its name still; raises OSError if it cannot `wait` for that.
+
+    What makes a file waits for whoever locks it in the moment before, and goes on without a lock where there are none.
+    """
+    if not fcntl or path.suffix == ".h5":
+        return wait
+    with contextlib.suppress(OSError) if wait else contextlib.nullcontext():
+        fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    return path.exists() and os.path.samestat(path.stat(), os.fstat(file.fileno()))
 
 
 @contextlib.contextmanager

@@ -1,3 +1,4 @@
+import fcntl
 import json
 import os
 import stat
@@ -39,7 +40,7 @@ def test_failure_leaves_the_old_file_or_none(tmp_path, error, force):
 def test_existing_file_is_replaced_only_by_force(tmp_path):
     path = tmp_path / "out.txt"
     path.write_bytes(b"old")
-    with pytest.raises(OutputError, match=r"out\.txt: exists already; --force"), outputs.replacing(path):
+    with pytest.raises(OutputError, match=r"out\.txt: exists already; force overwrites it"), outputs.replacing(path):
         pytest.fail("the block must not run")
     with outputs.replacing(path, force=True) as partial:
         partial.write_bytes(b"new")
@@ -73,6 +74,101 @@ def test_longest_name_works(tmp_path):
     with outputs.replacing(path) as partial:
         partial.write_bytes(b"whole")
     assert path.read_bytes() == b"whole"
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_a_file_of_the_last_moment_is_kept(tmp_path, monkeypatch, links):
+    """Between the last look and the renaming; also on file systems without hard links."""
+    path, link = tmp_path / "out.txt", Path.hardlink_to
+
+    def late(self, target):
+        path.write_bytes(b"theirs")
+        if not links:
+            raise PermissionError(1, "Operation not permitted")
+        link(self, target)
+
+    monkeypatch.setattr(Path, "hardlink_to", late)
+    with pytest.raises(OutputError, match="exists already"), outputs.replacing(path) as partial:
+        partial.write_bytes(b"mine")
+    assert path.read_bytes() == b"theirs"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_without_hard_links_files_are_written_all_the_same(tmp_path, monkeypatch):
+    def refused(*_):
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(Path, "hardlink_to", refused)
+    with outputs.replacing(tmp_path / "out.txt") as partial:
+        partial.write_bytes(b"whole")
+    (path,) = tmp_path.iterdir()
+    assert (path.name, path.read_bytes()) == ("out.txt", b"whole")
+
+
+def test_links_are_followed_by_force_alone(tmp_path):
+    (tmp_path / "nas").mkdir()
+    link, target = tmp_path / "link.txt", tmp_path / "nas" / "out.txt"
+    link.symlink_to(target)
+    with pytest.raises(
+        OutputError, match=r"link\.txt: is a link to .*out\.txt, which does not exist; force writes there"
+    ):
+        outputs.check(link)
+    for text in "first", "second":
+        with outputs.replacing(link, force=True) as partial:
+            partial.write_text(text)
+        assert (link.is_symlink(), target.read_text()) == (True, text)
+    assert list(target.parent.iterdir()) == [target]
+    loop = tmp_path / "loop"
+    loop.symlink_to(loop)
+    with pytest.raises(OutputError, match="loop: is a folder or a device"):
+        outputs.check(loop, force=True)
+
+
+@pytest.mark.parametrize(("given", "old", "new"), [(None, 0o600, 0o600), (None, 0o664, 0o664), (0o600, 0o644, 0o600)])
+def test_an_overwritten_file_keeps_its_permissions(tmp_path, given, old, new):
+    path = tmp_path / "out.txt"
+    path.touch()
+    path.chmod(old)
+    previous = os.umask(0o022)
+    try:
+        with outputs.replacing(path, force=True, mode=given) as partial:
+            assert stat.S_IMODE(partial.stat().st_mode) & ~new == 0  # at no moment more than in the end
+    finally:
+        os.umask(previous)
+    assert stat.S_IMODE(path.stat().st_mode) == new
+
+
+def test_what_killed_runs_left_is_removed_and_nothing_else(tmp_path):
+    dead, alive, weights = (tmp_path / f".0123456789ab.partial.{name}" for name in ("a", "b", "c.h5"))
+    others = [tmp_path / name for name in (".0123456789ab.partial.", ".012345.partial.a", "0123456789ab.partial.a")]
+    for path in (dead, alive, weights, *others):
+        path.write_bytes(b"half")
+    (tmp_path / ".0123456789ae.partial.folder").mkdir()
+    (tmp_path / ".0123456789af.partial.link").symlink_to(dead)
+    kept = {*tmp_path.iterdir()} - {dead}
+    with alive.open("rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)  # as the process does that writes it
+        with outputs.replacing(tmp_path / "out.txt"), outputs.replacing(tmp_path / "other.txt"):
+            assert len({*tmp_path.iterdir()} - kept) == 2  # neither took the other for a dead one
+        assert {*tmp_path.iterdir()} - {tmp_path / "out.txt", tmp_path / "other.txt"} == kept
+    with outputs.replacing(tmp_path / "out.txt", force=True):
+        pass
+    assert not alive.exists()
+
+
+def test_same_files(tmp_path):
+    a, link, hard, b = (tmp_path / name for name in ("a.png", "link.png", "hard.png", "b.png"))
+    a.touch()
+    b.touch()
+    link.symlink_to(a)
+    hard.hardlink_to(a)
+    for first, second in ((a, a), (a, link), (a, hard), (a, tmp_path / ".." / tmp_path.name / "a.png")):
+        assert outputs.same(first, second)
+    assert not outputs.same(a, b)
+    assert not outputs.same(a, "ssh-rsa " + "A" * 500)  # no file name at all
+    assert not outputs.same(a, tmp_path / "A.png")  # this system takes account of case, so the second is a new one
+    for first, second, expected in (("x.png", "X.PNG", True), ("\u00fc", "u\u0308", True), ("x.png", "y.png", False)):
+        assert outputs.same(tmp_path / first, tmp_path / second) == expected
 
 
 def test_permissions_are_those_of_any_new_file(tmp_path):

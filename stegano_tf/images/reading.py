@@ -71,7 +71,7 @@ def _read(file: BinaryIO, start: bytes, name: str, max_pixels: int) -> np.ndarra
     try:
         image = _decode(file if file.seekable() else io.BytesIO(file.read()), start, max_pixels, notes)
     except ImageError as error:
-        raise ImageError(f"{name}: {error}") from error
+        raise error.about(name) from error
     for note in notes:
         warnings.warn(f"{name}: {note}", ImageWarning, stacklevel=3)
     return image
@@ -186,7 +186,7 @@ def _open(file: BinaryIO, max_pixels: int) -> Iterator[Image.Image]:
             picture = Image.open(file)
         except Image.DecompressionBombError as error:
             found = re.search(r"\d+", str(error))  # the size is in the message only
-            raise ImageError(_too_large(found[0] if found else "too many", max_pixels)) from error
+            raise _too_large(found[0] if found else "too many", max_pixels) from error
         finally:
             Image.MAX_IMAGE_PIXELS = pillow_limit
     with picture:
@@ -196,8 +196,9 @@ def _open(file: BinaryIO, max_pixels: int) -> Iterator[Image.Image]:
 
 def _check_size(max_pixels: int, width: int, height: int) -> None:
     if (pixels := width * height) > max_pixels:
-        raise ImageError(_too_large(f"{width}x{height} = {pixels}", max_pixels))
+        raise _too_large(f"{width}x{height} = {pixels}", max_pixels)
 
 
-def _too_large(found: str, max_pixels: int) -> str:
-    return f"has {found} pixels, expected at most {max_pixels} (max_pixels raises the limit)"
+def _too_large(found: str, max_pixels: int) -> ImageError:
+    message = f"has {found} pixels, expected at most {max_pixels}"
+    return ImageError(message, option="max_pixels", effect="raises the limit")
