@@ -10,6 +10,7 @@ median is exact, and samples lost inside a segment.
 
 import base64
 import binascii
+import contextlib
 import hashlib
 import io
 import json
@@ -108,6 +109,15 @@ def read_frame(data, keys):
     return read_picture(payload), (height, width) if height else None, network if any(network) else None
 
 
+def unlock(sealed, passphrase):
+    text = passphrase.removeprefix("\ufeff").strip()
+    *others, last = dict.fromkeys([unicodedata.normalize("NFC", text), passphrase, unicodedata.normalize("NFD", text)])
+    for spelling in others:
+        with contextlib.suppress(pyrage.DecryptError):
+            return pyrage.passphrase.decrypt(sealed, spelling)
+    return pyrage.passphrase.decrypt(sealed, last)
+
+
 def open_age(sealed, keys):
     identity, passphrase = keys
     if sealed.startswith(b"-----BEGIN AGE ENCRYPTED FILE-----"):
@@ -120,7 +130,7 @@ def open_age(sealed, keys):
         raise RefusedError("work factor")
     try:
         if stanza[:2] == [b"->", b"scrypt"]:
-            inside = pyrage.passphrase.decrypt(sealed, passphrase or "")
+            inside = unlock(sealed, passphrase or "")
         elif identity is None:
             raise RefusedError("seal")
         else:
@@ -275,7 +285,7 @@ def read_recording(samples, passphrase):
     loud = samples[~np.stack([silence(channel) for channel in samples.T], axis=1)]
     tries = [(loud, None), (everything, None)]
     if passphrase is not None:
-        text = unicodedata.normalize("NFC", passphrase).encode()
+        text = unicodedata.normalize("NFC", passphrase.removeprefix("\ufeff").strip()).encode()
         if len(loud) > 128:
             salt = b"stegano_tf carrier 2" + np.packbits((loud[:128] & 1).astype(np.uint8)).tobytes()
             tries.append((loud[128:], hashlib.scrypt(text, salt=salt, n=2**18, r=8, p=1, maxmem=2**29, dklen=32), 8))

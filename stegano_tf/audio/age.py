@@ -8,11 +8,12 @@ length of the age file tells a picture's size to the nearest 64 KiB and no bette
 
 import base64
 import binascii
+import contextlib
 import os
 import re
 from typing import BinaryIO
 
-from stegano_tf.audio.sealing import Key, Lock, SealingError, parse_recipient, read_identities
+from stegano_tf.audio.sealing import Key, Lock, SealingError, parse_recipient, read_identities, spellings
 from stegano_tf.errors import OutputError, one_line
 
 MAGIC = b"age-encryption.org/v1\n"
@@ -73,13 +74,24 @@ def unseal(sealed: BinaryIO, plaintext: BinaryIO, key: Key) -> None:
         passphrase = key.passphrase() if callable(key.passphrase) else key.passphrase
         if passphrase is None:
             raise SealingError("cannot be opened: it is sealed with a passphrase, and none is given")
-        writer.write(pyrage.passphrase.decrypt(sealed.read(), passphrase))
+        writer.write(_decrypt(sealed.read(), passphrase))
     except (pyrage.DecryptError, OSError) as error:  # decrypt_io calls a damaged chunk an OSError
         if writer.error:
             raise OutputError(f"the opened message cannot be written: {writer.error.strerror}") from error
         reason = one_line(error)
         wrong = "passphrase" if needs_passphrase(start) else "identity"
         raise SealingError(f"cannot be opened: {reason[:1].lower()}{reason[1:]}; wrong {wrong}, or damaged") from error
+
+
+def _decrypt(sealed: bytes, passphrase: str) -> bytes:
+    """Returns the plaintext of an age file; raises as pyrage if none of the passphrase's spellings opens it."""
+    import pyrage  # noqa: PLC0415
+
+    *others, last = spellings(passphrase)
+    for text in others:
+        with contextlib.suppress(pyrage.DecryptError):
+            return pyrage.passphrase.decrypt(sealed, text)
+    return pyrage.passphrase.decrypt(sealed, last)
 
 
 class _Writer:

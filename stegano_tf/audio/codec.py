@@ -152,6 +152,7 @@ def encode_payload(
         raise FormatError(f"the payload starts with {data[:8]!r}, expected an age file ({age.MAGIC[:-1]!r})")
     shared = {"sample_rate": sample_rate, "force": force}
     form = check(path, age_file=data, **shared, **options)
+    passphrase = passphrase and sealing.spellings(passphrase)[0]
     return _write_sealed(form, path, io.BytesIO(data), {"unproved": form.unproved}, passphrase=passphrase, **shared)
 
 

@@ -17,6 +17,7 @@ import dataclasses
 import functools
 import hashlib
 import math
+import numbers
 from collections.abc import Iterable, Iterator
 
 import numpy as np
@@ -32,8 +33,10 @@ _HOPELESS = 20  # repair ends when a sweep mends fewer than one in so many of th
 def checks_for(share: float) -> int:
     """Returns the fewest check symbols a codeword with which the message grows by at least `share` (0.1: 10 %).
 
-    Raises ValueError if `share` is outside 0..0.78.
+    Raises ValueError if `share` is no number, or outside 0..0.78.
     """
+    if not isinstance(share, numbers.Real):
+        raise ValueError(f"a parity of {share!r}, expected a number from 0 to 0.78, such as 0.1 for 10 %")
     checks = math.ceil(CODE * (1 - 1 / math.sqrt(1 + share)) - 1e-9) if share >= 0 else -1
     if not 0 <= checks <= MAX_CHECKS:
         raise ValueError(f"a parity of {share:.0%}, expected 0 % to 78 %")

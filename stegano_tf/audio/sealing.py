@@ -3,9 +3,11 @@
 `age` seals and opens with them.
 """
 
+import codecs
 import dataclasses
 import os
 import stat
+import unicodedata
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -14,6 +16,8 @@ from stegano_tf import outputs
 from stegano_tf.errors import SteganoError
 
 PASSPHRASE_VARIABLE = "STEGANO_TF_PASSPHRASE"
+_LONGEST = 1 << 16  # bytes of the first line of a passphrase file
+_LONGEST_TYPED = 4095  # bytes of a line that a terminal passes on (Linux; others pass on fewer)
 
 
 class SealingError(SteganoError):
@@ -32,7 +36,8 @@ class SealingWarning(UserWarning):
 class Lock:
     """Who can open what is sealed: either whoever knows the passphrase or the owners of the recipients' identities.
 
-    Raises SealingError if neither or both are given, the passphrase is empty, or a recipient is mistyped.
+    The passphrase becomes the first of its `spellings`. Raises SealingError if neither or both are given, there is
+    nothing but blanks in the passphrase, or a recipient is mistyped.
     """
 
     passphrase: str | None = dataclasses.field(default=None, repr=False)
@@ -42,7 +47,7 @@ class Lock:
         if (self.passphrase is None) == (not self.recipients):
             raise SealingError("sealing takes either a passphrase or recipients (age keeps the two apart)")
         if self.passphrase is not None:
-            _check_passphrase(self.passphrase)
+            object.__setattr__(self, "passphrase", spellings(self.passphrase)[0])
         for recipient in self.recipients:
             parse_recipient(recipient)
 
@@ -118,24 +123,70 @@ def parse_recipient(text: str):
         raise SealingError(f"recipient {shown!r} is mistyped{hint}, {expected}") from error
 
 
-def read_passphrase(path: str | os.PathLike) -> str:
-    """Returns the first line of a file, without its line end; raises KeyFileError if there is no such text."""
+def spellings(passphrase: str) -> list[str]:
+    """Returns how a passphrase may be spelled where it opens, without repeats; the first spelling is what seals.
+
+    That is Unicode's NFC, without a byte order mark and without blanks at both ends. Then comes the passphrase as it is
+    given, and in NFD, as some systems type it: older messages are sealed with what was typed.
+
+    Raises SealingError if there is nothing else than blanks, or what is no text.
+
+    Example:
+      >>> spellings(" horse ")
+      ['horse', ' horse ']
+    """
+    text = passphrase.removeprefix("\ufeff").strip()
+    if not text:
+        raise SealingError("the passphrase is empty, or of blanks alone")
     try:
-        with Path(path).open(encoding="utf-8") as file:
-            line = file.readline(4096).rstrip("\r\n")
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise SealingError("the passphrase is no text in the encoding of this system") from error
+    composed, decomposed = (unicodedata.normalize(form, text) for form in ("NFC", "NFD"))
+    return list(dict.fromkeys([composed, passphrase, decomposed]))
+
+
+def variable() -> str | None:
+    """Returns the passphrase in the environment, None if there is none; raises SealingError if that is blank."""
+    passphrase = os.environ.get(PASSPHRASE_VARIABLE)
+    if passphrase is not None:
+        try:
+            spellings(passphrase)
+        except SealingError as error:
+            raise SealingError(f"{PASSPHRASE_VARIABLE}: {error}") from error
+    return passphrase
+
+
+def read_passphrase(path: str | os.PathLike) -> str:
+    """Returns the first line of a file of UTF-8, or of UTF-16 with a byte order mark, without its line end.
+
+    Raises KeyFileError if the file cannot be read, is no such text, or the line is blank or longer than 64 KiB.
+    """
+    try:
+        with Path(path).open("rb") as file:
+            data = file.readline(_LONGEST + 1)
+            utf_16 = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+            if utf_16:  # its line ends are no bytes
+                data += file.read(_LONGEST)
+        text = data.decode("utf-16" if utf_16 else "utf-8")
     except OSError as error:
         raise KeyFileError(f"{path}: cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
-        raise KeyFileError(f"{path}: is no text, expected a passphrase in its first line") from error
-    if not line:
-        raise KeyFileError(f"{path}: its first line is empty, expected a passphrase")
+        raise KeyFileError(f"{path}: is no text in UTF-8, expected a passphrase in its first line") from error
+    if len(data) > _LONGEST:
+        raise KeyFileError(f"{path}: its first line is longer than {_LONGEST:,} bytes, expected a passphrase")
+    line = text.partition("\n")[0].partition("\r")[0]
+    try:
+        spellings(line)
+    except SealingError as error:
+        raise KeyFileError(f"{path}: its first line is empty or blank, expected a passphrase") from error
     return line
 
 
 def ask_passphrase(*, twice: bool = False) -> str:
     """Returns what is typed on the terminal, without showing it.
 
-    Raises SealingError if nothing is typed, the two entries differ, or there is no terminal.
+    Raises SealingError if nothing is typed, or too much, the two entries differ, or there is no terminal.
     """
     import getpass  # noqa: PLC0415
 
@@ -145,13 +196,14 @@ def ask_passphrase(*, twice: bool = False) -> str:
         passphrase = getpass.getpass("Passphrase: ")
         if twice and getpass.getpass("Passphrase again: ") != passphrase:
             raise SealingError("the two passphrases differ")
-    except (OSError, EOFError, AttributeError) as error:
+    except EOFError as error:
+        raise SealingError("no passphrase was typed: the input ended") from error
+    except UnicodeDecodeError as error:
+        raise SealingError("the passphrase is no text in the encoding of this terminal") from error
+    except (OSError, AttributeError) as error:
         expected = f"expected --passphrase-file or {PASSPHRASE_VARIABLE}"
         raise SealingError(f"no terminal to ask for the passphrase, {expected}") from error
-    _check_passphrase(passphrase)
+    spellings(passphrase)
+    if len(passphrase.encode()) >= _LONGEST_TYPED:
+        raise SealingError("the passphrase is too long for a terminal, which cuts it; expected --passphrase-file")
     return passphrase
-
-
-def _check_passphrase(passphrase: str) -> None:
-    if not passphrase:
-        raise SealingError("the passphrase is empty")

@@ -17,6 +17,10 @@ def test_shares_and_check_symbols():
     for share in (-0.01, 0.8, float("nan"), float("inf")):
         with pytest.raises(ValueError, match="expected 0 % to 78 %"):
             parity.checks_for(share)
+    with pytest.raises(
+        ValueError, match=r"a parity of '10%', expected a number from 0 to 0\.78, such as 0\.1 for 10 %"
+    ):
+        parity.checks_for("10%")
 
 
 def test_shape_by_hand():

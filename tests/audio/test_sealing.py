@@ -120,12 +120,87 @@ def test_passphrase_files(tmp_path):
     path = tmp_path / "p.txt"
     path.write_bytes("pass phräse \r\nsecond line\n".encode())
     assert sealing.read_passphrase(path) == "pass phräse "
-    for content, message in ((b"\n", "first line is empty"), (b"", "first line is empty"), (b"\xff\n", "is no text")):
+    for content in (b"\xef\xbb\xbfh\xc3\xbcnter\r\n", "h\u00fcnter\r\n".encode("utf-16"), b"h\xc3\xbcnter\rx"):
+        path.write_bytes(content)  # as Notepad, PowerShell, and an old Mac write it
+        assert sealing.spellings(sealing.read_passphrase(path))[0] == "h\u00fcnter"
+    for content, message in (
+        (b"\n", "first line is empty"),
+        (b"", "first line is empty"),
+        (b"\xef\xbb\xbf \t \r\n", "first line is empty"),
+        (b"\xff\n", "is no text"),
+        (b"x" * 65_537, "first line is longer than 65,536 bytes"),  # used whole or not at all
+    ):
         path.write_bytes(content)
         with pytest.raises(sealing.SealingError, match=message):
             sealing.read_passphrase(path)
     with pytest.raises(sealing.SealingError, match="cannot be read"):
         sealing.read_passphrase(tmp_path)
+
+
+def test_spellings_of_a_passphrase():
+    composed, decomposed = "h\u00fcnter", "hu\u0308nter"
+    assert sealing.spellings("hunter2") == ["hunter2"]
+    assert sealing.spellings(" two words\t") == ["two words", " two words\t"]
+    assert sealing.spellings(composed) == [composed, decomposed]
+    assert sealing.spellings(decomposed) == [composed, decomposed]
+    assert sealing.spellings(f"\ufeff{composed}\r") == [composed, f"\ufeff{composed}\r", decomposed]
+    assert sealing.Lock(passphrase=f" {decomposed}").passphrase == composed
+    for blank in "", "   ", "\ufeff\u00a0\t":
+        with pytest.raises(sealing.SealingError, match="is empty, or of blanks alone"):
+            sealing.Lock(passphrase=blank)
+    with pytest.raises(sealing.SealingError, match="is no text"):
+        sealing.spellings("h\udcfcnter")
+
+
+def test_the_variable_is_no_blank(monkeypatch):
+    for value, expected in (None, None), ("hunter2", "hunter2"):
+        monkeypatch.setenv(sealing.PASSPHRASE_VARIABLE, value) if value else monkeypatch.delenv(
+            sealing.PASSPHRASE_VARIABLE, raising=False
+        )
+        assert sealing.variable() == expected
+    for value in "", "  ":
+        monkeypatch.setenv(sealing.PASSPHRASE_VARIABLE, value)
+        with pytest.raises(sealing.SealingError, match="STEGANO_TF_PASSPHRASE: the passphrase is empty"):
+            sealing.variable()
+
+
+@pytest.mark.parametrize(
+    ("typed", "message"),
+    [
+        (EOFError(), "no passphrase was typed: the input ended"),
+        (
+            UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte"),
+            "is no text in the encoding of this terminal",
+        ),
+        ("   ", "is empty, or of blanks alone"),
+        ("x" * 4095, "too long for a terminal"),
+    ],
+)
+def test_what_is_typed_is_a_passphrase(monkeypatch, typed, message):
+    def getpass(prompt):
+        if isinstance(typed, Exception):
+            raise typed
+        return typed
+
+    monkeypatch.setattr("getpass.getpass", getpass)
+    monkeypatch.setattr(os, "ctermid", lambda: os.devnull, raising=False)
+    with pytest.raises(sealing.SealingError, match=message):
+        sealing.ask_passphrase()
+
+
+# b"picture" in an age file of the work factor 2^4, for the passphrase "hu\u0308nter": as it was typed, on a system that
+# decomposes accents. So messages were sealed before passphrases had one spelling.
+OLD_SPELLING = base64.b85decode(
+    "VP|D6Wo~0~d2n=TZ*DGca%V4gF$yg{Aai4Kd2n<fG%qqUX?az8G+0$(VMt^#V?kF;Yj+?t3QKe{Ol?{=OgKtOdU;4TPjzxtadtE{F)wUOQfoJPG(#~@"
+    "L1ArkYFbop3N0-yAapc(NM}lLOF3pldPp&IGdN^)WmZH+FjI4FMt4I=cUoykYgKqraYi_A3L{$S%3&bDFY^{>?nbTxIB7Y3{SkJX!{hE+M36XtGQz51?"
+    "1ggt"
+)
+
+
+def test_what_was_sealed_with_another_spelling_opens():
+    assert unseal(OLD_SPELLING, sealing.Key(passphrase="h\u00fcnter")) == b"picture"
+    with pytest.raises(sealing.SealingError, match="wrong passphrase"):
+        unseal(OLD_SPELLING, sealing.Key(passphrase="h\u00fcnter2"))
 
 
 # --- Sealing and opening ---------------------------------------------------------------------------------------------

@@ -136,7 +136,8 @@ class Carried(Form):
         if sound.integers is None:
             return None
         # A passphrase that would have to be asked for is not: most sounds in which nothing is seen hold nothing.
-        passphrase = key.passphrase if key is not None and isinstance(key.passphrase, str) else None
+        given = key is not None and isinstance(key.passphrase, str)
+        passphrase = sealing.spellings(key.passphrase)[0] if given else None
         seen = next(_seen(sound.integers, passphrase), None)
         if seen is None:
             return None

@@ -28,11 +28,13 @@ _CLAIM = 64 << 20  # samples that any small file may claim to hold: not for a fe
 
 def _percent(text: str) -> float:
     try:
-        share = float(text.removesuffix("%")) / 100
-        parity.checks_for(share)
+        percent = float(text.removesuffix("%"))
+        parity.checks_for(percent / 100)
     except ValueError as error:
         raise ValueError("expected 0% to 78%") from error
-    return share
+    if 0 < percent < 1 and not text.endswith("%"):  # in Python 0.1 is 10 %
+        raise ValueError(f"expected percent: {100 * percent:g}% or {text}%")
+    return percent / 100
 
 
 def parity_setting(default):
