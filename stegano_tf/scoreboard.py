@@ -11,6 +11,8 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from PIL import Image
+
 from stegano_tf import images, metrics, pairing
 from stegano_tf.audio import codec
 from stegano_tf.errors import ImageError
@@ -62,6 +64,18 @@ def scores(
             figures = {name: getattr(of[name.split("_")[0]], name.split("_")[1]) for name in FIGURES}
             figures["stego_identical"] = bool((decoded == stego).all())
             yield Score(cover=files[i].name, secret=files[j].name, **figures)
+
+
+def check(files: list[Path], side: int = 256) -> None:
+    """Raises ImageError if the header of a picture says that it is smaller than `scores` needs."""
+    for file in files:
+        try:
+            with Image.open(file) as picture:
+                width, height = picture.size
+        except Exception:  # what cannot be read by its header alone is found out by reading it
+            continue
+        if min(width, height) < side:
+            raise ImageError(f"{file}: has {width}x{height} pixels, expected at least {side}x{side}")
 
 
 def means(results: list[Score]) -> dict[str, float]:

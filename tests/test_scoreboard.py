@@ -69,6 +69,16 @@ def test_small_pictures_are_named(tmp_path, files):
         list(scoreboard.scores([*files, tmp_path / "99.png"], Exact([np.zeros((256, 256, 3), np.uint8)] * 9)))
 
 
+def test_headers_tell_small_pictures(tmp_path):
+    small, large, broken = (tmp_path / f"{name}.png" for name in ("small", "large", "broken"))
+    Image.new("RGB", (256, 255)).save(small)
+    Image.new("RGB", (256, 256)).save(large)
+    broken.write_bytes(b"no picture")
+    scoreboard.check([large, broken])  # the second is found out when it is read
+    with pytest.raises(ImageError, match=r"small\.png: has 256x255 pixels, expected at least 256x256"):
+        scoreboard.check([large, small])
+
+
 def test_the_command_writes_what_it_prints(tmp_path):
     random = np.random.default_rng(0)
     for i in range(2):
@@ -104,4 +114,4 @@ def test_the_command_writes_what_it_prints(tmp_path):
 
     again = subprocess.run(evaluate, capture_output=True, text=True, check=False)
     assert again.returncode == 1
-    assert again.stderr.strip() == f"stegano_tf.evaluate: {figures}: exists already; --force (force=True) overwrites it"
+    assert again.stderr.strip() == f"stegano_tf.evaluate: {figures}: exists already; --force overwrites it"

@@ -36,6 +36,7 @@ def export(options: Options) -> Path:
     # The runtime "litert" takes float32, and the other precisions are measured against it.
     variants = list(dict.fromkeys(tflite.Variant.parse(text) for text in ["float32", *options.tflite]))
     pictures = list_pictures(options.data)[: options.limit] if options.data else []
+    scoreboard.check(pictures)
     home = Path(options.out, preset.name)
     found = savedmodels.versions(preset.name, options.out)
     version = options.version or (int(found[-1].name) + 1 if found else 1)

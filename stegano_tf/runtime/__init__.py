@@ -123,6 +123,7 @@ class Runtime:
           balance: dB by which the secret's squared error weighs more (above 0) or less than the cover's.
         """
         self.check_refinable()
+        backends.check_process()
         height, width = self.region(cover)
         secret = images.resize(secret, (height, width))
         weight = 10 ** (balance / 10)

@@ -2,19 +2,24 @@
 
 import functools
 import importlib.util
+import json
 import math
 import os
 import threading
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
 from stegano_tf import presets, savedmodels
 from stegano_tf.errors import BackendError
+from stegano_tf.networks import build
 from stegano_tf.runtime import exported
 
 # How much of a picture the activations of a codebook fit into a core's cache for: measured.
 _CACHED_PIXELS = 2**14
+
+_process: int | None = None  # the one that uses TensorFlow or Keras
 
 
 class Backend(Protocol):
@@ -101,15 +106,18 @@ class SavedModelBackend(Backend):
             import tensorflow as tf  # noqa: PLC0415  (takes seconds)
         except ImportError as error:
             raise BackendError(f"the runtime 'savedmodel' needs the package tensorflow: {error}") from error
+        check_process()
         for part in ("saved_model.pb", "fingerprint.pb", "variables/"):
             found.check(part)
         self.network = found.network
         self._model = tf.saved_model.load(found.folder)  # owns the variables of its signatures
 
     def hide(self, cover, secret):
+        check_process()
         return self._model.signatures["hide"](cover=cover, secret=secret)["stego"].numpy()
 
     def reveal(self, stego):
+        check_process()
         return self._model.signatures["reveal"](stego=stego)["secret"].numpy()
 
 
@@ -121,18 +129,22 @@ class KerasBackend(Backend):
     def __init__(self, preset: presets.Preset, weights: str | os.PathLike | None = None):
         """Loads `weights` (as `build.load`); BackendError if Keras or what it computes with is not installed."""
         try:
-            from stegano_tf.networks import build, pictures  # noqa: PLC0415  (Keras takes seconds to import)
+            file = build.weights_file(preset.name, weights)
+            from stegano_tf.networks import pictures  # noqa: PLC0415  (Keras takes seconds to import)
         except ImportError as error:
             raise BackendError(f"the runtime 'keras' needs the packages keras and tensorflow: {error}") from error
+        check_process()
         self._pictures = pictures
         self.networks = build.load(preset.name, weights)
         self._multiples = preset.networks.multiples
-        self.network = exported.network_id(weights or savedmodels.weights_file(preset.name))
+        self.network = exported.network_id(file)
 
     def hide(self, cover, secret):
+        check_process()
         return np.asarray(self._pictures.hide(self.networks, self._multiples, cover, secret))
 
     def reveal(self, stego):
+        check_process()
         return np.asarray(self._pictures.reveal(self.networks, self._multiples, stego))
 
 
@@ -161,14 +173,35 @@ def make(preset: presets.Preset, weights: str | os.PathLike | None = None, name:
     return LitertBackend(found) if name == "litert" else SavedModelBackend(found)
 
 
+def check_process() -> None:
+    """Raises BackendError in a process that was forked from one in which TensorFlow, or what Keras runs on, has run.
+
+    The threads of these engines do not survive that: whatever is asked of them would wait for ever.
+    """
+    global _process  # noqa: PLW0603
+    _process = _process or os.getpid()
+    if _process != os.getpid():
+        expected = "start it with multiprocessing's method 'spawn' or 'forkserver', or use the runtime 'litert'"
+        raise BackendError(f"this process was forked from one that has run TensorFlow or Keras: {expected}")
+
+
 def keras_is_there(preset: presets.Preset) -> bool:
     """Returns whether Keras on TensorFlow and installed weights are there, importing nothing; False if in doubt."""
     try:
         packages = all(map(importlib.util.find_spec, ("keras", "tensorflow")))
     except ImportError:
         return False
-    engine = os.environ.get("KERAS_BACKEND", "tensorflow")  # keras.json is not looked at
+    engine = os.environ.get("KERAS_BACKEND") or _engine_of_keras_json()
     return packages and engine == "tensorflow" and savedmodels.weights_file(preset.name).is_file()
+
+
+def _engine_of_keras_json() -> str | None:
+    """Returns what Keras' settings name; None if they cannot be read."""
+    file = Path(os.environ.get("KERAS_HOME", os.path.expanduser("~/.keras")), "keras.json")  # noqa: PTH111  (no HOME)
+    try:
+        return json.loads(file.read_bytes()).get("backend", "tensorflow") if file.exists() else "tensorflow"
+    except (OSError, ValueError, AttributeError):
+        return None
 
 
 def tflite_file(preset: str, name: str, variant: str = "float32") -> str:

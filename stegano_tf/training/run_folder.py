@@ -9,7 +9,7 @@ from pathlib import Path
 
 import keras
 
-from stegano_tf import outputs, provenance
+from stegano_tf import outputs, presets, provenance
 from stegano_tf.errors import CheckpointError, OutputError, StrategyError
 from stegano_tf.training.options import Options
 
@@ -38,6 +38,8 @@ def choose(options: Options) -> Path:
         found = json.loads(file.read_text())
     except (OSError, ValueError) as error:
         raise CheckpointError(f"{file}: cannot be read: {error}") from error
+    if "preset" in found:
+        found["preset"] = presets.current(found["preset"])  # by its name of today
     for name, value in dataclasses.asdict(options).items():
         if name not in found:
             raise CheckpointError(f"{run_dir}: holds a run of another version, without {name}; expected a new folder")

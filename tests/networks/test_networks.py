@@ -185,7 +185,7 @@ def test_weights_of_other_networks_are_refused(tmp_path):
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(None, "does not exist, expected a weights file"), (b"", "does not hold"), (b"no", "does not hold")],
+    [(None, "does not exist, expected a weights file"), (b"", "is no HDF5 file"), (b"no", "is no HDF5 file")],
 )
 def test_files_without_weights_are_refused(tmp_path, content, message):
     path = tmp_path / "a.weights.h5"
@@ -196,5 +196,5 @@ def test_files_without_weights_are_refused(tmp_path, content, message):
 
 
 def test_a_preset_without_shipped_weights_says_so():
-    with pytest.raises(PresetError, match="'tiny' is not shipped with weights; train it"):
+    with pytest.raises(PresetError, match="'tiny' is not shipped with weights: train it; weights names"):
         build.load("tiny")

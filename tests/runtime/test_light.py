@@ -92,7 +92,7 @@ def test_the_command_works_with_the_light_set(command, tmp_path):
     [
         (["--runtime", "keras"], "the runtime 'keras' needs the packages keras and tensorflow"),
         (["--runtime", "savedmodel"], "the runtime 'savedmodel' needs the package tensorflow"),
-        (["--preset", "tiny", "--weights", "no.h5"], "the runtime 'keras' needs the packages keras and tensorflow"),
+        (["--preset", "tiny", "--weights", "no.h5"], "no.h5: does not exist, expected a weights file"),
         (["--report"], "--report needs the package scikit-image, which is not installed"),
         (
             ["--refine", "1"],

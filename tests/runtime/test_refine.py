@@ -1,16 +1,17 @@
+import os
 import subprocess
 import sys
 
 import numpy as np
 import pytest
 
-from stegano_tf import images, metrics, runtime
+from stegano_tf import images, metrics, presets, runtime
 from stegano_tf.demo_pictures import pairs
 from stegano_tf.errors import BackendError
 from stegano_tf.networks import build, refine
 from stegano_tf.networks.codebook.refine import TrialRefiner
 from stegano_tf.networks.refine import GradientRefiner
-from stegano_tf.runtime import tiles
+from stegano_tf.runtime import backends, tiles
 
 
 def test_rounding_by_hand():
@@ -177,6 +178,29 @@ def test_a_runtime_of_hiding_and_revealing_alone_is_refused_before_anything_runs
     picture = np.zeros((16, 16, 3), np.uint8)
     with pytest.raises(BackendError, match="refinement runs on the runtime 'keras' alone, 'litert' was asked for"):
         networks.refine(picture, picture, picture, steps=1)
+
+
+@pytest.mark.parametrize("name", ["keras", "savedmodel"])
+def test_a_fork_of_a_process_that_ran_tensorflow_is_refused(name, monkeypatch, photograph):
+    """It would wait for ever: threads do not survive a fork. LiteRT does."""
+    monkeypatch.setattr(backends, "_process", os.getppid())
+    with pytest.raises(BackendError, match="this process was forked from one that has run TensorFlow or Keras"):
+        runtime.Runtime(runtime=name)
+    picture = photograph(16, 16, 0)
+    networks = runtime.Runtime(runtime="litert")
+    assert networks.hide(picture, picture).shape == (16, 16, 3)
+
+
+@pytest.mark.parametrize(
+    ("settings", "there"),
+    [(None, True), ('{"backend": "tensorflow"}', True), ('{"backend": "jax"}', False), ("{", False)],
+)
+def test_keras_settings_are_read_before_anything_is_hidden(settings, there, tmp_path, monkeypatch):
+    monkeypatch.delenv("KERAS_BACKEND", raising=False)
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    if settings:
+        (tmp_path / "keras.json").write_text(settings)
+    assert backends.keras_is_there(presets.get("codebook")) == there
 
 
 @pytest.mark.parametrize("package", ["keras", "tensorflow"])

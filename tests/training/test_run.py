@@ -12,6 +12,7 @@ from PIL import Image
 
 from stegano_tf.errors import CheckpointError, DataError
 from stegano_tf.networks import build
+from stegano_tf.training import run_folder
 from stegano_tf.training.options import Options, complete
 from stegano_tf.training.run import train
 
@@ -102,6 +103,13 @@ def test_a_run_of_an_older_version_is_not_overwritten(run_dir, tmp_path):
     (tmp_path / "options.json").write_text(json.dumps(options))
     with pytest.raises(CheckpointError, match="holds a run of another version, without strategy"):
         train(Options(**options | {"run_dir": str(tmp_path)}))
+
+
+def test_a_run_of_a_preset_that_was_renamed_goes_on(run_dir, tmp_path):
+    options = json.loads((run_dir / "options.json").read_text())
+    (tmp_path / "options.json").write_text(json.dumps(options | {"preset": "invertible"}))
+    asked = Options(**options | {"preset": "codebook", "run_dir": str(tmp_path)})
+    assert run_folder.choose(asked) == tmp_path
 
 
 def test_minutes_end_a_run_and_weights_start_one(run_dir, pictures, tmp_path):
