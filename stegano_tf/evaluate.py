@@ -13,7 +13,6 @@ from pathlib import Path
 import rich.console
 import rich.progress
 import rich.table
-from absl import app
 
 from stegano_tf import __version__, outputs, presets, provenance, scoreboard, settings
 from stegano_tf.errors import SteganoError
@@ -45,11 +44,11 @@ settings.define_flags(Options)
 def main(argv):
     options = settings.from_flags(Options)
     if len(argv) > 1 or not options.data:
-        raise app.UsageError(f"found {' '.join(argv[1:]) or 'nothing'}, expected --data=DIR and no arguments")
+        settings.usage_error(f"found {' '.join(argv[1:]) or 'nothing'}, expected --data=DIR and no arguments")
     try:
         evaluate(options)
     except SteganoError as error:
-        sys.exit(f"stegano_tf.evaluate: {error}")
+        sys.exit(f"stegano_tf.evaluate: {error.spelled(error.option and f'--{error.option}')}")
 
 
 def evaluate(options: Options) -> dict:
@@ -90,4 +89,4 @@ def evaluate(options: Options) -> dict:
 
 
 if __name__ == "__main__":
-    app.run(main, settings.spelled(sys.argv, "_"))
+    settings.run(main)

@@ -10,7 +10,7 @@ what int8 weights lose; take those of the scoreboard. Without them, or from 0.5 
 import os
 import sys
 
-from absl import app, logging
+from absl import logging
 
 from stegano_tf import settings
 from stegano_tf.errors import SteganoError
@@ -21,7 +21,7 @@ settings.define_flags(Options)
 
 def main(argv):
     if len(argv) > 1:
-        raise app.UsageError(f"unexpected arguments: {' '.join(argv[1:])}")
+        settings.usage_error(f"unexpected arguments: {' '.join(argv[1:])}")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     logging.set_verbosity(logging.WARNING)
     # TensorFlow takes seconds to import: --help and wrong flags need not wait for it.
@@ -36,4 +36,4 @@ def main(argv):
 
 
 if __name__ == "__main__":
-    app.run(main)
+    settings.run(main)

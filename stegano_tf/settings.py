@@ -1,20 +1,22 @@
 """Settings as data: a dataclass states each one once, and both kinds of command line are made from it.
 
-`add_arguments` is for the subcommands of `stegano-tf` (argparse), `define_flags` for the absl scripts. Names are
-written with dashes in the first and with underscores in the second, as is usual there; `spelled` makes either accept
-both.
+`add_arguments` is for the subcommands of `stegano-tf` (argparse), `define_flags` and `run` for the absl scripts. Names
+are written with dashes in the first and with underscores in the second, as is usual there; `spelled` makes either
+accept both.
 """
 
 import argparse
 import dataclasses
 import functools
 import re
+import sys
 import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from pathlib import Path
+from typing import Any, NoReturn
 
-from absl import flags
+from absl import app, flags
 
 # What `define_flags` defines then belongs to the module that calls it: --help shows it.
 flags.disclaim_key_flags()
@@ -91,6 +93,35 @@ def define_flags(cls: type) -> None:
 def from_flags(cls: type) -> Any:
     """Returns the dataclass with the values of the flags that `define_flags` defined."""
     return cls(**{field.name: flags.FLAGS[field.name].value for field in _settings(cls)})
+
+
+def run(main: Callable[[list[str]], Any]) -> None:
+    """Runs the `main` of an absl script, whose flags may be written with dashes; exits with status 2 if they are wrong.
+
+    `main` gets what is left of the command line, as from `app.run`, and calls `usage_error` if that is wrong.
+    """
+    app.run(main, flags_parser=_parse)
+
+
+def usage_error(message: str) -> NoReturn:
+    """Ends an absl script because its command line is wrong."""
+    print(f"stegano_tf.{Path(sys.argv[0]).stem}: {message}; --help lists the flags", file=sys.stderr)
+    sys.exit(2)
+
+
+def _parse(argv: Sequence[str]) -> list[str]:
+    program, *words = argv
+    try:
+        words = spelled(flags.FLAGS.read_flags_from_files(words), "_")
+        return flags.FLAGS([program, *map(_negated, words)])
+    except flags.Error as error:
+        usage_error(str(error).removeprefix("ERROR:: "))
+
+
+def _negated(word: str) -> str:
+    """Returns a flag that is written as --no_NAME as absl has it, --noNAME."""
+    name = word.removeprefix("--no_")
+    return f"--no{name}" if name != word and name in flags.FLAGS and flags.FLAGS[name].boolean else word
 
 
 def spelled(argv: Sequence[str], separator: str) -> list[str]:

@@ -13,7 +13,7 @@ starts.jsonl and checkpoints. A run that was stopped, in whatever way, goes on w
 import os
 import sys
 
-from absl import app, flags
+from absl import flags
 
 from stegano_tf import settings
 from stegano_tf.errors import SteganoError, WorkerLostError
@@ -30,10 +30,13 @@ _RESTARTS = "STEGANO_TF_RESTARTS"  # in the environment: how often this worker h
 
 def main(argv):
     if len(argv) > 1:
-        raise app.UsageError(f"unexpected arguments: {' '.join(argv[1:])}")
+        settings.usage_error(f"unexpected arguments: {' '.join(argv[1:])}")
     options = settings.from_flags(Options)
     try:
         complete(options, dry=_DRY_RUN.value)
+    except SteganoError as error:
+        settings.usage_error(str(error))
+    try:
         # Keras and TensorFlow take seconds to import: wrong options need not wait for them.
         from stegano_tf.training import run  # noqa: PLC0415
 
@@ -61,4 +64,4 @@ def _start_again(error: WorkerLostError):
 
 
 if __name__ == "__main__":
-    app.run(main, flags_parser=lambda argv: app.parse_flags_with_usage(settings.spelled(argv, "_")))
+    settings.run(main)
