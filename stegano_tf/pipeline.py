@@ -7,13 +7,14 @@ import contextlib
 import dataclasses
 import os
 import warnings
+from pathlib import Path
 
 import numpy as np
 
 from stegano_tf import images, metrics, presets
 from stegano_tf.audio import codec, sealing
 from stegano_tf.audio.payloads import bmp
-from stegano_tf.errors import FormatError, PresetError
+from stegano_tf.errors import FormatError, ImageError, PresetError
 from stegano_tf.runtime import Runtime, check_side, load, preset_of
 from stegano_tf.runtime.tiles import Progress
 
@@ -52,6 +53,10 @@ class CoverWarning(UserWarning):
     """A secret was hidden in a cover that has little room for it."""
 
 
+class NetworkWarning(UserWarning):
+    """A sound does not say by which networks its secret is revealed, and nobody else did."""
+
+
 def hide(
     cover: Picture,
     secret: Picture,
@@ -78,7 +83,7 @@ def hide(
       memory_limit, progress: as `Runtime.hide`.
       max_pixels: refuse a file with a larger picture (default: `images.MAX_PIXELS`).
     """
-    cover, secret = (_picture(picture, max_pixels) for picture in (cover, secret))
+    cover, secret = _large(cover, "the cover", max_pixels), _picture(secret, max_pixels)
     networks = _runtime(preset, weights, runtime)
     return _hide(networks, cover, secret, (refine, balance), memory_limit=memory_limit, progress=progress)
 
@@ -119,21 +124,22 @@ def reveal(
     Any picture reveals something: a picture that hides nothing, or was hidden by other networks, gives nonsense.
     Arguments as `hide`'s.
     """
-    stego = _picture(stego, max_pixels)
+    stego = _large(stego, "the stego image", max_pixels)
     return _runtime(preset, weights, runtime).reveal(stego, size, memory_limit=memory_limit, progress=progress)
 
 
-def encode(image: Picture, audio: str | os.PathLike, **options) -> codec.AudioInfo:
+def encode(image: Picture, audio: str | os.PathLike, *, max_pixels: int | None = None, **options) -> codec.AudioInfo:
     """Writes a picture as a sound file, bit for bit; `options` are those of `audio.codec.encode`.
 
-    A BMP file is read while it is sent, and never whole in memory; other files are.
+    A BMP file is read while it is sent, and never whole in memory; other files are, if they have at most `max_pixels`.
     """
     given = {name: value for name, value in options.items() if name not in ("secret_size", "network")}
     options["form"] = codec.check(audio, **given)
-    if not isinstance(image, np.ndarray) and options.get("payload", "bmp") == "bmp":
+    # A pipe can be read once only.
+    if not isinstance(image, np.ndarray) and options.get("payload", "bmp") == "bmp" and Path(image).is_file():
         with contextlib.suppress(FormatError, OSError):  # no BMP file, or one of the kinds for which there is Pillow
             image = bmp.File(image)
-    return codec.encode(image if isinstance(image, bmp.File) else _picture(image), audio, **options)
+    return codec.encode(image if isinstance(image, bmp.File) else _picture(image, max_pixels), audio, **options)
 
 
 def decode(audio: str | os.PathLike, *, key: sealing.Key | None = None) -> codec.Decoded:
@@ -172,7 +178,7 @@ def send(
       secret = stegano_tf.receive("message.flac").secret
     """
     options["form"] = codec.check(audio, force=force, **options)
-    cover = _picture(cover, max_pixels)
+    cover = _large(cover, "the cover", max_pixels)
     codec.check(audio, size=cover.shape[:2], force=force, **options)
     secret = _picture(secret, max_pixels)
     secret_size = secret.shape[:2]
@@ -191,6 +197,7 @@ def receive(
     runtime: str | None = None,
     key: sealing.Key | None = None,
     memory_limit: int | None = None,
+    max_pixels: int | None = None,
     progress: Progress | None = None,
 ) -> Received:
     """Returns the secret that a sound file holds, in its own size, and the stego image; further arguments as `hide`'s.
@@ -202,11 +209,20 @@ def receive(
 
     Raises:
       PresetError: the frame names networks that are not installed, or not those that were asked for.
+      ImageError: the stego image is too small, or the secret is to have more than `max_pixels`.
     """
     decoded = codec.decode(audio, key=key)
+    check_side(decoded.image, f"{audio}: the stego image")
+    height, width = decoded.secret_size or decoded.image.shape[:2]
+    if height * width > (most := max_pixels or images.MAX_PIXELS):
+        found = f"{audio}: the secret is to have {width}x{height} pixels, expected at most {most}"
+        raise ImageError(found, option="max_pixels", effect="raises the limit")
     network = decoded.info.network
     if preset is None and weights is None:
         preset = preset_of(network) if network else presets.DEFAULT
+        if network is None:
+            text = f"{audio}: does not say which networks hid its secret, so it is revealed by the default, {preset!r}"
+            warnings.warn(text, NetworkWarning, stacklevel=2)
     networks = _runtime(preset or presets.DEFAULT, weights, runtime)
     if network not in (None, networks.network):
         raise PresetError(
@@ -220,7 +236,6 @@ def _hide(networks: Runtime, cover: np.ndarray, secret: np.ndarray, refinement: 
     steps, balance = refinement
     if steps:
         networks.check_refinable()
-    check_side(cover, "the cover")
     secret = images.resize(secret, networks.region(cover))  # once for all that follow
     stego = networks.hide(cover, secret, **options)
     if steps:
@@ -251,6 +266,13 @@ def _picture(picture: Picture, max_pixels: int | None = None) -> np.ndarray:
     if isinstance(picture, np.ndarray):
         return picture
     return images.read(picture, max_pixels=max_pixels or images.MAX_PIXELS)
+
+
+def _large(picture: Picture, name: str, max_pixels: int | None = None) -> np.ndarray:
+    """Returns a picture that is large enough for the networks, for whose errors it is called `name`."""
+    image = _picture(picture, max_pixels)
+    check_side(image, name if image is picture else f"{picture}: {name}")
+    return image
 
 
 def _runtime(preset: str, weights: str | os.PathLike | None, runtime: str | None) -> Runtime:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from stegano_tf import commands
+from stegano_tf import __main__, commands
 
 PACKAGE = Path(__file__).parent.parent / "stegano_tf"
 HEAVY = ("tensorflow", "keras", "librosa", "matplotlib", "skimage", "tensorflow_datasets")
@@ -20,6 +20,7 @@ LIBRARIES = ("aiohttp", "grpc", "PIL", "pyrage", "reedsolo", "rich", "scipy", "s
 ALLOWED = {
     "errors": set(),
     "settings": set(),
+    "stopping": set(),
     "outputs": {"errors"},
     "provenance": set(),
     "pairing": {"errors"},
@@ -44,8 +45,8 @@ ALLOWED = {
     },
     "serving": {"errors", "settings", "runtime", "savedmodels"},
     "commands": {
-        *("errors", "settings", "outputs", "presets", "images", "metrics", "figures", "demo_pictures"),
-        *("audio", "pipeline", "serving", "savedmodels"),
+        *("errors", "settings", "stopping", "outputs", "presets", "images", "metrics", "figures", "demo_pictures"),
+        *("audio", "pipeline", "runtime", "serving", "savedmodels"),
     },
 }
 
@@ -137,4 +138,4 @@ def test_setup_has_every_module_and_the_command():
     assert set(setup["options"]["packages"].split()) == there
     (script,) = setup["options.entry_points"]["console_scripts"].strip().splitlines()
     name, _, entry = script.partition(" = ")
-    assert (name, pkgutil.resolve_name(entry)) == ("stegano-tf", commands.run)
+    assert (name, pkgutil.resolve_name(entry)) == ("stegano-tf", __main__.run)

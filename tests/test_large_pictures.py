@@ -3,18 +3,16 @@
 import os
 import pty
 import re
-import resource
 import select
 import signal
-import subprocess
 import sys
 import time
 
+import processes
 import pytest
+from processes import COMMAND
 
 from stegano_tf import images
-
-COMMAND = [sys.executable, "-m", "stegano_tf"]
 
 
 @pytest.fixture(scope="module")
@@ -67,17 +65,8 @@ def test_ctrl_c_at_the_terminal_leaves_nothing(large, tmp_path):
 def test_a_full_disk_leaves_nothing(large, tmp_path, picture, message):
     temporary = tmp_path / "temporary"
     temporary.mkdir()
-    # The limit on a file's size is what a full disk is to the writer, and needs no disk of its own.
-    limit = resource.RLIMIT_FSIZE, (4 << 20, 4 << 20)
-    done = subprocess.run(
-        [*COMMAND, "send", large / picture, large / picture, tmp_path / "message.wav"],
-        capture_output=True,
-        text=True,
-        check=False,
-        env=os.environ | {"TMPDIR": str(temporary)},
-        preexec_fn=lambda: resource.setrlimit(*limit),
-    )
-    assert done.returncode == 1
-    assert done.stderr.count("\n") == 1
-    assert re.search(message, done.stderr)
+    line = "send", large / picture, large / picture, tmp_path / "message.wav"
+    status, _, said = processes.run(*line, env=os.environ | {"TMPDIR": str(temporary)}, file_size=4 << 20)
+    assert (status, said.count("\n")) == (1, 1)
+    assert re.search(message, said)
     assert [path.name for path in tmp_path.rglob("*")] == ["temporary"]

@@ -196,7 +196,11 @@ def ask_passphrase(*, twice: bool = False) -> str:
         passphrase = getpass.getpass("Passphrase: ")
         if twice and getpass.getpass("Passphrase again: ") != passphrase:
             raise SealingError("the two passphrases differ")
-    except EOFError as error:
+    except (EOFError, SystemExit) as error:  # Ctrl-D, or a signal
+        with Path(os.ctermid()).open("w") as terminal:
+            terminal.write("\n")  # what is said next has a line of its own
+        if isinstance(error, SystemExit):
+            raise
         raise SealingError("no passphrase was typed: the input ended") from error
     except UnicodeDecodeError as error:
         raise SealingError("the passphrase is no text in the encoding of this terminal") from error

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from stegano_tf import settings
-from stegano_tf.commands import flags, terminal
+from stegano_tf.commands import flags, streams, terminal
 from stegano_tf.errors import OutputError
 
 
@@ -21,7 +21,7 @@ def run(args) -> None:
     if not out.is_dir():
         outputs.check(out)
     elif not args.force:
-        raise OutputError(f"{out}: exists already; --force writes into it")
+        raise OutputError(f"{out}: exists already", option="force", effect="writes into it")
     terminal.need("demo", "skimage")
     out.mkdir(exist_ok=True)
     # The sound names its networks, unless they are one's own.
@@ -37,10 +37,10 @@ def run(args) -> None:
         images.write(out / f"{stem}_stego.png", received.stego, force=args.force)
         images.write(out / f"{stem}_secret.png", received.secret, force=args.force)
         rows.append((cover, received.stego, secret, received.secret, name))
-        print(
+        streams.say(
             f"{name:22}  cover {metrics.psnr(cover, received.stego):.1f} dB  "
             f"secret {metrics.psnr(secret, received.secret):.1f} dB  "
             f"stego image from the sound: {'identical' if identical else 'DIFFERENT'}  {audio}"
         )
     images.write(out / "contact_sheet.png", figures.contact_sheet(rows), force=args.force)
-    print(f"Look at {out / 'contact_sheet.png'}")
+    streams.say(f"Look at {out / 'contact_sheet.png'}")

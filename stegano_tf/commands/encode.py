@@ -4,22 +4,23 @@ from pathlib import Path
 
 from stegano_tf import settings
 from stegano_tf.audio import forms
-from stegano_tf.commands import flags
+from stegano_tf.commands import flags, streams
 
 
 def add_arguments(parser) -> None:
     flags.add_file(parser, "image", "the picture to read", nargs="?")
-    flags.add_files(parser, audio=flags.SOUND_OUT)
+    flags.add_output(parser, "audio", flags.SOUND_OUT)
     flags.add_file(parser, "--payload-in", "an age file to send instead of IMAGE")
     add_sound(parser)
+    settings.add_arguments(parser, flags.Pictures)
 
 
 def add_sound(parser) -> None:
     """Adds the options of whatever writes a sound."""
     settings.add_arguments(parser, flags.Sound, *forms.FORMS, flags.Output)
     flags.add_passphrase(parser)
-    text = "seal for this one, too; ssh-… keys also serve"
-    parser.add_argument("--recipient", metavar="AGE1…", action="append", default=[], help=text)
+    text = "seal for this one, too: age1..., or ssh-ed25519 ... and ssh-rsa ..."
+    parser.add_argument("--recipient", metavar="RECIPIENT", action="append", default=[], help=text)
 
 
 def run(args) -> None:
@@ -30,10 +31,11 @@ def run(args) -> None:
     if (args.image is None) == (args.payload_in is None):
         args.usage_error("expected either IMAGE or --payload-in")
     if args.image:
-        describe(pipeline.encode(args.image, args.audio, **sound_options(args)))
+        pictures = settings.given(args, flags.Pictures)
+        describe(pipeline.encode(args.image, args.audio, **pictures, **sound_options(args)))
         return
-    if args.recipient or args.payload:
-        args.usage_error("--payload-in is sent as it is: it goes with no --recipient or --payload")
+    if args.recipient or args.payload or args.max_pixels:
+        args.usage_error("--payload-in is sent as it is: it goes with no --recipient, --payload or --max-pixels")
     if (args.passphrase_file or args.ask_passphrase) and not args.carrier:
         args.usage_error("--payload-in is sealed already: a passphrase only orders the samples of a --carrier")
     options, passphrase = _options(args), flags.passphrase(args)
@@ -47,15 +49,22 @@ def run(args) -> None:
 
 def sound_options(args) -> dict:
     """Returns the options with which `audio.codec.encode` writes `args.audio`; raises what `audio.codec.check` does."""
-    from stegano_tf.audio import codec
+    from stegano_tf.audio import codec, sealing
 
     options = _options(args) | {"lock": flags.lock(args)}
-    return options | {"form": codec.check(args.audio, spell=_spell, **options)}
+    try:
+        return options | {"form": codec.check(args.audio, spell=_spell, **options)}
+    except forms.OptionError as error:
+        if options["lock"] and not (args.passphrase_file or args.ask_passphrase or args.recipient):
+            raise forms.OptionError(f"{error}; {sealing.PASSPHRASE_VARIABLE} is set") from error
+        raise
 
 
 def _options(args) -> dict:
     """Returns the options that were given, once it is known that there is a form with them: nobody is asked before."""
     forms.choose(settings.given(args, *forms.FORMS), _spell)
+    if args.carrier and args.sample_rate:
+        args.usage_error("--sample-rate does not go with --carrier: a recording keeps its own")
     return settings.given(args, flags.Sound, *forms.FORMS, flags.Output)
 
 
@@ -70,4 +79,4 @@ def describe(info) -> None:
         height, width = info.image_size
         what = f"a {'sealed ' if info.sealed else ''}picture of {width}x{height}"
     noise = "" if info.snr is None else f" in {info.bits} bits a sample, noise {info.snr:.1f} dB below full scale"
-    print(f"{info.path}: {info.container} {info.subtype}, {info.duration:.1f} s, holds {what}{noise}")
+    streams.say(f"{info.path}: {info.container} {info.subtype}, {info.duration:.1f} s, holds {what}{noise}")

@@ -5,27 +5,37 @@ are for. The forms of sound (`stegano_tf.audio.forms.FORMS`) are such groups, to
 """
 
 import argparse
+import collections
 import dataclasses
+import itertools
 import os
 import re
+from collections.abc import Callable
+from pathlib import Path
 
-from stegano_tf import presets, settings
+from stegano_tf import outputs, presets, settings
 from stegano_tf.audio.payloads import PAYLOADS
+from stegano_tf.commands import streams
 from stegano_tf.settings import setting
 
-COVER = "the picture to hide it in, at least 16x16 pixels"
-SECRET = "the picture to hide; it is resized to the cover's size"
 SECRET_OUT = "the picture to write"
-SOUND = "the sound to read, in any lossless form"
 SOUND_OUT = "the sound to write: .wav .flac .aiff .caf .w64 .rf64"
 _PRESET = f"which networks (default: {presets.DEFAULT}, or to receive, those that the sound names)"
+_STDIN = "/dev/stdin"
 
 
 def file_name(text: str) -> str:
-    """Reads the name of a file or folder."""
+    """Reads the name of a file or folder; "-" is standard input."""
     if not text:
         raise argparse.ArgumentTypeError("an empty file name")
-    return text
+    return _STDIN if text == "-" else text
+
+
+def output_name(text: str) -> str:
+    """Reads the name of a file to write."""
+    if text == "-":
+        raise argparse.ArgumentTypeError("'-' is no file: nothing is written to standard output, expected a name")
+    return file_name(text)
 
 
 def memory_size(text: str) -> int:
@@ -73,20 +83,47 @@ class Output:
 class Sound:
     """What a sound holds, whatever its form."""
 
-    sample_rate: int = setting(44100, "of the sound; a recording keeps its own", metavar="HZ")
+    sample_rate: int = setting(44100, "of the sound; a recording keeps its own", low=1, high=2**31 - 1, metavar="HZ")
     payload: str = setting("bmp", "png and webp last half as long", choices=tuple(PAYLOADS))
 
 
-def add_files(parser: argparse.ArgumentParser, **texts: str) -> None:
-    """Adds arguments that name files, in this order; each text says what the file is for."""
-    for name, text in texts.items():
-        add_file(parser, name, text)
-
-
-def add_file(parser: argparse.ArgumentParser, name: str, text: str, *, metavar: str = "FILE", **options) -> None:
+def add_file(
+    parser: argparse.ArgumentParser,
+    name: str,
+    text: str,
+    *,
+    metavar: str = "FILE",
+    kind: Callable[[str], str] = file_name,
+    **options,
+) -> None:
     """Adds an option, or an argument, that names a file or a folder; `options` are those of `add_argument`."""
     metavar = metavar if name.startswith("--") else name.upper()
-    parser.add_argument(name, metavar=metavar, help=text, type=file_name, **options)
+    parser.add_argument(name, metavar=metavar, help=text, type=kind, **options)
+
+
+def add_sound(parser: argparse.ArgumentParser) -> None:
+    """Adds the argument that names the sound to read."""
+    add_file(parser, "audio", "the sound to read, in any lossless form")
+
+
+def add_output(parser: argparse.ArgumentParser, name: str, text: str, **options) -> None:
+    """Adds what names a file to write, as `add_file`."""
+    add_file(parser, name, text, kind=output_name, **options)
+    written = name.lstrip("-").replace("-", "_")
+    parser.set_defaults(outputs=(*(parser.get_default("outputs") or ()), written))
+
+
+def check_files(args: argparse.Namespace) -> None:
+    """Exits for wrong usage if an output is another output or an input, or standard input is to be read twice."""
+    words = {name: value if isinstance(value, list) else [value] for name, value in vars(args).items()}
+    named = [(name, word) for name, values in words.items() for word in values if isinstance(word, str)]
+    written = vars(args).get("outputs", ())
+    for (name, word), (other, another) in itertools.combinations(named, 2):
+        if (name in written or other in written) and outputs.same(word, another):
+            found = f"{word} is named twice" if word == another else f"{word} and {another} are one file"
+            args.usage_error(f"{found}, expected another name for an output")
+    if collections.Counter(word for _, word in named)[_STDIN] > 1:
+        args.usage_error("standard input can be read once only")
 
 
 def add_opening(parser: argparse.ArgumentParser) -> None:
@@ -99,7 +136,7 @@ def add_opening(parser: argparse.ArgumentParser) -> None:
 def add_passphrase(parser: argparse.ArgumentParser) -> None:
     """Adds the ways to state a passphrase: none on the command line, which every process of the machine can read."""
     add_file(parser, "--passphrase-file", "its first line is the passphrase")
-    text = "take STEGANO_TF_PASSPHRASE if it is set, else ask"
+    text = "take STEGANO_TF_PASSPHRASE if it is set, else ask on the terminal"
     parser.add_argument("--ask-passphrase", action="store_true", help=text)
 
 
@@ -112,12 +149,14 @@ def networks(args: argparse.Namespace, *groups: type) -> dict:
 
 def lock(args: argparse.Namespace):
     """Returns who can open what is sent, an `audio.sealing.Lock`, or None for everybody."""
-    from stegano_tf.audio.sealing import Lock
+    from stegano_tf.audio import sealing
 
     text = passphrase(args, twice=True)
     if text is not None and args.recipient:
         args.usage_error("a message is sealed with a passphrase or for recipients, not both")
-    return Lock(passphrase=text, recipients=args.recipient) if text is not None or args.recipient else None
+    if not args.recipient and text is None:
+        text = sealing.variable()
+    return None if text is None and not args.recipient else sealing.Lock(passphrase=text, recipients=args.recipient)
 
 
 def passphrase(args: argparse.Namespace, *, twice: bool = False) -> str | None:
@@ -129,7 +168,7 @@ def passphrase(args: argparse.Namespace, *, twice: bool = False) -> str | None:
     if args.passphrase_file:
         return sealing.read_passphrase(args.passphrase_file)
     if args.ask_passphrase:
-        return os.environ.get(sealing.PASSPHRASE_VARIABLE) or sealing.ask_passphrase(twice=twice)
+        return sealing.variable() or sealing.ask_passphrase(twice=twice)
     return None
 
 
@@ -137,5 +176,20 @@ def key(args: argparse.Namespace, *, ask: bool = True):
     """Returns what opens a message, an `audio.sealing.Key`; with `ask` it asks once a message needs it."""
     from stegano_tf.audio import sealing
 
-    text = passphrase(args) or os.environ.get(sealing.PASSPHRASE_VARIABLE) or (sealing.ask_passphrase if ask else None)
+    if args.bare and args.identity:
+        args.usage_error("--identity does not go with --bare: only a passphrase opens a bare sound")
+    for path in args.identity:
+        Path(path).stat()  # a missing one is said although the message may not need it
+    variable = os.environ.get(sealing.PASSPHRASE_VARIABLE) and sealing.variable()
+    text = passphrase(args) or variable or (sealing.ask_passphrase if ask else None)
     return sealing.Key(passphrase=text, identities=args.identity, bare=args.bare)
+
+
+def report(args: argparse.Namespace, info) -> None:
+    """Says what was repaired of a sound that was read, and which options were given for nothing."""
+    if info.damage:
+        streams.complain(f"{info.path}: was damaged: {info.damage}")
+    given = [name for name in ("passphrase_file", "ask_passphrase", "identity", "bare") if getattr(args, name)]
+    if given and not info.sealed:
+        names = " and ".join(f"--{name.replace('_', '-')}" for name in given)
+        streams.complain(f"stegano-tf: warning: {info.path}: is not sealed, so {names} opened nothing")

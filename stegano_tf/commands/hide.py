@@ -3,7 +3,7 @@
 import dataclasses
 
 from stegano_tf import settings
-from stegano_tf.commands import flags, terminal
+from stegano_tf.commands import flags, streams, terminal
 from stegano_tf.settings import setting
 
 
@@ -18,9 +18,16 @@ class Refinement:
 
 
 def add_arguments(parser) -> None:
-    flags.add_files(parser, cover=flags.COVER, secret=flags.SECRET, stego="the picture to write, losslessly")
+    add_pictures(parser)
+    flags.add_output(parser, "stego", "the picture to write, losslessly")
     add_hiding(parser)
     settings.add_arguments(parser, flags.Output)
+
+
+def add_pictures(parser) -> None:
+    """Adds the two pictures that are read."""
+    flags.add_file(parser, "cover", "the picture to hide it in, at least 16x16 pixels")
+    flags.add_file(parser, "secret", "the picture to hide; it is resized to the cover's size")
 
 
 def add_hiding(parser) -> None:
@@ -38,6 +45,7 @@ def run(args) -> None:
     with terminal.working(args) as progress:
         stego = pipeline.hide(cover, secret, progress=progress, **options)
     images.write(args.stego, stego, force=args.force)
+    terminal.wrote(args.stego, stego.shape)
     report(args, cover, secret, stego)
 
 
@@ -51,14 +59,16 @@ def hiding_options(args) -> dict:
 
 
 def pictures(args) -> tuple:
-    """Returns cover and secret: names of files, or for `--report` arrays, because the output may replace a file."""
-    from stegano_tf import images
+    """Returns cover and secret: names of files, or for `--report` arrays, because a pipe is read once only."""
+    from stegano_tf import images, runtime
 
     files = args.cover, args.secret
     if not args.report:
         return files
     terminal.need("--report", "skimage.metrics")
-    return tuple(images.read(file, max_pixels=args.max_pixels or images.MAX_PIXELS) for file in files)
+    cover, secret = (images.read(file, max_pixels=args.max_pixels or images.MAX_PIXELS) for file in files)
+    runtime.check_side(cover, f"{args.cover}: the cover")
+    return cover, secret
 
 
 def report(args, cover, secret, stego) -> None:
@@ -70,4 +80,4 @@ def report(args, cover, secret, stego) -> None:
     with terminal.working(args) as progress:
         found = pipeline.report(cover, secret, stego, progress=progress, **flags.networks(args, flags.Pictures))
     for name, quality in ("cover", found.cover), ("secret", found.secret):
-        print(f"{name:7} {quality.psnr:5.1f} dB  SSIM {quality.ssim:.3f}  APD {quality.apd:.2f}")
+        streams.say(f"{name:7} {quality.psnr:5.1f} dB  SSIM {quality.ssim:.3f}  APD {quality.apd:.2f}")

@@ -3,16 +3,16 @@
 from pathlib import Path
 
 from stegano_tf import settings
-from stegano_tf.commands import flags, terminal
+from stegano_tf.commands import flags, streams, terminal
 
 
 def add_arguments(parser) -> None:
-    flags.add_files(parser, audio=flags.SOUND)
+    flags.add_sound(parser)
     flags.add_file(parser, "picture", "for --capacity: what is to be sent", nargs="?")
     parser.add_argument("--capacity", action="store_true", help="say how much a recording, AUDIO, can carry")
     flags.add_opening(parser)
-    flags.add_file(parser, "--plot", "draw waveform and spectrogram into this picture", metavar="FIGURE")
-    settings.add_arguments(parser, flags.Output)
+    flags.add_output(parser, "--plot", "draw waveform and spectrogram into this picture", metavar="FIGURE")
+    settings.add_arguments(parser, flags.Pictures, flags.Output)
 
 
 def run(args) -> None:
@@ -21,15 +21,23 @@ def run(args) -> None:
 
     if args.capacity != bool(args.picture):
         args.usage_error("--capacity takes PICTURE too" if args.capacity else "PICTURE takes --capacity")
+    unused = ["plot", "bare", "identity", "passphrase_file", "ask_passphrase"] if args.capacity else ["max_pixels"]
+    for name in unused:
+        if getattr(args, name):
+            goes = "does not go with" if args.capacity else "takes"
+            args.usage_error(f"--{name.replace('_', '-')} {goes} --capacity")
+    if args.force and not args.plot:
+        args.usage_error("--force takes --plot")
     if args.capacity:
-        _print_capacity(args)
+        _show_capacity(args)
         return
     if args.plot:
         images.check(args.plot, lossless=False, force=args.force)
         terminal.need("--plot", "matplotlib.figure", "librosa.display")
     info = codec.inspect(args.audio, verify=True, key=flags.key(args, ask=args.ask_passphrase))
     for name, text in _lines(info):
-        print(f"{name:10} {text}")
+        streams.show(f"{name:10} {streams.plain(str(text))}")
+    flags.report(args, info)
     if args.plot:
         samples = files.read_channel(args.audio, info.channel)
         figure = figures.sound_figure(samples, info.sample_rate, Path(args.audio).name)
@@ -58,15 +66,16 @@ def _lines(info):
     yield "integrity", f"not known: {info.unproved}" if info.unproved else "SHA-256 is right"
 
 
-def _print_capacity(args) -> None:
+def _show_capacity(args) -> None:
     from stegano_tf import images
     from stegano_tf.audio import codec, files
 
     recording = files.read_recording(args.audio)
-    image = images.read(args.picture)
+    image = images.read(args.picture, max_pixels=args.max_pixels or images.MAX_PIXELS)
     sizes = {name: codec.message_bytes(image, payload=name) for name in codec.PAYLOADS}
-    print(f"{args.picture}: " + ", ".join(f"{size:,} bytes as {name}" for name, size in sizes.items()))
-    print(f"{args.audio}: {recording.samples.size:,} samples of {recording.depth} bits")
+    as_payload = ", ".join(f"{size:,} bytes as {name}" for name, size in sizes.items())
+    streams.show(streams.plain(f"{args.picture}: {as_payload}"))
+    streams.show(streams.plain(f"{args.audio}: {recording.samples.size:,} samples of {recording.depth} bits"))
     for bits, fits in codec.capacities(args.audio).items():
         names = [name for name, size in sizes.items() if size <= fits]
-        print(f"{bits} bits a sample: {fits:,} bytes, fits {', '.join(names) or 'none'}")
+        streams.show(f"{bits} bits a sample: {fits:,} bytes, fits {', '.join(names) or 'none'}")

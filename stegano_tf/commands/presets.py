@@ -1,5 +1,7 @@
 """List the networks: parameters, measured quality, speed."""
 
+from stegano_tf.commands import streams
+
 
 def add_arguments(parser) -> None:
     """It has none."""
@@ -27,5 +29,7 @@ def run(args) -> None:
             *((f"{figures['cover_psnr']:.1f} dB", f"{figures['secret_psnr']:.1f} dB") if figures else ("", "")),
         )
         notes.append(f"{preset.name}: {preset.description}" + (f"; {figures['speed']}" if figures else ""))
-    rich.console.Console().print(table)
-    print("\n".join(notes))
+    console = rich.console.Console(color_system=None)
+    with console.capture() as drawn:
+        console.print(table)
+    streams.show("\n".join([drawn.get().rstrip(), *notes]))

@@ -5,7 +5,8 @@ from stegano_tf.commands import flags, terminal
 
 
 def add_arguments(parser) -> None:
-    flags.add_files(parser, stego="the stego image", secret=flags.SECRET_OUT)
+    flags.add_file(parser, "stego", "the stego image")
+    flags.add_output(parser, "secret", flags.SECRET_OUT)
     text = "the secret's size (default: that of the stego image)"
     parser.add_argument("--size", metavar="WxH", type=flags.picture_size, help=text)
     settings.add_arguments(parser, flags.Networks, flags.Pictures, flags.Output)
@@ -19,3 +20,4 @@ def run(args) -> None:
     with terminal.working(args) as progress:
         secret = pipeline.reveal(args.stego, size=args.size, progress=progress, **options)
     images.write(args.secret, secret, lossless=False, force=args.force)
+    terminal.wrote(args.secret, secret.shape)

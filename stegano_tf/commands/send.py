@@ -4,7 +4,8 @@ from stegano_tf.commands import encode, flags, hide, terminal
 
 
 def add_arguments(parser) -> None:
-    flags.add_files(parser, cover=flags.COVER, secret=flags.SECRET, audio=flags.SOUND_OUT)
+    hide.add_pictures(parser)
+    flags.add_output(parser, "audio", flags.SOUND_OUT)
     hide.add_hiding(parser)
     encode.add_sound(parser)
 

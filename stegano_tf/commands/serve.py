@@ -2,14 +2,15 @@
 
 from pathlib import Path
 
-from stegano_tf import settings
+from stegano_tf import presets, settings
 from stegano_tf.commands import flags, terminal
 from stegano_tf.serving.settings import Settings
 
 
 def add_arguments(parser) -> None:
     flags.add_file(parser, "--savedmodels", "models to serve (default: the installed ones)", metavar="DIR")
-    parser.add_argument("--preset", metavar="NAME", action="append", default=[], help="only this model of them")
+    text = "only this model of them"
+    parser.add_argument("--preset", metavar="NAME", action="append", type=presets.current, default=[], help=text)
     settings.add_arguments(parser, Settings)
 
 

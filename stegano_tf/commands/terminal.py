@@ -1,19 +1,21 @@
 """What the command shows while it works, and how it ends.
 
-Exit status 0: done; 1: bad input, said in one line on stderr; 2: bad usage; 130: interrupted; 143: terminated.
+Exit status 0: done; 1: bad input, said in one line on stderr; 2: bad usage; 128 + N: stopped by signal N, as 130 by
+Ctrl-C and 143 by SIGTERM.
 """
 
 import argparse
 import contextlib
 import importlib
 import os
-import signal
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from stegano_tf import stopping
 from stegano_tf.audio.forms import OptionError
+from stegano_tf.commands import streams
 from stegano_tf.errors import BackendError, SteganoError
 
 _BAD_INPUT = (SteganoError, OSError, MemoryError)
@@ -24,7 +26,7 @@ def show_warning(message: Warning | str, category: type[Warning], file: str, *_)
     """Shows a warning of this package in one line, and no other; it can stand in for `warnings.showwarning`."""
     of_an_old_name = category is FutureWarning and Path(file).is_relative_to(Path(__file__).parents[1])
     if of_an_old_name or category.__module__.startswith("stegano_tf"):
-        print(f"stegano-tf: warning: {message}", file=sys.stderr)
+        streams.complain(f"stegano-tf: warning: {message}")
 
 
 @contextlib.contextmanager
@@ -33,22 +35,24 @@ def session(args: argparse.Namespace) -> Iterator[None]:
 
     For another reason, and for bad input with `--debug`, the exception goes on and its traceback is shown.
     """
-    # An exception, as Ctrl-C is, so that temporary files are removed.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
-        yield
-    except KeyboardInterrupt:
-        sys.exit(128 + signal.SIGINT)
+        with stopping.noticed():
+            yield
     except OptionError as error:
         args.usage_error(str(error))
     except _BAD_INPUT as error:
         if args.debug:
             raise
-        message = str(error) or type(error).__name__
-        if isinstance(error, OSError) and error.filename is not None:
-            message = f"{error.filename}: {error.strerror}"
-        print(f"stegano-tf: {message}", file=sys.stderr)
+        streams.complain(f"stegano-tf: {_message(error, args)}")
         sys.exit(1)
+
+
+def _message(error: Exception, args: argparse.Namespace) -> str:
+    if isinstance(error, SteganoError):
+        return error.spelled(f"--{error.option.replace('_', '-')}" if error.option in vars(args) else None)
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{os.fsdecode(error.filename)}: {error.strerror}"
+    return str(error) or "there is not enough memory"
 
 
 @contextlib.contextmanager
@@ -56,6 +60,11 @@ def working(args: argparse.Namespace) -> Iterator[Callable[[str, int, int], None
     """Yields `progress(name, done, total)`, None if nobody watches; holds back what libraries say without --debug."""
     with contextlib.nullcontext() if args.debug else _quiet(), _progress() as progress:
         yield progress
+
+
+def wrote(path: str, size: tuple[int, ...]) -> None:
+    """Says that a picture was written, of (height, width)."""
+    streams.say(f"{path}: a picture of {size[1]}x{size[0]}")
 
 
 def need(what: str, *modules: str) -> None:
@@ -90,19 +99,26 @@ def _quiet() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _progress() -> Iterator[Callable[[str, int, int], None] | None]:
-    """Draws a bar with an estimate on stderr if that is a terminal."""
+    """Draws a bar with an estimate on stderr if that is a terminal, from the first report on.
+
+    It would erase what stands on its line: before that, a passphrase may be asked for.
+    """
     if not sys.stderr.isatty():
         yield None
         return
     import rich.console
     import rich.progress
 
-    with rich.progress.Progress(console=rich.console.Console(file=sys.stderr), transient=True) as bars:
-        task = bars.add_task("", start=False, visible=False)
+    bars = rich.progress.Progress(console=rich.console.Console(file=sys.stderr), transient=True)
+    task = bars.add_task("", start=False, visible=False)
 
-        def progress(name: str, done: int, total: int) -> None:
-            if bars.tasks[0].total != total:
-                bars.reset(task, total=total, visible=total > 1)
-            bars.update(task, description=name, completed=done)
+    def progress(name: str, done: int, total: int) -> None:
+        if bars.tasks[0].total != total:
+            bars.reset(task, total=total, visible=total > 1)
+        bars.update(task, description=name, completed=done)
+        bars.start()
 
+    try:
         yield progress
+    finally:
+        bars.stop()

@@ -41,7 +41,7 @@ def test_identity_and_recipient(run):
     assert Path("id.txt").stat().st_mode & 0o777 == 0o600
     status, said, _ = run("encode", "a.png", "a.wav", "--recipient", recipient.strip())
     assert (status, said) == (0, "a.wav: WAV PCM_16, 1.5 s, holds a sealed picture of 50x40\n")
-    assert run("decode", "a.wav", "b.png", "--identity", "id.txt") == (0, "", "")
+    assert run("decode", "a.wav", "b.png", "--identity", "id.txt") == (0, "b.png: a picture of 50x40\n", "")
     same("b.png")
     status, _, error = run("decode", "a.wav", "c.png")
     assert (status, error) == (
@@ -53,14 +53,51 @@ def test_identity_and_recipient(run):
 
 
 def test_passphrase_from_file_and_environment(run, monkeypatch):
-    assert run("encode", "a.png", "a.wav", "--passphrase-file", "p.txt", "--bare")[0] == 0
+    Path("windows.txt").write_bytes(b"\xef\xbb\xbfcorrect horse \r\n")
     monkeypatch.setenv("STEGANO_TF_PASSPHRASE", "correct horse")
-    assert run("decode", "a.wav", "b.png", "--bare") == (0, "", "")
+    assert run("encode", "a.png", "a.wav", "--bare")[0] == 0  # which must be sealed: the variable does it
+    monkeypatch.delenv("STEGANO_TF_PASSPHRASE")
+    done = run("decode", "a.wav", "b.png", "--bare", "--passphrase-file", "windows.txt")
+    assert done == (0, "b.png: a picture of 50x40\n", "")
     same("b.png")
     monkeypatch.setenv("STEGANO_TF_PASSPHRASE", "wrong")
     status, _, error = run("decode", "a.wav", "c.png", "--bare")
     assert status == 1
     assert error == "stegano-tf: a.wav: cannot be opened: decryption failed; wrong passphrase, or damaged\n"
+
+
+def test_the_variable_seals_or_says_why_not(run, monkeypatch):
+    monkeypatch.setenv("STEGANO_TF_PASSPHRASE", "correct horse")
+    status, _, error = run("encode", "a.png", "a.wav", "--raw-bmp")
+    assert status == 2
+    assert "--raw-bmp cannot be sealed; STEGANO_TF_PASSPHRASE is set" in error
+    for blank in "", "  ":
+        monkeypatch.setenv("STEGANO_TF_PASSPHRASE", blank)
+        expected = "stegano-tf: STEGANO_TF_PASSPHRASE: the passphrase is empty, or of blanks alone\n"
+        assert run("encode", "a.png", "a.wav") == (1, "", expected)
+
+
+def test_what_opens_nothing_is_said(run):
+    run("encode", "a.png", "a.wav")
+    for options, names in (
+        (["--passphrase-file", "p.txt"], "--passphrase-file"),
+        (["--identity", "p.txt"], "--identity"),
+        (["--bare", "--passphrase-file", "p.txt"], "--passphrase-file and --bare"),
+    ):
+        for line in ["decode", "a.wav", "b.png", "--force"], ["inspect", "a.wav"]:
+            status, _, error = run(*line, *options)
+            assert status == 0
+            assert error == f"stegano-tf: warning: a.wav: is not sealed, so {names} opened nothing\n"
+    assert run("inspect", "a.wav", "--identity", "none.txt")[::2] == (
+        *(1, "stegano-tf: none.txt: No such file or directory\n"),
+    )
+    for line, message in (
+        (["inspect", "a.wav", "--bare", "--identity", "p.txt"], "--identity does not go with --bare"),
+        (["decode", "a.wav", "--payload-out", "b", "--identity", "p.txt"], "--identity does not go with --payload-out"),
+    ):
+        status, _, error = run(*line)
+        assert status == 2
+        assert message in error
 
 
 def test_without_a_terminal_nobody_is_asked(run):
@@ -168,6 +205,7 @@ def test_a_short_carrier_says_how_long_it_must_be(run):
         ["--bare"],
         ["--parity", "90%"],
         ["--parity", "ten"],
+        ["--sample-rate", "0"],
         ["--parity", "10%", "--depth", "4", "--carrier", "song.wav"],
         ["--bare", "--parity", "5%", "--passphrase-file", "p.txt"],
         ["--raw-bmp", "--parity", "5%"],
@@ -188,6 +226,8 @@ def test_options_that_make_no_sense_are_wrong_usage(run, options):
     [
         (["--bits", "2"], "--bits takes --carrier"),
         (["--depth", "4"], "--depth takes --parity"),
+        (["--carrier", "song.wav", "--sample-rate", "8000"], "--sample-rate does not go with --carrier"),
+        (["--parity", "0.1"], "argument --parity: '0.1': expected percent: 10% or 0.1%"),
         (["--raw-bmp", "--parity", "5%"], "--parity does not go with --raw-bmp"),
         (["--raw-bmp", "--recipient", "RECIPIENT"], "--raw-bmp cannot be sealed"),
         (["--bare"], "--bare must be sealed with a passphrase"),

@@ -1,14 +1,15 @@
 """Sounds that are larger than memory, and what they may cost the real command."""
 
 import os
-import resource
 import signal
 import subprocess
 import sys
 import time
 
 import numpy as np
+import processes
 import pytest
+from processes import COMMAND
 
 from stegano_tf import scratch
 from stegano_tf.audio import codec, parity, sealing
@@ -16,7 +17,6 @@ from stegano_tf.audio.payloads import bmp
 from stegano_tf.errors import FormatError
 
 needs_linux = pytest.mark.skipif(sys.platform != "linux", reason="measures memory as Linux states it")
-COMMAND = [sys.executable, "-m", "stegano_tf"]
 
 
 def test_parity_is_the_same_on_disk(on_disk):
@@ -99,20 +99,16 @@ def test_an_interrupted_run_leaves_nothing(large, tmp_path, stop):
     folder, temporary = tmp_path / "out", tmp_path / "temporary"
     folder.mkdir()
     temporary.mkdir()
-    process = subprocess.Popen(
-        [*COMMAND, "encode", large, "a.wav", "--parity", "50%"],
-        cwd=folder,
-        env=os.environ | {"TMPDIR": str(temporary)},
-        # Shells start background jobs, of which these tests may be one, with the signal ignored.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
-    )
+    env = os.environ | {"TMPDIR": str(temporary)}
+    process = processes.start("encode", large, "a.wav", "--parity", "50%", cwd=folder, env=env)
     deadline = time.monotonic() + 60
     while not any(path.stat().st_size for path in folder.iterdir()):
         assert process.poll() is None
         assert time.monotonic() < deadline
         time.sleep(0.005)
     process.send_signal(stop)
-    assert process.wait(60) == 128 + stop
+    assert process.communicate(timeout=60) == ("", "")
+    assert process.returncode == 128 + stop
     assert not list(folder.iterdir())
     assert not list(temporary.iterdir())
 
@@ -127,16 +123,9 @@ def test_a_full_disk_leaves_nothing(large, tmp_path):
         (["--parity", "10%"], 30, f"temporary files in {temporary} cannot be written: File too large"),
         (["--parity", "10%"], 100, "a.wav: cannot be written: "),
     ):
-        done = subprocess.run(
-            [*COMMAND, "encode", large, "a.wav", *options],
-            cwd=folder,
-            env=os.environ | {"TMPDIR": str(temporary)},
-            preexec_fn=lambda limit=megabytes << 20: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 1
-        assert done.stderr.startswith(f"stegano-tf: {message}")
-        assert done.stderr.count("\n") == 1
+        env = os.environ | {"TMPDIR": str(temporary)}
+        line = "encode", large, "a.wav", *options
+        status, _, said = processes.run(*line, cwd=folder, env=env, file_size=megabytes << 20)
+        assert (status, said.count("\n")) == (1, 1)
+        assert said.startswith(f"stegano-tf: {message}")
         assert not [*folder.iterdir(), *temporary.iterdir()]
