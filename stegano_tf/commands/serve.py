@@ -21,5 +21,5 @@ def run(args) -> None:
         terminal.need("serve", "stegano_tf.serving.server")
         from stegano_tf.serving import models, server
 
-        loaded = models.load(Path(args.savedmodels or savedmodels.FOLDER), args.preset)
+        loaded = models.Models(Path(args.savedmodels or savedmodels.FOLDER), args.preset)
     server.run(loaded, Settings(**settings.given(args, Settings)))

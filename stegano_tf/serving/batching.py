@@ -3,12 +3,15 @@
 Requests for one signature whose pictures have one size gather in a batch until a thread is free. With
 `batch_timeout_micros` a batch that is not full waits longer; without, no request waits for another. On a CPU only small
 pictures run faster in batches, so a batch has a limit in pixels.
+
+Large pictures yield to small ones: they wait longer for their turn, and leave one thread to small ones.
 """
 
 import asyncio
 import contextlib
 import dataclasses
 import logging
+import math
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -21,7 +24,9 @@ from stegano_tf.serving.metrics import Metrics
 from stegano_tf.serving.models import Arrays, Model, Signature
 from stegano_tf.serving.settings import Settings
 
-_CODES = {code.value[0]: code for code in grpc.StatusCode}
+_CODES = {code.value[0]: code.name for code in grpc.StatusCode}
+_LARGE = 2**18  # pixels; a batch of so many counts as if it had come `_YIELD` seconds later, one of twice as many twice
+_YIELD = 0.25
 
 
 @dataclasses.dataclass(eq=False)
@@ -39,6 +44,16 @@ class _Batch:
     due: float  # from then on it runs even if it is not full
     tasks: list[_Task] = dataclasses.field(default_factory=list)
 
+    @property
+    def pixels(self) -> int:
+        height, width = self.size
+        return height * width * sum(task.rows for task in self.tasks)
+
+    @property
+    def turn(self) -> float:
+        """When it is this batch's turn, beside those of others."""
+        return self.due + _YIELD * (self.pixels // _LARGE)
+
 
 class Batcher:
     """Runs the requests of one event loop."""
@@ -49,7 +64,9 @@ class Batcher:
         self._waiting: list[_Batch] = []
         self._changed = asyncio.Condition()
         self._threads = ThreadPoolExecutor(settings.num_batch_threads, "batch")
-        self._workers = [asyncio.create_task(self._work()) for _ in range(settings.num_batch_threads)]
+        # The last of several takes only small pictures.
+        pixels = [math.inf] * max(1, settings.num_batch_threads - 1) + [_LARGE]
+        self._workers = [asyncio.create_task(self._work(most)) for most in pixels[: settings.num_batch_threads]]
 
     async def run(self, model: Model, signature: Signature, inputs: Arrays, size: tuple[int, int]) -> Arrays:
         """Returns the outputs for `inputs`, whose pictures are all of `size` (height, width).
@@ -69,23 +86,23 @@ class Batcher:
         return await task.answer
 
     async def close(self) -> None:
-        """Cancels what still waits and ends the threads."""
+        """Cancels what still waits; a batch that runs can't be stopped."""
         for worker in self._workers:
             worker.cancel()
         await asyncio.gather(*self._workers, return_exceptions=True)
         for batch in self._waiting:
             for task in batch.tasks:
                 task.answer.cancel()
-        self._threads.shutdown(wait=True)
+        self._threads.shutdown(wait=False)
 
     def _has_room(self, batch: _Batch, rows: int) -> bool:
         height, width = batch.size
         rows += sum(task.rows for task in batch.tasks)
         return rows <= self._settings.max_batch_size and rows * height * width <= self._settings.max_batch_pixels
 
-    async def _work(self) -> None:
+    async def _work(self, most: float) -> None:
         while True:
-            batch = await self._next_batch()
+            batch = await self._next_batch(most)
             try:
                 await self._run(batch, batch.tasks)
             except Exception as error:  # No request may end the worker: others need it.
@@ -93,22 +110,24 @@ class Batcher:
                 for task in batch.tasks:
                     _set(task, _request_error(error))
 
-    async def _next_batch(self) -> _Batch:
-        """Waits for a batch that is due or full, and takes the oldest."""
+    async def _next_batch(self, most: float) -> _Batch:
+        """Waits for a batch of fewer than `most` pixels that is due or full, and takes the one whose turn it is."""
         async with self._changed:
             while True:
                 now = time.monotonic()
-                ready = next((b for b in self._waiting if b.due <= now or not self._has_room(b, 1)), None)
-                if ready is None:
-                    due = min((batch.due for batch in self._waiting), default=None)
+                waiting = [batch for batch in self._waiting if batch.pixels < most]
+                ready = [batch for batch in waiting if batch.due <= now or not self._has_room(batch, 1)]
+                if not ready:
+                    due = min((batch.due for batch in waiting), default=None)
                     # Until a request arrives or the next batch is due; then the loop looks again.
                     with contextlib.suppress(TimeoutError):
                         await asyncio.wait_for(self._changed.wait(), due and due - now)
                     continue
-                self._waiting.remove(ready)
-                ready.tasks = [task for task in ready.tasks if not task.answer.done()]  # done: its caller was cancelled
-                if ready.tasks:
-                    return ready
+                batch = min(ready, key=lambda batch: batch.turn)
+                self._waiting.remove(batch)
+                batch.tasks = [task for task in batch.tasks if not task.answer.done()]  # done: its caller was cancelled
+                if batch.tasks:
+                    return batch
 
     async def _run(self, batch: _Batch, tasks: list[_Task]) -> None:
         names = batch.model.name, batch.signature.name
@@ -144,7 +163,7 @@ def _set(task: _Task, answer: Arrays | RequestError) -> None:
 
 def _request_error(error: Exception) -> RequestError:
     if not isinstance(error, tf.errors.OpError):
-        return RequestError(grpc.StatusCode.INTERNAL, f"{type(error).__name__}; the server's log has more")
+        return RequestError("INTERNAL", f"{type(error).__name__}; the server's log has more")
     # TensorFlow puts a place in the source before the message and a place in the graph behind it.
     message = error.message.rpartition("<stack traces unavailable>")[2].partition("[[{{node")[0]
-    return RequestError(_CODES.get(error.error_code, grpc.StatusCode.UNKNOWN), " ".join(message.split()))
+    return RequestError(_CODES.get(error.error_code, "UNKNOWN"), " ".join(message.split()))

@@ -1,6 +1,4 @@
-"""The error of a request. It has one of gRPC's status codes; `rest` maps them to HTTP's."""
-
-import grpc
+"""The error of a request. Its code is the name of one of gRPC's statuses; `rest` maps it to HTTP's."""
 
 from stegano_tf.errors import SteganoError
 
@@ -12,13 +10,21 @@ class ServerError(SteganoError):
 
 
 class RequestError(SteganoError):
-    """A request gets no result; `code` is the status that TensorFlow Serving gives in such a case."""
+    """A request gets no result; `code` is the name of the status that TensorFlow Serving gives in such a case.
 
-    def __init__(self, code: grpc.StatusCode, message: str):
+    `signature` is the one that the request names, if it was known when the error was raised.
+    """
+
+    signature = ""
+
+    def __init__(self, code: str, message: str):
         super().__init__(message if len(message) <= MAX_MESSAGE else message[: MAX_MESSAGE - 1] + "…")
         self.code = code
+
+    def __reduce__(self):
+        return type(self), (self.code, str(self)), vars(self)
 
 
 def invalid(message: str) -> RequestError:
     """Returns the error of a request that no server could answer."""
-    return RequestError(grpc.StatusCode.INVALID_ARGUMENT, message)
+    return RequestError("INVALID_ARGUMENT", message)

@@ -1,98 +1,116 @@
 """The gRPC interface: `PredictionService.Predict`, `GetModelMetadata`, and `ModelService.GetModelStatus`.
 
 The other methods of these services (classify, regress, multi-inference, reloading the configuration) are UNIMPLEMENTED.
+
+The methods are registered as streams of bytes. To a client a stream of one message is what it sends anyway. Here it
+means that a call is known before its message has come, so that there is a time limit for it; and that the message is
+parsed elsewhere (`reading`).
 """
 
+import asyncio
 import functools
 import logging
-import math
+from collections.abc import Awaitable, Callable
 
 import grpc
-import numpy as np
 import tensorflow as tf
-from tensorflow_serving.apis import model_service_pb2_grpc, predict_pb2, prediction_service_pb2_grpc
+from google.protobuf import message
+from tensorflow_serving.apis import get_model_metadata_pb2, get_model_status_pb2, predict_pb2
 
+from stegano_tf.serving import connections
+from stegano_tf.serving.access import Access
+from stegano_tf.serving.budget import Share
 from stegano_tf.serving.errors import RequestError, invalid
-from stegano_tf.serving.models import DEFAULT_SIGNATURE
+from stegano_tf.serving.proto_format import model_spec
 from stegano_tf.serving.service import Service
 
+MAX_QUESTION = 2**14  # bytes of a message that asks about a model
 
-def add_to(server: grpc.aio.Server, service: Service) -> None:
-    """Adds both services to `server`; `service` answers."""
-    servicer = _Servicer(service)
-    prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(servicer, server)
-    model_service_pb2_grpc.add_ModelServiceServicer_to_server(servicer, server)
+Context = grpc.aio.ServicerContext
 
 
-def _answers(method):
-    """Makes a method send its exceptions as statuses."""
+class Handler(grpc.GenericRpcHandler):
+    """Both services; `service` answers whom `access` lets in."""
 
-    @functools.wraps(method)
-    async def answer(self, request, context: grpc.aio.ServicerContext):
+    def __init__(self, service: Service, access: Access):
+        self._service = service
+        self._access = access
+        self._methods = {
+            "/tensorflow.serving.PredictionService/Predict": self._predict,
+            "/tensorflow.serving.PredictionService/GetModelMetadata": self._metadata,
+            "/tensorflow.serving.ModelService/GetModelStatus": self._status,
+        }
+
+    def service(self, handler_call_details) -> grpc.RpcMethodHandler | None:
+        """Returns what answers a method; None is UNIMPLEMENTED."""
+        method = self._methods.get(handler_call_details.method)
+        return method and grpc.stream_stream_rpc_method_handler(functools.partial(self._answer, method))
+
+    async def _answer(self, method: Callable[[Context], Awaitable[None]], _messages, context: Context) -> None:
+        """Calls a method, and sends its exceptions as statuses."""
         try:
-            return await method(self, request)
+            self._access.check_token(dict(context.invocation_metadata()))
+            await method(context)
+            return
         except RequestError as error:
-            code, message = error.code, str(error)
+            code, text = error.code, str(error)
+        except (grpc.aio.UsageError, grpc.RpcError, ConnectionError):  # the client has gone
+            raise
         except Exception:
             logging.exception(method.__name__)
-            code, message = grpc.StatusCode.INTERNAL, "internal error; the server's log has more"
-        return await context.abort(code, message)
+            code, text = "INTERNAL", "internal error; the server's log has more"
+        await context.abort(grpc.StatusCode[code], text)
 
-    return answer
+    async def _predict(self, context: Context) -> None:
+        with self._service.request("GRPC") as call:
+            body = await self._message(context, call.share, self._service.settings.max_body_mb * 2**20)
+            outputs, model = await self._service.predict_proto(call, body)
+            del body
+            answer = await asyncio.to_thread(_response, outputs, model.spec | {"signature_name": call.signature})
+            await self._send(context, call.share, answer)
 
-
-class _Servicer(prediction_service_pb2_grpc.PredictionServiceServicer, model_service_pb2_grpc.ModelServiceServicer):
-    def __init__(self, service: Service):
-        self._service = service
-
-    @_answers
-    async def Predict(self, request, context=None):  # noqa: N802
-        with self._service.admitted("GRPC") as call:
-            model = self._service.model(*_spec(request))
-            call.model = model.name
-            name = request.model_spec.signature_name or DEFAULT_SIGNATURE
-            signature = model.signatures.get(name)
-            if signature is None:
-                raise RequestError(grpc.StatusCode.FAILED_PRECONDITION, f'Serving signature key "{name}" not found.')
-            call.signature = name
-            wanted = list(request.output_filter) or list(signature.outputs)
-            if unknown := set(wanted) - signature.outputs.keys():
-                found, known = ", ".join(sorted(unknown)), ", ".join(signature.outputs)
-                raise invalid(f"output tensor alias not found in signature: {found}, expected {known}")
-            # `make_ndarray` repeats the last value until the shape is full: a tiny message could fill all memory.
-            limit = 3 * self._service.settings.max_pixels
-            inputs = {key: _array(key, tensor, limit) for key, tensor in request.inputs.items()}
-            outputs = await self._service.predict(model, signature, inputs)
-            tensors = {output: tf.make_tensor_proto(outputs[output]) for output in wanted}
-            return predict_pb2.PredictResponse(model_spec=model.spec | {"signature_name": name}, outputs=tensors)
-
-    @_answers
-    async def GetModelMetadata(self, request, context=None):  # noqa: N802
-        spec = _spec(request)
+    async def _metadata(self, context: Context) -> None:
+        request = await self._question(context, get_model_metadata_pb2.GetModelMetadataRequest)
+        spec = model_spec(request)
         if not request.metadata_field:
             raise invalid("GetModelMetadataRequest must specify at least one metadata_field")
         if unknown := set(request.metadata_field) - {"signature_def"}:
             raise invalid(f"Metadata field {', '.join(sorted(unknown))} is not supported")
-        return self._service.metadata(*spec)
+        await context.write(self._service.metadata(*spec).SerializeToString())
 
-    @_answers
-    async def GetModelStatus(self, request, context=None):  # noqa: N802
-        return self._service.status(*_spec(request))
+    async def _status(self, context: Context) -> None:
+        request = await self._question(context, get_model_status_pb2.GetModelStatusRequest)
+        await context.write(self._service.status(*model_spec(request)).SerializeToString())
+
+    async def _question(self, context: Context, cls: type[message.Message]) -> message.Message:
+        with self._service.budget.share() as share:
+            body = await self._message(context, share, MAX_QUESTION)
+        try:
+            return cls.FromString(body)
+        except message.DecodeError as error:
+            raise invalid(f"the message is no {cls.__name__}: {error}") from error
+
+    async def _message(self, context: Context, share: Share, most: int) -> bytes:
+        """Returns the message of a call, at most `most` bytes."""
+        # How long it is, gRPC doesn't say before it has come.
+        async with share.receiving(self._service.settings.max_body_mb * 2**20):
+            body = await context.read()
+        if body is grpc.aio.EOF:
+            raise invalid("the call has no message")
+        if len(body) > most:
+            raise invalid(f"the message has {len(body):,} bytes, expected at most {most:,}")
+        share.resize(len(body))
+        return body
+
+    async def _send(self, context: Context, share: Share, answer: bytes) -> None:
+        try:
+            async with share.sending(len(answer)):
+                await context.write(answer)
+        except RequestError as error:
+            connections.cut(context.peer())  # gRPC itself would keep the answer
+            raise asyncio.CancelledError from error
 
 
-def _spec(request) -> tuple[str, int | None, str | None]:
-    if not request.HasField("model_spec"):
-        raise invalid("Missing ModelSpec")
-    spec = request.model_spec
-    choice = spec.WhichOneof("version_choice")
-    return spec.name, spec.version.value if choice == "version" else None, spec.version_label
-
-
-def _array(name: str, tensor, limit: int) -> np.ndarray:
-    shape = [dim.size for dim in tensor.tensor_shape.dim]
-    if tensor.tensor_shape.unknown_rank or min(shape, default=0) < 0 or math.prod(shape) > limit:
-        raise invalid(f"input {name}: is of shape {shape}, expected at most {limit:,} values")
-    try:
-        return tf.make_ndarray(tensor)
-    except (TypeError, ValueError) as error:
-        raise invalid(f"input {name}: tensor parsing error: {' '.join(str(error).split())}") from error
+def _response(outputs, spec: dict) -> bytes:
+    tensors = {name: tf.make_tensor_proto(value) for name, value in outputs.items()}
+    return predict_pb2.PredictResponse(model_spec=spec, outputs=tensors).SerializeToString()

@@ -9,14 +9,18 @@ all signatures here.
 import base64
 import binascii
 import itertools
-from collections.abc import Callable
+from collections.abc import Iterable, Iterator, Mapping, Set
 
+import msgspec
 import numpy as np
-import orjson
-import tensorflow as tf
 
-from stegano_tf.serving.errors import invalid
-from stegano_tf.serving.models import DEFAULT_SIGNATURE, Arrays, Signature
+from stegano_tf.serving.catalog import DEFAULT_SIGNATURE, Names, Tensor
+from stegano_tf.serving.errors import RequestError, invalid
+
+Arrays = Mapping[str, np.ndarray]
+
+# Bytes of memory that a parsed list, object and value take: the largest body may hold 16 million of them.
+_LIST, _OBJECT, _VALUE = 64, 248, 8
 
 _KINDS = {
     dict: "an object",
@@ -27,40 +31,56 @@ _KINDS = {
     float: "a fraction",
     type(None): "null",
 }
+_RAGGED = "of different lengths or depths, expected an array"
 
 
-def parse(body: bytes, find: Callable[[str], Signature]) -> tuple[Signature, Arrays, Callable[[Arrays], bytes]]:
-    """Returns the signature that a request's body names, the inputs by name, and a function that formats the outputs.
+def document(body: bytes, signatures: Mapping[str, Names], memory: int) -> tuple[dict, str]:
+    """Returns what a request's body holds, and the signature that it names.
 
-    `find` returns the signature of a name. Raises RequestError, INVALID_ARGUMENT.
+    Raises RequestError: INVALID_ARGUMENT, or RESOURCE_EXHAUSTED if parsing would take more than `memory` bytes.
     """
     if not body:
         raise invalid("JSON Parse error: The document is empty")
+    needed = _LIST * body.count(b"[") + _OBJECT * body.count(b"{") + _VALUE * body.count(b",")
+    if needed > memory:
+        message = f"the JSON document takes {needed:,} bytes of memory, expected at most {memory:,}; send picture files"
+        raise RequestError("RESOURCE_EXHAUSTED", message)
     try:
-        document = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
+        found = msgspec.json.decode(body)
+    except (ValueError, RecursionError) as error:
         raise invalid(f"JSON Parse error: {error}") from error
-    if not isinstance(document, dict):
-        raise invalid(f"the body is {_kind(document)}, expected an object with 'instances' or 'inputs'")
-    name = document.get("signature_name", "")
+    if not isinstance(found, dict):
+        raise invalid(f"the body is {_kind(found)}, expected an object with 'instances' or 'inputs'")
+    name = found.get("signature_name", "")
     if not isinstance(name, str):
         raise invalid(f"'signature_name' is {_kind(name)}, expected a string")
-    signature = find(name or DEFAULT_SIGNATURE)
-    if ("instances" in document) == ("inputs" in document):
+    name = name or DEFAULT_SIGNATURE
+    if name not in signatures:
+        raise invalid(f'Serving signature name: "{name}" not found in signature def')
+    if ("instances" in found) == ("inputs" in found):
         raise invalid("expected either 'instances' or 'inputs' in the body")
-    if "instances" in document:
-        columns, formatted = _from_rows(document["instances"], signature), _to_rows
+    return found, name
+
+
+def inputs(found: dict, expected: Mapping[str, Tensor]) -> tuple[Arrays, str]:
+    """Returns the inputs of a `document` by name, and the key of its answer; raises RequestError, INVALID_ARGUMENT.
+
+    Strings are arrays of `bytes` objects.
+    """
+    if "instances" in found:
+        columns, key = _from_rows(found["instances"], expected.keys()), "predictions"
     else:
-        columns, formatted = _from_columns(document["inputs"], signature), _to_columns
-    inputs = {
-        name: (_strings if signature.inputs[name].dtype == tf.string.as_datatype_enum else _numbers)(name, values)
+        columns, key = _from_columns(found["inputs"], expected.keys()), "outputs"
+    arrays = {
+        name: _strings(name, values)
+        if (to := expected[name]).dtype == "string"
+        else _numbers(name, values, len(to.shape))
         for name, values in columns.items()
     }
-    return signature, inputs, formatted
+    return arrays, key
 
 
-def _from_rows(rows, signature: Signature) -> dict[str, list]:
-    names = signature.inputs.keys()
+def _from_rows(rows, names: Set[str]) -> dict[str, list]:
     if not isinstance(rows, list) or not rows:
         raise invalid(f"'instances' is {_kind(rows)}, expected a list with at least one item")
     if not _is_named(rows[0]):
@@ -76,8 +96,7 @@ def _from_rows(rows, signature: Signature) -> dict[str, list]:
     return {name: [row[name] for row in rows] for name in names}
 
 
-def _from_columns(columns, signature: Signature) -> dict[str, list]:
-    names = signature.inputs.keys()
+def _from_columns(columns, names: Set[str]) -> dict[str, list]:
     if not _is_named(columns):
         if len(names) > 1:
             raise invalid(f"'inputs' is a plain value, expected an object with {', '.join(sorted(names))}")
@@ -110,13 +129,21 @@ def _string(name: str, value) -> bytes:
         raise invalid(f"input {name}: unable to base64 decode: {error}") from error
 
 
-def _numbers(name: str, values) -> np.ndarray:
+def _numbers(name: str, values, rank: int) -> np.ndarray:
+    """Returns uint8 values of at most `rank` dimensions."""
+    if rank > 2 and isinstance(values, list) and set(map(type, values)) == {list}:  # row by row: it takes less memory
+        parts = [_numbers(name, item, rank - 1) for item in values]
+        if len({part.shape for part in parts}) > 1:
+            raise invalid(f"input {name}: its lists are {_RAGGED}")
+        return np.stack(parts)
     # Flattens level by level. This is as fast as np.asarray, which would accept true as 1.
     level, shape = [values], []
     while level and isinstance(level[0], list):
         if set(map(type, level)) != {list} or len(sizes := set(map(len, level))) != 1:
-            raise invalid(f"input {name}: its lists are of different lengths or depths, expected an array")
+            raise invalid(f"input {name}: its lists are {_RAGGED}")
         shape += sizes
+        if len(shape) > rank:
+            raise invalid(f"input {name}: is nested too deep, expected an array of pictures, rows, pixels, colours")
         level = list(itertools.chain.from_iterable(level))
     if found := set(map(type, level)) - {int}:
         raise invalid(f"input {name}: holds {_KINDS[found.pop()]}, expected integers from 0 to 255")
@@ -130,20 +157,41 @@ def _kind(value) -> str:
     return "an empty list" if value == [] else _KINDS[type(value)]
 
 
-def _to_rows(outputs: Arrays) -> bytes:
-    columns = list(map(_encoded, outputs.values()))
-    rows = [dict(zip(outputs, row, strict=True)) for row in zip(*columns, strict=True)] if columns[1:] else columns[0]
-    return orjson.dumps({"predictions": rows}, option=orjson.OPT_SERIALIZE_NUMPY)
+def write(outputs: Arrays, key: str) -> Iterator[bytes]:
+    """Yields the answer piece by piece: a document with one `key`, "predictions" (rows) or "outputs" (columns).
+
+    Nothing here holds the interpreter's lock for longer than a picture's row takes.
+    """
+    columns = {name: [_value(item) for item in value] for name, value in outputs.items()}
+    yield b'{"%s":' % key.encode()
+    if len(columns) == 1:
+        yield from _list(*columns.values())
+    elif key == "predictions":
+        rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+        yield from _list(map(_object, rows))
+    else:
+        yield from _object({name: _list(column) for name, column in columns.items()})
+    yield b"}"
 
 
-def _to_columns(outputs: Arrays) -> bytes:
-    columns = {name: _encoded(value) for name, value in outputs.items()}
-    (document,) = columns.values() if len(columns) == 1 else (columns,)
-    return orjson.dumps({"outputs": document}, option=orjson.OPT_SERIALIZE_NUMPY)
-
-
-def _encoded(value: np.ndarray) -> np.ndarray | list:
-    if value.dtype != object:
-        return np.ascontiguousarray(value)
+def _value(item: np.ndarray | bytes) -> Iterator[bytes]:
+    if isinstance(item, np.ndarray):
+        return _list([msgspec.json.encode(row.tolist())] for row in item)
     # TensorFlow Serving writes b64 for outputs called *_bytes; all string outputs here are.
-    return [{"b64": base64.b64encode(item).decode()} for item in value]
+    return iter([b'{"b64":"', base64.b64encode(item), b'"}'])
+
+
+def _list(items: Iterable[Iterable[bytes]]) -> Iterator[bytes]:
+    yield b"["
+    for index, item in enumerate(items):
+        yield b"," * bool(index)
+        yield from item
+    yield b"]"
+
+
+def _object(values: Mapping[str, Iterable[bytes]]) -> Iterator[bytes]:
+    yield b"{"
+    for index, (name, value) in enumerate(values.items()):
+        yield b"," * bool(index) + msgspec.json.encode(name) + b":"
+        yield from value
+    yield b"}"

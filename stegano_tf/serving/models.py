@@ -1,7 +1,8 @@
 """Exported SavedModels: <tree>/<model>/<version>/saved_model.pb, as TensorFlow Serving takes them."""
 
+import contextlib
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +14,9 @@ from tensorflow_serving.apis import prediction_log_pb2
 from stegano_tf import savedmodels
 from stegano_tf.errors import PresetError, one_line
 from stegano_tf.runtime.exported import Exported
+from stegano_tf.serving.catalog import DEFAULT_SIGNATURE, Entry, Names, Tensor
 
 Arrays = Mapping[str, np.ndarray]
-DEFAULT_SIGNATURE = tf.saved_model.DEFAULT_SERVING_SIGNATURE_DEF_KEY
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -23,14 +24,13 @@ class Signature:
     """One function of a model."""
 
     name: str
-    inputs: Mapping[str, meta_graph_pb2.TensorInfo]  # dtype and shape by name; the first dimension is the batch
-    outputs: Mapping[str, meta_graph_pb2.TensorInfo]
+    names: Names
     function: Callable
 
     def run(self, inputs: Arrays) -> Arrays:
         """Returns the outputs, strings as arrays of `bytes`; raises tf.errors.OpError. Several threads may call it."""
         tensors = {
-            name: tf.constant(value.tolist() if value.dtype == object else value, self.inputs[name].dtype)
+            name: tf.constant(value.tolist() if value.dtype == object else value, self.names.inputs[name].dtype)
             for name, value in inputs.items()
         }
         return {name: tensor.numpy() for name, tensor in self.function(**tensors).items()}
@@ -39,7 +39,8 @@ class Signature:
 class Model:
     """One version of a model: `name` and `version`, the same as a ModelSpec message in `spec`, and its signatures.
 
-    `signature_defs` are the signatures as the SavedModel states them, and `signatures` those that can be called.
+    `signature_defs` are the signatures as the SavedModel states them, `signatures` those that can be called, and `entry`
+    names these.
     """
 
     def __init__(self, folder: Path):
@@ -47,7 +48,7 @@ class Model:
         exported = Exported.read(folder)
         for part in ("saved_model.pb", "fingerprint.pb", "variables/", "assets.extra/"):
             exported.check(part)
-        self.name, self.version = folder.parent.name, int(folder.name)
+        self.folder, self.name, self.version = folder, folder.parent.name, int(folder.name)
         self.spec = {"name": self.name, "version": {"value": self.version}}
         try:
             saved = saved_model_pb2.SavedModel.FromString((folder / "saved_model.pb").read_bytes())
@@ -57,10 +58,11 @@ class Model:
             raise PresetError(f"{folder}: is no whole SavedModel: {one_line(error)}") from error
         self.signature_defs = dict(graph.signature_def)
         self.signatures = {
-            name: Signature(name, dict(entry.inputs), dict(entry.outputs), self._loaded.signatures[name])
-            for name, entry in self.signature_defs.items()
+            name: Signature(name, _names(definition), self._loaded.signatures[name])
+            for name, definition in self.signature_defs.items()
             if name != "__saved_model_init_op"  # only loaders call it
         }
+        self.entry = Entry(self.version, {name: signature.names for name, signature in self.signatures.items()})
         self._warm_up(folder)
 
     def _warm_up(self, folder: Path) -> None:
@@ -77,17 +79,88 @@ class Model:
             raise PresetError(f"{records}: is no warm-up file of this model: {one_line(error)}") from error
 
 
-def load(tree: Path, names: list[str]) -> dict[str, Model]:
-    """Returns the latest versions of the models called `names` in `tree`, or of all if `names` is empty.
+class Models:
+    """The models of a folder: of each the latest version that is whole.
 
-    Raises PresetError as `Model`, and if there is no such model.
+    `latest` has the models by name, and `refused` what was wrong with newer versions, by folder.
     """
-    folders = {
-        path.name: found[-1] for path in sorted(tree.glob("*")) if (found := savedmodels.versions(path.name, tree))
+
+    def __init__(self, tree: Path, names: Sequence[str] = ()):
+        """Loads the models called `names` in `tree`, or all if there are none.
+
+        Raises PresetError if there is no such model, or none of them has a whole version.
+        """
+        self._tree, self._names = tree, names
+        self.latest: Mapping[str, Model] = {}
+        self.refused: dict[Path, PresetError] = {}
+        self._seen: dict[Path, list] = {}
+        found = self._folders()
+        if not found:
+            raise PresetError(f"{tree}: holds no model, expected MODEL/VERSION folders (python -m stegano_tf.export)")
+        for name in names:
+            if name not in found:
+                raise PresetError(f"{tree}: holds no model {name}, expected one of {', '.join(found)}")
+        self._seen = {folder: _stamp(folder) for folders in found.values() for folder in folders}
+        self.look()
+        if not self.latest:
+            raise next(iter(self.refused.values()))
+
+    def look(self) -> list[str]:
+        """Loads newer versions, lets go those whose folders are gone, and returns a line about each.
+
+        A folder that changed since the last look may still be written. It has to wait.
+        """
+        before, latest, lines = self.latest, {}, []
+        found = self._folders()
+        folders = {folder for folders in found.values() for folder in folders}
+        self.refused = {folder: error for folder, error in self.refused.items() if folder in folders}
+        stamps = {folder: _stamp(folder) for folder in folders}
+        for name, versions in found.items():
+            if self._names and name not in self._names:
+                continue
+            for folder in reversed(versions):
+                if name in before and before[name].folder == folder:
+                    latest[name] = before[name]
+                    break
+                if stamps[folder] != self._seen.get(folder):
+                    self.refused.pop(folder, None)
+                elif folder not in self.refused:
+                    try:
+                        latest[name] = Model(folder)
+                        break
+                    except PresetError as error:
+                        self.refused[folder] = error
+                        lines.append(f"refused {name} version {folder.name}: {error}")
+        self._seen, self.latest = stamps, latest
+        lines += [f"let go {m.name} version {m.version}" for m in before.values() if m not in latest.values()]
+        lines += [f"serving {m.name} version {m.version}" for m in latest.values() if m not in before.values()]
+        return lines
+
+    def _folders(self) -> dict[str, list[Path]]:
+        """Returns the version folders, in order, by the name of their model."""
+        return {
+            path.name: found
+            for path in sorted(self._tree.glob("*"))
+            if (found := savedmodels.versions(path.name, self._tree))
+        }
+
+
+def _stamp(folder: Path) -> list:
+    """Returns what changes when a file of `folder` does."""
+    stamp = []
+    for file in sorted(folder.rglob("*")):
+        with contextlib.suppress(FileNotFoundError):
+            stat = file.stat()
+            stamp.append((file, stat.st_size, stat.st_mtime_ns))
+    return stamp
+
+
+def _names(definition: meta_graph_pb2.SignatureDef) -> Names:
+    inputs = {
+        name: Tensor(
+            tf.dtypes.as_dtype(info.dtype).name,
+            tuple(None if dim.size < 0 else dim.size for dim in info.tensor_shape.dim),
+        )
+        for name, info in definition.inputs.items()
     }
-    if not folders:
-        raise PresetError(f"{tree}: holds no model, expected MODEL/VERSION folders (python -m stegano_tf.export)")
-    for name in names:
-        if name not in folders:
-            raise PresetError(f"{tree}: holds no model {name}, expected one of {', '.join(folders)}")
-    return {name: Model(folder) for name, folder in folders.items() if not names or name in names}
+    return Names(inputs, tuple(definition.outputs))

@@ -2,16 +2,17 @@
 
 import asyncio
 import functools
+import io
+import json
 import logging
 
-import grpc
-import orjson
 from aiohttp import web
 from google.protobuf import json_format as protobuf_json
 
 from stegano_tf.serving import json_format
+from stegano_tf.serving.access import Access
+from stegano_tf.serving.connections import Connections
 from stegano_tf.serving.errors import RequestError, invalid
-from stegano_tf.serving.models import Signature
 from stegano_tf.serving.service import Service
 
 # A line break belongs to no name: such a path is not found.
@@ -20,14 +21,16 @@ _VERSIONS = "", "/versions/{version:[0-9]+}", r"/labels/{label:[^/:\n]+}"
 
 # As TensorFlow Serving maps them. It says UNAVAILABLE, also 503, when its queue is full.
 _HTTP = {
-    grpc.StatusCode.INVALID_ARGUMENT: 400,
-    grpc.StatusCode.FAILED_PRECONDITION: 400,
-    grpc.StatusCode.OUT_OF_RANGE: 400,
-    grpc.StatusCode.NOT_FOUND: 404,
-    grpc.StatusCode.UNIMPLEMENTED: 501,
-    grpc.StatusCode.RESOURCE_EXHAUSTED: 503,
-    grpc.StatusCode.UNAVAILABLE: 503,
-    grpc.StatusCode.DEADLINE_EXCEEDED: 504,
+    "INVALID_ARGUMENT": 400,
+    "FAILED_PRECONDITION": 400,
+    "OUT_OF_RANGE": 400,
+    "UNAUTHENTICATED": 401,
+    "PERMISSION_DENIED": 403,
+    "NOT_FOUND": 404,
+    "UNIMPLEMENTED": 501,
+    "RESOURCE_EXHAUSTED": 503,
+    "UNAVAILABLE": 503,
+    "DEADLINE_EXCEEDED": 504,
 }
 
 
@@ -35,9 +38,11 @@ class _BodyError(RequestError):
     """The body is too large: 413. gRPC has the same code for this as for a full server."""
 
 
-def application(service: Service) -> web.Application:
-    """Returns the web application; `service` answers."""
-    app = web.Application(middlewares=[_errors_as_json], client_max_size=service.settings.max_body_mb * 2**20)
+def application(service: Service, connections: Connections, access: Access) -> web.Application:
+    """Returns the web application; `service` answers whom `access` lets in."""
+    app = web.Application(
+        middlewares=[_errors_as_json, access.middleware], client_max_size=service.settings.max_body_mb * 2**20
+    )
 
     async def healthz(_) -> web.Response:
         return web.Response(text="ok\n")
@@ -53,44 +58,64 @@ def application(service: Service) -> web.Application:
     app.router.add_get("/monitoring/prometheus/metrics", metrics)  # where TensorFlow Serving has them
     app.router.add_get("/metrics", metrics)
     for path in (_MODEL + version for version in _VERSIONS):
-        app.router.add_post(path + ":{method:predict|classify|regress}", functools.partial(_predict, service))
+        app.router.add_post(
+            path + ":{method:predict|classify|regress}", functools.partial(_predict, service, connections)
+        )
         app.router.add_get(path, functools.partial(_status, service), allow_head=False)
         app.router.add_get(path + "/metadata", functools.partial(_metadata, service), allow_head=False)
     app.router.add_route("*", "/v1/{path:.*}", malformed)
     return app
 
 
-async def _predict(service: Service, request: web.Request) -> web.Response:
-    with service.admitted("REST") as call:
+async def _predict(service: Service, connections: Connections, request: web.Request) -> web.StreamResponse:
+    with service.request("REST") as call:
         model = service.model(*_spec(request))
         call.model = model.name
         if (method := request.match_info["method"]) != "predict":
-            raise RequestError(grpc.StatusCode.UNIMPLEMENTED, f"{method}: no model here has such signatures")
-
-        def find(name: str) -> Signature:
-            if name not in model.signatures:
-                raise invalid(f'Serving signature name: "{name}" not found in signature def')
-            call.signature = name
-            return model.signatures[name]
-
+            raise RequestError("UNIMPLEMENTED", f"{method}: no model here has such signatures")
         milliseconds = service.settings.rest_api_timeout_in_ms
         try:
             async with asyncio.timeout(milliseconds / 1e3):
-                signature, inputs, formatted = json_format.parse(await _body(request), find)
-                body = formatted(await service.predict(model, signature, inputs))
-                return web.Response(body=body, content_type="application/json")
+                body = await _body(request, call.share)
+                with connections.answering(request.protocol):
+                    outputs, key = await service.predict_json(call, model, body)
+                    del body
+                    answer = await asyncio.to_thread(_answer, service, outputs, key)
         except TimeoutError as error:
-            raise RequestError(grpc.StatusCode.DEADLINE_EXCEEDED, f"not answered within {milliseconds} ms") from error
+            raise RequestError("DEADLINE_EXCEEDED", f"not answered within {milliseconds} ms") from error
+        response = web.Response(body=io.BytesIO(answer), content_type="application/json")
+        try:
+            async with call.share.sending(len(answer)):
+                await response.prepare(request)
+                await response.write_eof()
+        except RequestError as error:
+            request.transport.abort()  # so that what it has not read is freed
+            raise ConnectionResetError(str(error)) from error
+        return response
 
 
-async def _body(request: web.Request) -> bytes:
+async def _body(request: web.Request, share) -> bytes:
+    most = request.client_max_size
+    known = request.content_length is not None and "Content-Encoding" not in request.headers
     try:
-        return await request.read()
+        async with share.receiving(min(request.content_length, most) if known else most):
+            body = await request.read()
     except web.HTTPRequestEntityTooLarge as error:
-        message = f"the body is larger than {request.client_max_size:,} bytes, the limit of this server"
-        raise _BodyError(grpc.StatusCode.RESOURCE_EXHAUSTED, message) from error
+        raise _BodyError(
+            "RESOURCE_EXHAUSTED", f"the body is larger than {most:,} bytes, the limit of this server"
+        ) from error
     except web.RequestPayloadError as error:  # damaged compression or chunks
         raise invalid(f"the body cannot be read: {' '.join(str(error).split())}") from error
+    share.resize(len(body))
+    return body
+
+
+def _answer(service: Service, outputs, key: str) -> bytes:
+    answer = bytearray()
+    for piece in json_format.write(outputs, key):
+        answer += piece
+        service.check_answer(len(answer))
+    return answer
 
 
 async def _status(service: Service, request: web.Request) -> web.Response:
@@ -117,7 +142,7 @@ def _document(message) -> dict:
 
 
 def _json(document: dict, status: int = 200) -> web.Response:
-    return web.Response(body=orjson.dumps(document), status=status, content_type="application/json")
+    return web.Response(body=json.dumps(document).encode(), status=status, content_type="application/json")
 
 
 @web.middleware
@@ -129,6 +154,8 @@ async def _errors_as_json(request: web.Request, handler) -> web.StreamResponse:
         message = str(error)
     except web.HTTPException as error:
         status, message = error.status, error.reason
+    except ConnectionError:  # the client has gone
+        raise
     except Exception:
         logging.exception("%s %s", request.method, request.path)
         status, message = 500, "internal error; the server's log has more"

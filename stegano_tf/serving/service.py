@@ -1,94 +1,118 @@
-"""What REST and gRPC share: finds models, checks and runs requests, and describes models."""
+"""What REST and gRPC share: finds models, admits, reads and runs requests, and describes models."""
 
 import asyncio
 import contextlib
-import io
-import math
 import time
 import types
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
-import grpc
-import numpy as np
-import tensorflow as tf
-from PIL import Image
-from tensorflow_serving.apis import get_model_metadata_pb2, get_model_status_pb2
+from tensorflow_serving.apis import get_model_metadata_pb2, get_model_status_pb2, predict_pb2
 
+from stegano_tf.serving import budget, catalog, proto_format, reading
 from stegano_tf.serving.batching import Batcher
-from stegano_tf.serving.errors import RequestError, invalid
+from stegano_tf.serving.catalog import Entry
+from stegano_tf.serving.errors import RequestError
 from stegano_tf.serving.metrics import Metrics
-from stegano_tf.serving.models import Arrays, Model, Signature
+from stegano_tf.serving.models import Arrays, Model, Models
 from stegano_tf.serving.settings import Settings
+from stegano_tf.serving.workers import Workers
 
-_PICTURES = ("PNG", "JPEG", "BMP", "GIF")  # what tf.io.decode_image reads
+# What a reader process may take for one request: seconds of processor time and bytes of memory.
+_SHORT_SECONDS, _LONG_SECONDS = 2.0, 10.0
+_MEMORY = 448 * 2**20
+_JSON_MEMORY = 256 * 2**20  # for lists and numbers; the rest is for the body, the pictures and the interpreter
+_FILES = tuple(proto_format.descriptors(predict_pb2.DESCRIPTOR))
 
 
 class Service:
     """The models, and how many requests may use them at a time."""
 
-    def __init__(self, models: Mapping[str, Model], settings: Settings, batcher: Batcher, metrics: Metrics):
+    def __init__(self, models: Models, settings: Settings, batcher: Batcher, metrics: Metrics):
         self.settings = settings
         self.metrics = metrics
+        self.budget = budget.Budget(settings.max_waiting_mb * 2**20, settings.client_timeout_in_ms / 1e3)
         self._models = models
         self._batcher = batcher
-        self._in_progress = 0
+        # Long bodies take turns in one process: neither do they keep short ones waiting, nor multiply their memory.
+        self._short = Workers(2, _SHORT_SECONDS, _MEMORY)
+        self._long = Workers(1, _LONG_SECONDS, _MEMORY, fresh=True)
+        self._limits = reading.Limits(settings.max_pixels, _JSON_MEMORY)
+        self._open = 0
+        self._running = 0
         self._stopping = False
         self._idle = asyncio.Event()
 
     async def stop(self) -> None:
-        """Admits no more requests, and returns when none is in progress."""
+        """Takes no more requests, and returns when none is in progress."""
         self._stopping = True
-        if self._in_progress:
+        if self._open:
             await self._idle.wait()
 
-    @contextlib.contextmanager
-    def admitted(self, entrypoint: str) -> Iterator[types.SimpleNamespace]:
-        """Counts a predict request as in progress, from before its body is read, and how it ends.
+    def close(self) -> None:
+        """Ends the reader processes."""
+        self._short.close()
+        self._long.close()
 
-        Yields its `model` and `signature` for the metrics; REST and gRPC set these names when they know them. Raises
-        RequestError: RESOURCE_EXHAUSTED, too many are in progress; UNAVAILABLE, the server is being stopped.
+    @contextlib.contextmanager
+    def request(self, entrypoint: str) -> Iterator[types.SimpleNamespace]:
+        """Counts a predict request, from before its body is read, and how it ends.
+
+        Yields its `model` and `signature` for the metrics, which REST and gRPC set when they know them, and its `share`
+        of the bytes that may wait. Raises RequestError: UNAVAILABLE, the server is being stopped.
         """
-        start, call, code = time.monotonic(), types.SimpleNamespace(model="", signature=""), grpc.StatusCode.OK
+        start, code = time.monotonic(), "OK"
+        call = types.SimpleNamespace(model="", signature="")
+        self._count(1)
         try:
             if self._stopping:
-                raise RequestError(grpc.StatusCode.UNAVAILABLE, "the server is being stopped")
-            if self._in_progress >= self.settings.max_requests:
-                message = f"the server is answering {self._in_progress} requests already, its limit; try again later"
-                raise RequestError(grpc.StatusCode.RESOURCE_EXHAUSTED, message)
-            self._in_progress += 1
-            self.metrics.in_progress.set(self._in_progress)
-            try:
+                raise RequestError("UNAVAILABLE", "the server is being stopped")
+            with self.budget.share() as call.share:
                 yield call
-            finally:
-                self._in_progress -= 1
-                self.metrics.in_progress.set(self._in_progress)
-                if self._stopping and not self._in_progress:
-                    self._idle.set()
         except RequestError as error:
             code = error.code
             raise
         except (Exception, asyncio.CancelledError) as error:
-            code = grpc.StatusCode.CANCELLED if isinstance(error, asyncio.CancelledError) else grpc.StatusCode.INTERNAL
+            code = "CANCELLED" if isinstance(error, asyncio.CancelledError) else "INTERNAL"
             raise
         finally:
-            self.metrics.answered(call.model, call.signature, entrypoint, code.name, time.monotonic() - start)
+            self._count(-1)
+            self.metrics.answered(call.model, call.signature, entrypoint, code, time.monotonic() - start)
+
+    def _count(self, change: int) -> None:
+        self._open += change
+        self.metrics.in_progress.set(self._open)
+        if self._stopping and not self._open:
+            self._idle.set()
+
+    @contextlib.contextmanager
+    def _admitted(self, short: bool) -> Iterator[None]:
+        """Counts a request whose body has come as one that is being answered; long ones leave places for short ones."""
+        most = self.settings.max_requests
+        if not short:
+            most = max(1, 3 * most // 4)
+        if self._running >= most:
+            message = f"the server is answering {self._running} requests already, its limit; try again later"
+            raise RequestError("RESOURCE_EXHAUSTED", message)
+        self._running += 1
+        try:
+            yield
+        finally:
+            self._running -= 1
 
     def model(self, name: str, version: int | None = None, label: str | None = None) -> Model:
-        """Returns a model; raises RequestError: NOT_FOUND, or INVALID_ARGUMENT for any label, as there are none."""
-        if label:
-            raise invalid(f"Unrecognized servable version label: {label}")
-        model = self._models.get(name)
-        if model is None or version not in (None, model.version):
-            wanted = f"Latest({name})" if version is None else f"Specific({name}, {version})"
-            raise RequestError(grpc.StatusCode.NOT_FOUND, f"Servable not found for request: {wanted}")
-        return model
+        """Returns a model; raises RequestError as `catalog.find`."""
+        catalog.find(self._catalog(), name, version, label)
+        return self._models.latest[name]
+
+    def _catalog(self) -> dict[str, Entry]:
+        return {name: model.entry for name, model in self._models.latest.items()}
 
     def status(self, name: str, version: int | None = None, label: str | None = None):
         """Returns a GetModelStatusResponse; raises as `model`."""
         try:
             model = self.model(name, version, label)
         except RequestError as error:
-            if error.code != grpc.StatusCode.NOT_FOUND:
+            if error.code != "NOT_FOUND":
                 raise
             what = "any versions" if version is None else f"version {version}"
             raise RequestError(error.code, f"Could not find {what} of model {name}") from error
@@ -103,60 +127,49 @@ class Service:
         response.metadata["signature_def"].Pack(signatures)
         return response
 
-    async def predict(self, model: Model, signature: Signature, inputs: Arrays) -> Arrays:
-        """Checks and runs a request; strings are arrays of `bytes` objects, one encoded picture each.
+    async def predict_json(self, call: types.SimpleNamespace, model: Model, body: bytes) -> tuple[Arrays, str]:
+        """Reads and runs the body of a REST request; returns the outputs, and the key of the answer.
 
-        Raises RequestError: INVALID_ARGUMENT if the signature does not take these inputs, or if pictures are too large
-        or differ in size; another code if the graph fails.
+        Strings are arrays of `bytes` objects, one encoded picture each. Raises RequestError: what the body asks for
+        can't be, or the server is full.
         """
-        return await self._batcher.run(model, signature, inputs, self._check(signature, inputs))
+        arguments = body, model.name, model.entry.signatures, self._limits
+        _, request, outputs = await self._predict(call, {model.name: model}, reading.from_json, *arguments)
+        return outputs, request.key
 
-    def _check(self, signature: Signature, inputs: Arrays) -> tuple[int, int]:
-        """Returns the size of all pictures in `inputs`."""
-        if signature.inputs.keys() != inputs.keys():
-            missing, unknown = signature.inputs.keys() - inputs.keys(), inputs.keys() - signature.inputs.keys()
-            raise invalid(
-                f"signature {signature.name} takes {', '.join(sorted(signature.inputs))}; "
-                f"missing: {', '.join(sorted(missing)) or 'none'}, unknown: {', '.join(sorted(unknown)) or 'none'}"
-            )
-        first, shape = "", None
-        for name, value in sorted(inputs.items()):
-            _check_tensor(name, value, signature.inputs[name])
-            found = (len(value), *(self._encoded_size(name, value) if value.dtype == object else value.shape[1:3]))
-            if shape is None:
-                first, shape = name, found
-            elif found != shape:
-                raise invalid(f"input {name}: {_describe(found)}, but {_describe(shape)} in {first}; expected the same")
-        if (pixels := math.prod(shape)) > (most := self.settings.max_pixels):
-            raise invalid(f"input {first}: {_describe(shape)}, {pixels:,} pixels in all, expected at most {most:,}")
-        return shape[1:]
+    async def predict_proto(self, call: types.SimpleNamespace, body: bytes) -> tuple[Arrays, Model]:
+        """As `predict_json`, for the message of a gRPC request; returns the outputs that it asks for, and the model."""
+        arguments = body, _FILES, self._catalog(), self._limits
+        model, _, outputs = await self._predict(call, self._models.latest, reading.from_proto, *arguments)
+        return outputs, model
 
-    def _encoded_size(self, name: str, pictures: np.ndarray) -> tuple[int, int]:
-        """Returns height and width as the headers of picture files state them: a small file can be a huge picture."""
-        sizes = set()
-        for index, encoded in enumerate(pictures):
+    async def _predict(
+        self, call: types.SimpleNamespace, models: Mapping[str, Model], read: Callable, body: bytes, *more
+    ) -> tuple[Model, reading.Request, Arrays]:
+        short = len(body) <= budget.SHORT
+        with self._admitted(short):
             try:
-                with Image.open(io.BytesIO(encoded), formats=_PICTURES) as picture:
-                    sizes.add((picture.height, picture.width))
-            except Exception as error:  # Pillow's parsers raise errors of any kind.
-                found = f"item {index}: {len(encoded)} bytes that start with {bytes(encoded[:8])!r}"
-                raise invalid(f"input {name}, {found}, expected a picture file ({', '.join(_PICTURES)})") from error
-        if len(sizes) > 1:
-            found = ", ".join(f"{width}x{height}" for height, width in sorted(sizes))
-            raise invalid(f"input {name}: pictures of {found} in one request, expected one size")
-        return sizes.pop()
+                request = await (self._short if short else self._long).call(read, body, *more)
+            except RequestError as error:
+                call.signature = error.signature
+                raise
+            del body, more
+            call.model, call.signature = request.model, request.signature
+            call.share.resize(_size(request.inputs))
+            model = models[request.model]
+            signature = model.signatures[request.signature]
+            outputs = await self._batcher.run(model, signature, request.inputs, request.size)
+        outputs = {name: outputs[name] for name in request.outputs}
+        call.share.resize(size := _size(outputs))
+        self.check_answer(size)
+        return model, request, outputs
+
+    def check_answer(self, size: int) -> None:
+        """Raises RequestError, RESOURCE_EXHAUSTED, if an answer of `size` bytes is larger than a request may be."""
+        if size > (most := self.settings.max_body_mb * 2**20):
+            message = f"the answer is larger than {most:,} bytes, the limit of this server; ask for picture files"
+            raise RequestError("RESOURCE_EXHAUSTED", message)
 
 
-def _check_tensor(name: str, value: np.ndarray, info) -> None:
-    wanted = tf.dtypes.as_dtype(info.dtype)
-    found = "string" if value.dtype == object else value.dtype.name
-    if found != wanted.name:
-        raise invalid(f"input {name}: is of type {found}, expected {wanted.name}")
-    shape = tf.TensorShape(info.tensor_shape)
-    if not shape.is_compatible_with(value.shape) or not value.size:
-        raise invalid(f"input {name}: is of shape {list(value.shape)}, expected {shape.as_list()}, not empty")
-
-
-def _describe(shape: tuple[int, int, int]) -> str:
-    rows, height, width = shape
-    return f"{rows} picture{'s' * (rows > 1)} of {width}x{height}"
+def _size(arrays: Arrays) -> int:
+    return sum(sum(map(len, value)) if value.dtype == object else value.nbytes for value in arrays.values())

@@ -21,7 +21,15 @@ class Settings:
     max_batch_size: int = _number(8, "pictures, or pairs, of several requests that run as one batch")
     max_batch_pixels: int = _number(2**16, "pixels of several requests that run as one batch")
     batch_timeout_micros: int = _number(0, "how long a request waits for others to fill its batch", low=0)
-    max_body_mb: int = _number(32, "MiB of the largest message")
+    max_body_mb: int = _number(32, "MiB of the largest message, and of the largest answer", high=512)
+    max_waiting_mb: int = _number(192, "MiB of all messages and answers that wait; 4 of the largest message at least")
     max_pixels: int = _number(2**22, "pixels that all pictures of an input of a request may have")
-    max_requests: int = _number(64, "requests in progress; more get 503 or RESOURCE_EXHAUSTED")
+    max_requests: int = _number(64, "requests that are answered at a time; more get 503 or RESOURCE_EXHAUSTED")
+    max_connections: int = _number(512, "connections to each port; fewer if the process may not open as many files")
+    client_timeout_in_ms: int = _number(10_000, "time to send a request and to read an answer, and a second per MiB")
     rest_api_timeout_in_ms: int = _number(30_000, "time to answer a REST request")
+    file_system_poll_wait_seconds: int = _number(1, "how often new versions are looked for; 0 for never", low=0)
+    allowed_hosts: str = setting(
+        "", "names, with commas, that clients may call this server by, beside localhost and its address"
+    )
+    token_file: str = setting("", "file with a text that clients must send as their bearer token", metavar="FILE")

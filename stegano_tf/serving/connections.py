@@ -1,0 +1,79 @@
+"""Who is connected to the REST port, and who gives way when there are too many.
+
+The next connection always gets in. If there is no room, the one that has waited longest for its client is closed: it is
+idle, or has sent half a request. It is one of the address that has most connections, so an address that takes many
+loses its own. aiohttp closes whoever takes longer than `IDLE` for headers, or between two requests.
+"""
+
+import asyncio
+import collections
+import contextlib
+import os
+import socket
+import urllib.parse
+from collections.abc import Iterator
+
+import psutil
+from aiohttp import web
+
+IDLE = 20.0  # seconds
+
+
+class Connections:
+    """The connections to a web server, at most `most`; `admit` is what makes the protocol of a new one."""
+
+    def __init__(self, most: int):
+        self._most = most
+        self._waiting: dict[web.RequestHandler, None] = {}  # in the order in which they began to wait
+        self._answering: set[web.RequestHandler] = set()
+        self._new: set[web.RequestHandler] = set()  # not yet among the connections of the server
+
+    def admit(self, server: web.Server) -> asyncio.Protocol:
+        """Returns the protocol of a new connection to `server`; closes another one if there are too many."""
+        connected = dict.fromkeys(server.connections)
+        self._waiting = {handler: None for handler in self._waiting if handler in connected}
+        self._waiting |= {handler: None for handler in connected if handler not in self._answering}
+        if len(connected.keys() | self._new) >= self._most:
+            addresses = collections.Counter(map(_address, connected))
+            most = max((addresses[_address(handler)] for handler in self._waiting), default=0)
+            slowest = next((handler for handler in self._waiting if addresses[_address(handler)] == most), None)
+            if slowest is None:
+                return _Refusal()
+            slowest.force_close()
+        handler = server()
+        self._new.add(handler)
+        asyncio.get_running_loop().call_later(1, self._new.discard, handler)
+        return handler
+
+    @contextlib.contextmanager
+    def answering(self, handler: web.RequestHandler) -> Iterator[None]:
+        """Within, the server works for this connection, which has sent a whole request."""
+        self._waiting.pop(handler, None)
+        self._answering.add(handler)
+        try:
+            yield
+        finally:
+            self._answering.discard(handler)
+            self._waiting[handler] = None
+
+
+def cut(peer: str) -> None:
+    """Closes the gRPC connection from `peer`, as gRPC writes it: ipv4:127.0.0.1:45678 or ipv6:[::1]:45678, escaped.
+
+    gRPC itself has no call for it. Its own descriptor stays: it finds the connection shut.
+    """
+    address, _, port = urllib.parse.unquote(peer).partition(":")[2].rpartition(":")
+    for connection in psutil.Process().net_connections("tcp"):
+        if connection.raddr and connection.raddr == (address.strip("[]"), int(port)):
+            with contextlib.suppress(OSError), socket.socket(fileno=os.dup(connection.fd)) as duplicate:
+                if duplicate.getpeername()[:2] == connection.raddr:
+                    duplicate.shutdown(socket.SHUT_RDWR)
+
+
+class _Refusal(asyncio.Protocol):
+    def connection_made(self, transport) -> None:
+        transport.abort()
+
+
+def _address(handler: web.RequestHandler) -> str | None:
+    return handler.peername[0] if handler.peername else None
