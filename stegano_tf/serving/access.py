@@ -1,8 +1,8 @@
 """Who may ask: programs that know the server's address, and its token if it has one; no page of another site.
 
 A page in a browser on this machine can send requests to localhost. It cannot hide where it comes from: the browser
-states its `Origin`. A page whose own name was later pointed at this server's address (DNS rebinding) asks for that name,
-so only known names are answered. There are no CORS headers, so no other page can read an answer.
+states its `Origin`. A page whose own name was pointed at this server's address (DNS rebinding) asks for that name, so
+only known names are answered. There are no CORS headers, so no other page can read an answer.
 """
 
 import hmac

@@ -26,24 +26,24 @@ class Connections:
         self._most = most
         self._waiting: dict[web.RequestHandler, None] = {}  # in the order in which they began to wait
         self._answering: set[web.RequestHandler] = set()
-        self._new: set[web.RequestHandler] = set()  # not yet among the connections of the server
 
     def admit(self, server: web.Server) -> asyncio.Protocol:
-        """Returns the protocol of a new connection to `server`; closes another one if there are too many."""
-        connected = dict.fromkeys(server.connections)
+        """Returns the protocol of a new connection to `server`; closes others if there are too many."""
+        connected = {handler: None for handler in server.connections if handler.transport}
         self._waiting = {handler: None for handler in self._waiting if handler in connected}
         self._waiting |= {handler: None for handler in connected if handler not in self._answering}
-        if len(connected.keys() | self._new) >= self._most:
-            addresses = collections.Counter(map(_address, connected))
-            most = max((addresses[_address(handler)] for handler in self._waiting), default=0)
-            slowest = next((handler for handler in self._waiting if addresses[_address(handler)] == most), None)
-            if slowest is None:
+        for _ in range(len(connected) - self._most + 1):
+            if not self._waiting:
                 return _Refusal()
-            slowest.force_close()
-        handler = server()
-        self._new.add(handler)
-        asyncio.get_running_loop().call_later(1, self._new.discard, handler)
-        return handler
+            self._close_the_slowest(connected)
+        return server()
+
+    def _close_the_slowest(self, connected: dict[web.RequestHandler, None]) -> None:
+        addresses = collections.Counter(map(_address, connected))
+        most = max(addresses[_address(handler)] for handler in self._waiting)
+        slowest = next(handler for handler in self._waiting if addresses[_address(handler)] == most)
+        del self._waiting[slowest], connected[slowest]
+        slowest.force_close()
 
     @contextlib.contextmanager
     def answering(self, handler: web.RequestHandler) -> Iterator[None]:

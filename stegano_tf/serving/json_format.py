@@ -15,7 +15,7 @@ import msgspec
 import numpy as np
 
 from stegano_tf.serving.catalog import DEFAULT_SIGNATURE, Names, Tensor
-from stegano_tf.serving.errors import RequestError, invalid
+from stegano_tf.serving.errors import invalid
 
 Arrays = Mapping[str, np.ndarray]
 
@@ -37,14 +37,13 @@ _RAGGED = "of different lengths or depths, expected an array"
 def document(body: bytes, signatures: Mapping[str, Names], memory: int) -> tuple[dict, str]:
     """Returns what a request's body holds, and the signature that it names.
 
-    Raises RequestError: INVALID_ARGUMENT, or RESOURCE_EXHAUSTED if parsing would take more than `memory` bytes.
+    Raises RequestError, INVALID_ARGUMENT, also if parsing would take more than `memory` bytes.
     """
     if not body:
         raise invalid("JSON Parse error: The document is empty")
     needed = _LIST * body.count(b"[") + _OBJECT * body.count(b"{") + _VALUE * body.count(b",")
     if needed > memory:
-        message = f"the JSON document takes {needed:,} bytes of memory, expected at most {memory:,}; send picture files"
-        raise RequestError("RESOURCE_EXHAUSTED", message)
+        raise invalid(f"the document takes {needed:,} bytes of memory, expected at most {memory:,}; send picture files")
     try:
         found = msgspec.json.decode(body)
     except (ValueError, RecursionError) as error:
@@ -71,13 +70,7 @@ def inputs(found: dict, expected: Mapping[str, Tensor]) -> tuple[Arrays, str]:
         columns, key = _from_rows(found["instances"], expected.keys()), "predictions"
     else:
         columns, key = _from_columns(found["inputs"], expected.keys()), "outputs"
-    arrays = {
-        name: _strings(name, values)
-        if (to := expected[name]).dtype == "string"
-        else _numbers(name, values, len(to.shape))
-        for name, values in columns.items()
-    }
-    return arrays, key
+    return {name: _array(name, values, expected[name]) for name, values in columns.items()}, key
 
 
 def _from_rows(rows, names: Set[str]) -> dict[str, list]:
@@ -109,6 +102,10 @@ def _from_columns(columns, names: Set[str]) -> dict[str, list]:
 def _is_named(value) -> bool:
     """Whether `value` is an object of named inputs, not {"b64": "..."}."""
     return isinstance(value, dict) and not (value.keys() == {"b64"} and isinstance(value["b64"], str))
+
+
+def _array(name: str, values, expected: Tensor) -> np.ndarray:
+    return _strings(name, values) if expected.dtype == "string" else _numbers(name, values, len(expected.shape))
 
 
 def _strings(name: str, values) -> np.ndarray:

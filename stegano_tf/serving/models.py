@@ -39,8 +39,8 @@ class Signature:
 class Model:
     """One version of a model: `name` and `version`, the same as a ModelSpec message in `spec`, and its signatures.
 
-    `signature_defs` are the signatures as the SavedModel states them, `signatures` those that can be called, and `entry`
-    names these.
+    `signature_defs` are the signatures as the SavedModel states them. `signatures` are those that can be called, and
+    `entry` names these.
     """
 
     def __init__(self, folder: Path):

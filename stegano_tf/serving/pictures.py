@@ -38,10 +38,11 @@ def as_bmp(name: str, data: bytes) -> bytes:
     """Returns a picture file's pixels, RGB, as a BMP file of 24 bits; raises as `size`, and if the file is damaged."""
     with _opened(name, data) as picture:
         try:
-            if picture.mode.startswith("I"):  # 16-bit grey: the upper 8 bits, as of 16-bit colours
-                picture = Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8))
+            # Of 16-bit grey the upper 8 bits, as Pillow does it with 16-bit colours.
+            grey = picture.mode.startswith("I")
+            pixels = Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8)) if grey else picture
             bmp = io.BytesIO()
-            picture.convert("RGB").save(bmp, "BMP")
+            pixels.convert("RGB").save(bmp, "BMP")
         except MemoryError:
             raise
         except Exception as error:  # Pillow's decoders raise errors of any kind.

@@ -14,8 +14,6 @@ from stegano_tf.serving import catalog as catalog_
 from stegano_tf.serving.catalog import DEFAULT_SIGNATURE, Entry, Names, Tensor
 from stegano_tf.serving.errors import RequestError, invalid
 
-_TYPES = {4: "uint8", 7: "string"}  # of tensorflow/core/framework/types.proto; no signature here takes others
-
 
 @dataclasses.dataclass(frozen=True)
 class Request:
@@ -89,7 +87,8 @@ def array(name: str, tensor, expected: Tensor, limit: int) -> np.ndarray:
     The type and the shape are checked first, which may state at most `limit` values: in a TensorProto the last value
     stands for all that are missing, so a small message can state any size.
     """
-    dtype = _TYPES.get(tensor.dtype, f"number {tensor.dtype}")
+    known = tensor.DESCRIPTOR.fields_by_name["dtype"].enum_type.values_by_number
+    dtype = known[tensor.dtype].name[3:].lower() if tensor.dtype in known else str(tensor.dtype)  # without DT_
     if dtype != expected.dtype:
         raise invalid(f"input {name}: is of type {dtype}, expected {expected.dtype}")
     shape = [dim.size for dim in tensor.tensor_shape.dim[:8]]

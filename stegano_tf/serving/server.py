@@ -25,7 +25,8 @@ from stegano_tf.serving.settings import Settings
 
 GRACE = 25.0  # seconds that requests in progress may still take after SIGTERM or SIGINT
 _OPEN = "stegano-tf: warning: anybody who reaches this address may ask; --token-file lets in only who has the token"
-_OTHER_FILES = 128  # that the process opens: models, pipes to reader processes, libraries
+_BACKLOG = 32  # connections that are accepted before the first of them counts
+_OTHER_FILES = 96 + 2 * _BACKLOG  # that the process opens: models, pipes to reader processes, libraries
 
 
 def run(models: Models, settings: Settings) -> NoReturn:
@@ -155,7 +156,7 @@ async def _listen(
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     try:
         listening = await asyncio.get_running_loop().create_server(
-            lambda: door.admit(runner.server), settings.host, settings.port
+            lambda: door.admit(runner.server), settings.host, settings.port, backlog=_BACKLOG
         )
     except OSError as error:
         raise ServerError(f"{settings.host}:{settings.port}: cannot be listened on: {error.strerror}") from error

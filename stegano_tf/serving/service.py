@@ -11,7 +11,7 @@ from tensorflow_serving.apis import get_model_metadata_pb2, get_model_status_pb2
 from stegano_tf.serving import budget, catalog, proto_format, reading
 from stegano_tf.serving.batching import Batcher
 from stegano_tf.serving.catalog import Entry
-from stegano_tf.serving.errors import RequestError
+from stegano_tf.serving.errors import RequestError, invalid
 from stegano_tf.serving.metrics import Metrics
 from stegano_tf.serving.models import Arrays, Model, Models
 from stegano_tf.serving.settings import Settings
@@ -165,10 +165,9 @@ class Service:
         return model, request, outputs
 
     def check_answer(self, size: int) -> None:
-        """Raises RequestError, RESOURCE_EXHAUSTED, if an answer of `size` bytes is larger than a request may be."""
+        """Raises RequestError, INVALID_ARGUMENT, if an answer of `size` bytes is larger than a request may be."""
         if size > (most := self.settings.max_body_mb * 2**20):
-            message = f"the answer is larger than {most:,} bytes, the limit of this server; ask for picture files"
-            raise RequestError("RESOURCE_EXHAUSTED", message)
+            raise invalid(f"the answer is larger than {most:,} bytes, the limit of this server; ask for picture files")
 
 
 def _size(arrays: Arrays) -> int:

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from stegano_tf.serving.errors import RequestError
+from stegano_tf.serving.errors import RequestError, invalid
 
 _PROCESSES = multiprocessing.get_context("forkserver")
 _PROCESSES.set_forkserver_preload(["stegano_tf.serving.reading"])
@@ -73,8 +73,8 @@ class Workers:
         """Returns the error of a call whose process was ended by a signal."""
         seconds, memory = self._limits
         if signal_number == signal.SIGPROF:
-            return RequestError("INVALID_ARGUMENT", f"took more than {seconds:g} s to read, the limit")
-        return RequestError("RESOURCE_EXHAUSTED", _too_much(memory))
+            return invalid(f"reading the request takes more than {seconds:g} s of processor time, the limit")
+        return _too_much(memory)
 
 
 class _Worker:
@@ -113,7 +113,7 @@ def _work(connection, seconds: float, memory: int) -> None:
         except EOFError:  # the server has ended
             return
         except MemoryError:
-            connection.send((RequestError("RESOURCE_EXHAUSTED", _too_much(memory)), None))
+            connection.send((_too_much(memory), None))
             return
         # The default action of SIGPROF ends the process, in the middle of a decoder too.
         signal.setitimer(signal.ITIMER_PROF, seconds)
@@ -121,7 +121,7 @@ def _work(connection, seconds: float, memory: int) -> None:
         try:
             result = function(*arguments)
         except MemoryError:
-            error = RequestError("RESOURCE_EXHAUSTED", _too_much(memory))
+            error = _too_much(memory)
         except Exception as caught:
             error = caught
         signal.setitimer(signal.ITIMER_PROF, 0)
@@ -129,5 +129,5 @@ def _work(connection, seconds: float, memory: int) -> None:
         connection.send((error, result))
 
 
-def _too_much(memory: int) -> str:
-    return f"reading the request takes more than {memory // 2**20:,} MiB of memory, the limit"
+def _too_much(memory: int) -> RequestError:
+    return invalid(f"reading the request takes more than {memory // 2**20:,} MiB of memory, the limit")

@@ -109,8 +109,8 @@ def running(server):
 @pytest.fixture(scope="session")
 def servers(tree):
     """Two servers, started at the same time: one with narrow limits, one that waits for batches of 4 to fill."""
-    narrow = "--max_body_mb=1", "--max_requests=4", "--max_pixels=40000", "--rest_api_timeout_in_ms=5000"
-    slow = "--batch_timeout_micros=1500000", "--max_batch_size=4", "--num_batch_threads=3"
+    narrow = "--max_body_mb=1", "--max_pixels=40000", "--max_connections=24", "--client_timeout_in_ms=2000"
+    slow = "--batch_timeout_micros=1500000", "--max_batch_size=4", "--num_batch_threads=3", "--max_requests=24"
     with running(Server(tree, *narrow)) as first, running(Server(tree, *slow)) as second:
         first.wait()
         second.wait()

@@ -1,45 +1,37 @@
 """Predict requests as JSON, without a server."""
 
 import base64
+import json
 
 import numpy as np
-import orjson
 import pytest
 
 from stegano_tf.serving import json_format
-from stegano_tf.serving.errors import RequestError, invalid
+from stegano_tf.serving.catalog import Names, Tensor
+from stegano_tf.serving.errors import RequestError
+
+MEMORY = 2**20  # bytes that a document may take
 
 
-@pytest.fixture(scope="module")
-def find():
-    import tensorflow as tf
-
-    from stegano_tf.serving.models import Signature
-
-    def signature(name, dtype, *names):
-        info = tf.TensorSpec([None], dtype)
-        return Signature(name, {n: _info(info) for n in names}, {}, None)
-
-    def _info(spec):
-        return tf.compat.v1.saved_model.build_tensor_info(tf.compat.v1.placeholder(spec.dtype, spec.shape))
-
-    with tf.Graph().as_default():
-        known = {
-            "serving_default": signature("serving_default", tf.uint8, "stego"),
-            "hide": signature("hide", tf.uint8, "cover", "secret"),
-            "reveal_bytes": signature("reveal_bytes", tf.string, "stego_bytes"),
-        }
-
-    def find_signature(name):
-        if name not in known:
-            raise invalid("no such signature")
-        return known[name]
-
-    return find_signature
+def names(dtype, *inputs):
+    shape = (None,) if dtype == "string" else (None, None, None, 3)
+    return Names(dict.fromkeys(inputs, Tensor(dtype, shape)), ("output",))
 
 
-def parse(find, **document):
-    return json_format.parse(orjson.dumps(document), find)
+SIGNATURES = {
+    "serving_default": names("uint8", "stego"),
+    "hide": names("uint8", "cover", "secret"),
+    "reveal_bytes": names("string", "stego_bytes"),
+}
+
+
+def read(body):
+    document, signature = json_format.document(body, SIGNATURES, MEMORY)
+    return signature, *json_format.inputs(document, SIGNATURES[signature].inputs)
+
+
+def parse(**document):
+    return read(json.dumps(document).encode())
 
 
 @pytest.mark.parametrize(
@@ -54,9 +46,9 @@ def parse(find, **document):
         {"signature_name": "", "inputs": [[1, 2], [3, 4]], "other": 1},
     ],
 )
-def test_one_input_in_all_forms(find, document):
-    signature, inputs, _ = parse(find, **document)
-    assert signature.name == "serving_default"
+def test_one_input_in_all_forms(document):
+    signature, inputs, _ = parse(**document)
+    assert signature == "serving_default"
     assert inputs.keys() == {"stego"}
     assert inputs["stego"].dtype == np.uint8
     assert inputs["stego"].tolist() == [[1, 2], [3, 4]]
@@ -69,20 +61,20 @@ def test_one_input_in_all_forms(find, document):
         {"inputs": {"cover": [[1], [3]], "secret": [[2], [4]]}},
     ],
 )
-def test_two_inputs_have_names(find, document):
-    _, inputs, _ = parse(find, signature_name="hide", **document)
+def test_two_inputs_have_names(document):
+    _, inputs, _ = parse(signature_name="hide", **document)
     assert {name: value.tolist() for name, value in inputs.items()} == {"cover": [[1], [3]], "secret": [[2], [4]]}
 
 
 @pytest.mark.parametrize("form", ["instances", "inputs"])
 @pytest.mark.parametrize("text", ["AP8K", "AP\n8K "])
-def test_bytes(find, form, text):
-    _, inputs, _ = parse(find, signature_name="reveal_bytes", **{form: [{"b64": text}, "ä"]})
+def test_bytes(form, text):
+    _, inputs, _ = parse(signature_name="reveal_bytes", **{form: [{"b64": text}, "ä"]})
     assert inputs["stego_bytes"].tolist() == [b"\x00\xff\n", "ä".encode()]
 
 
-def test_the_extremes_of_uint8(find):
-    assert parse(find, inputs=[[0, 255]])[1]["stego"].tolist() == [[0, 255]]
+def test_the_extremes_of_uint8():
+    assert parse(inputs=[[0, 255]])[1]["stego"].tolist() == [[0, 255]]
 
 
 @pytest.mark.parametrize(
@@ -92,7 +84,7 @@ def test_the_extremes_of_uint8(find):
         ({}, "either 'instances' or 'inputs'"),
         ({"instances": [1], "inputs": [1]}, "either 'instances' or 'inputs'"),
         ({"signature_name": 1, "instances": [1]}, "'signature_name' is an integer"),
-        ({"signature_name": "nothing", "instances": [1]}, "no such signature"),
+        ({"signature_name": "nothing", "instances": [1]}, '"nothing" not found in signature def'),
         ({"instances": []}, "'instances' is an empty list"),
         ({"instances": {"stego": [1]}}, "'instances' is an object"),
         ({"instances": [1, {"stego": 1}]}, "mixes"),
@@ -121,30 +113,54 @@ def test_the_extremes_of_uint8(find):
         ({"signature_name": "reveal_bytes", "inputs": [3]}, "an integer"),
     ],
 )
-def test_what_is_refused(find, document, said):
+def test_what_is_refused(document, said):
     with pytest.raises(RequestError, match=said) as caught:
-        json_format.parse(orjson.dumps(document), find)
-    assert caught.value.code.name == "INVALID_ARGUMENT"
+        read(json.dumps(document).encode())
+    assert caught.value.code == "INVALID_ARGUMENT"
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b"\xff\xfe", b'{"inputs": NaN}', b"[" * 5000])
-def test_what_is_no_json(find, body):
+@pytest.mark.parametrize("body", [b"", b"{", b"\xff\xfe", b'{"inputs": NaN}', b"[" * 5000, b'["\\ud800"]'])
+def test_what_is_no_json(body):
     with pytest.raises(RequestError, match="JSON Parse error"):
-        json_format.parse(body, find)
+        read(body)
 
 
-def test_answers(find):
+@pytest.mark.parametrize(
+    "document",
+    [b'{"inputs": ' + depth * b"[" + item + depth * b"]" + b"}" for depth in (5, 70, 900) for item in (b"", b"1")],
+)
+def test_what_is_nested_deeper_than_pictures_is_refused(document):
+    with pytest.raises(RequestError, match="nested too deep") as caught:
+        read(document)
+    assert caught.value.code == "INVALID_ARGUMENT"
+
+
+@pytest.mark.parametrize("item", [b"[]", b'{"":0}', b"0"])
+def test_what_would_take_too_much_memory_is_refused_before_it_is_parsed(item):
+    with pytest.raises(RequestError, match="bytes of memory, expected at most 1,048,576") as caught:
+        read(b'{"inputs": [' + b",".join([item] * 140_000) + b"]")  # no JSON either: nobody finds out
+    assert caught.value.code == "INVALID_ARGUMENT"
+
+
+def write(outputs, key):
+    return json.loads(b"".join(json_format.write(outputs, key)))
+
+
+def test_answers():
     numbers = np.arange(4, dtype=np.uint8).reshape(2, 2)
     strings = np.array([b"\x00", b"\xff"], object)
-    rows = parse(find, instances=[1])[2]
-    columns = parse(find, inputs=[1])[2]
     encoded = [{"b64": base64.b64encode(text).decode()} for text in (b"\x00", b"\xff")]
-    assert orjson.loads(rows({"a": numbers})) == {"predictions": [[0, 1], [2, 3]]}
-    assert orjson.loads(columns({"a": numbers})) == {"outputs": [[0, 1], [2, 3]]}
-    assert orjson.loads(rows({"b_bytes": strings})) == {"predictions": encoded}
-    assert orjson.loads(rows({"a": numbers, "b_bytes": strings})) == {
+    assert write({"a": numbers}, "predictions") == {"predictions": [[0, 1], [2, 3]]}
+    assert write({"a": numbers}, "outputs") == {"outputs": [[0, 1], [2, 3]]}
+    assert write({"b_bytes": strings}, "predictions") == {"predictions": encoded}
+    assert write({"a": numbers, "b_bytes": strings}, "predictions") == {
         "predictions": [{"a": [0, 1], "b_bytes": encoded[0]}, {"a": [2, 3], "b_bytes": encoded[1]}]
     }
-    assert orjson.loads(columns({"a": numbers, "b_bytes": strings})) == {
+    assert write({"a": numbers, "b_bytes": strings}, "outputs") == {
         "outputs": {"a": [[0, 1], [2, 3]], "b_bytes": encoded}
     }
+
+
+def test_the_key_of_an_answer_follows_the_form_of_the_request():
+    assert parse(instances=[1])[2] == "predictions"
+    assert parse(inputs=[1])[2] == "outputs"

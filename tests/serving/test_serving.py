@@ -2,6 +2,7 @@
 
 import base64
 import concurrent.futures
+import contextlib
 import gzip
 import io
 import json
@@ -11,6 +12,9 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
+import time
+from types import SimpleNamespace
 
 import grpc
 import numpy as np
@@ -32,7 +36,8 @@ from tensorflow_serving.apis import (
 from stegano_tf import commands
 from stegano_tf.serving import models
 from stegano_tf.serving import server as server_module
-from stegano_tf.serving.errors import ServerError
+from stegano_tf.serving.errors import RequestError, ServerError
+from stegano_tf.serving.service import Service
 from stegano_tf.serving.settings import Settings
 
 
@@ -328,7 +333,7 @@ HUGE = png(np.zeros((3000, 3000, 3), np.uint8))
             PREDICT,
             {"signature_name": "reveal_bytes", "instances": [b64(CUT)]},
             400,
-            "^Invalid PNG data, size 2000$",
+            "cannot be decoded",
         ),
         (PREDICT, {"signature_name": "reveal_bytes", "instances": [b64(HUGE)]}, 400, "9,000,000 pixels"),
         (
@@ -397,7 +402,7 @@ def torn():
         (predict_request(), "INVALID_ARGUMENT", "takes stego; missing: stego, unknown: none"),
         (predict_request(stego=GOOD, cover=GOOD), "INVALID_ARGUMENT", "missing: none, unknown: cover"),
         (predict_request(secret=GOOD), "INVALID_ARGUMENT", "missing: stego, unknown: secret"),
-        (predict_request(stego=GOOD.astype(np.float32)), "INVALID_ARGUMENT", "is of type float32, expected uint8"),
+        (predict_request(stego=GOOD.astype(np.float32)), "INVALID_ARGUMENT", "is of type float, expected uint8"),
         (predict_request(stego=GOOD.astype(np.int32)), "INVALID_ARGUMENT", "is of type int32, expected uint8"),
         (predict_request(stego=["a"]), "INVALID_ARGUMENT", "is of type string, expected uint8"),
         (predict_request("reveal_bytes", stego_bytes=GOOD), "INVALID_ARGUMENT", "is of type uint8, expected string"),
@@ -454,7 +459,9 @@ class Half:
 
     def __init__(self, server, picture):
         body = json.dumps({"instances": [picture.tolist()]}).encode()
-        head = f"POST /v1/models/tiny:predict HTTP/1.1\r\nHost: test\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+        head = (
+            f"POST /v1/models/tiny:predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+        )
         self.socket = socket.create_connection(("127.0.0.1", server.port), timeout=60)
         self.socket.sendall(head + body[:100])
         self._rest = body[100:]
@@ -482,28 +489,91 @@ class Half:
         return int(head.split()[1]), json.loads(body)
 
 
-def test_a_full_server_says_so(server, stubs, functions, pictures):
-    expected = functions["reveal"](pictures[:1]).tolist()
-    with Half(server, pictures[0]) as a, Half(server, pictures[0]) as b, Half(server, pictures[0]) as c:
-        with Half(server, pictures[0]) as gone:
-            server.wait_for("requests_in_progress", 4)
-            assert "4 requests already" in refused(post(server, {"instances": GOOD.tolist()}), 503)
-            code, details = status_of(stubs[0].Predict, predict_request(stego=GOOD))
-            assert (code, "4 requests already" in details) == ("RESOURCE_EXHAUSTED", True)
-            assert requests.get(f"{server.url}/v1/models/tiny", timeout=10).ok
-            assert requests.get(f"{server.url}/healthz", timeout=10).ok
-            assert gone.finish() == (200, {"predictions": expected})
-        # Whoever goes away leaves a place, too.
-        b.socket.close()
-        labels = 'entrypoint="REST",model="tiny",signature=""'
-        server.wait_for(f'requests_total{{code="CANCELLED",{labels}}}', 1)
-        assert post(server, {"instances": GOOD.tolist()}).ok
-        assert a.finish() == c.finish() == (200, {"predictions": expected})
+def test_a_full_server_says_so_and_half_requests_do_not_fill_it(servers, photograph):
+    _, server = servers
+    stegos = [photograph(16, 16 + index, index) for index in range(24)]  # each waits 1.5 s for its own batch
+    with (
+        grpc.insecure_channel(server.grpc) as channel,
+        concurrent.futures.ThreadPoolExecutor(24) as pool,
+        contextlib.ExitStack() as stack,
+    ):
+        stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
+        for _ in range(30):
+            stack.enter_context(Half(server, stegos[0]))
+        server.wait_for("requests_in_progress", 30)
+        tasks = [pool.submit(post, server, {"inputs": [stego.tolist()]}) for stego in stegos]
+        server.wait_for("requests_in_progress", 54)
+        time.sleep(0.3)  # so that their bodies have been read
+        assert "24 requests already" in refused(post(server, {"instances": GOOD.tolist()}), 503)
+        code, details = status_of(stub.Predict, predict_request(stego=GOOD))
+        assert (code, "24 requests already" in details) == ("RESOURCE_EXHAUSTED", True)
+        assert requests.get(f"{server.url}/v1/models/tiny", timeout=10).ok
+        assert requests.get(f"{server.url}/healthz", timeout=10).ok
+        assert all(task.result().ok for task in tasks)
+
+
+def test_who_goes_away_is_not_counted(server, pictures):
+    labels = 'code="CANCELLED",entrypoint="REST",model="tiny",signature=""'
+    before = server.metric(f"requests_total{{{labels}}}")
+    with Half(server, pictures[0]):
+        server.wait_for("requests_in_progress", 1)
+    server.wait_for(f"requests_total{{{labels}}}", before + 1)
+    assert server.metric("requests_in_progress") == 0
 
 
 def test_a_slow_client_is_given_up(server, pictures):
-    with Half(server, pictures[0]) as half:
-        assert half.answer() == (504, {"error": "not answered within 5000 ms"})
+    with Half(server, pictures[0]) as half, grpc.insecure_channel(server.grpc) as channel:
+
+        def never():
+            yield from iter(threading.Event().wait, None)
+
+        call = channel.stream_unary("/tensorflow.serving.PredictionService/Predict")
+        with pytest.raises(grpc.RpcError) as caught:
+            call(never(), timeout=30)
+        assert (caught.value.code().name, caught.value.details()) == (
+            *("DEADLINE_EXCEEDED", "the client took more than 3 s"),
+        )
+        assert half.answer() == (504, {"error": "the client took more than 2 s"})
+
+
+def test_connections_that_say_nothing_give_way_to_new_ones(server, functions, pictures):
+    silent = [socket.create_connection(("127.0.0.1", server.port), timeout=60) for _ in range(60)]
+    assert post(server, {"instances": pictures[:1].tolist()}).json() == {
+        "predictions": functions["reveal"](pictures[:1]).tolist()
+    }
+    silent[-1].settimeout(0.2)
+    with pytest.raises(TimeoutError):
+        silent[-1].recv(1)  # still open
+    assert silent[0].recv(1) == b""  # closed
+    for connection in silent:
+        connection.close()
+
+
+def test_an_answer_is_no_larger_than_a_request_may_be():
+    service = SimpleNamespace(settings=Settings(max_body_mb=1))
+    Service.check_answer(service, 2**20)
+    with pytest.raises(RequestError, match="the answer is larger than 1,048,576 bytes"):
+        Service.check_answer(service, 2**20 + 1)
+
+
+def test_pages_of_other_sites_are_refused(server):
+    body = {"instances": GOOD.tolist()}
+    assert "pages of other sites" in refused(post(server, body, headers={"Origin": "http://evil.example"}), 403)
+    assert "evil.example" in refused(post(server, body, headers={"Host": "evil.example"}), 403)
+    assert "application/json" in refused(post(server, body, headers={"Content-Type": "text/plain"}), 415)
+    assert not {name for name in post(server, body).headers if name.startswith("Access-Control")}
+
+
+@pytest.mark.parametrize("body", [b"\xff\xff", b"\x12\x00" * 1000, b""])
+def test_broken_messages(server, body):
+    with grpc.insecure_channel(server.grpc) as channel:
+        for method in (
+            "PredictionService/Predict",
+            "PredictionService/GetModelMetadata",
+            "ModelService/GetModelStatus",
+        ):
+            code, details = status_of(channel.unary_unary(f"/tensorflow.serving.{method}"), body)
+            assert code == "INVALID_ARGUMENT", details
 
 
 def test_the_server_ends_when_its_requests_are_answered(servers, functions, pictures):
@@ -574,16 +644,47 @@ def test_an_unknown_model_or_an_empty_folder(tree, tmp_path, capsys):
     assert f"{tmp_path}: holds no model" in fails(capsys, "--savedmodels", tmp_path)
 
 
-def test_only_the_latest_version_is_taken(copy):
+def test_versions_come_and_go(copy):
+    """One that is dropped in is served, a broken one is refused by name, one that goes is let go."""
+    found = models.Models(copy)
+    assert found.latest["tiny"].version == 3
+    assert found.look() == []
+
     shutil.copytree(copy / "tiny" / "3", copy / "tiny" / "12")
-    assert models.load(copy, [])["tiny"].version == 12
+    (copy / "tiny" / "12" / "fingerprint.pb").write_bytes(b"")
+    assert found.look() == []  # it may still be being written
+    file = copy / "tiny" / "12" / "fingerprint.pb"
+    (line,) = found.look()
+    assert line.startswith(f"refused tiny version 12: {file}: was altered")
+    assert found.latest["tiny"].version == 3
+    assert found.look() == []  # said once
+
+    shutil.copy(copy / "tiny" / "3" / "fingerprint.pb", file)
+    assert found.look() == []
+    assert found.look() == ["let go tiny version 3", "serving tiny version 12"]
+    assert (found.latest["tiny"].version, found.refused) == (12, {})
+
+    shutil.rmtree(copy / "tiny" / "12")
+    assert found.look() == ["let go tiny version 12", "serving tiny version 3"]
+    shutil.rmtree(copy / "tiny")
+    assert found.look() == ["let go tiny version 3"]
+    assert found.latest == {}
+
+
+def test_an_altered_model_does_not_stop_the_others(copy):
+    shutil.copytree(copy / "tiny", copy / "other")
+    file = copy / "other" / "3" / "saved_model.pb"
+    file.write_bytes(file.read_bytes()[:-1])
+    found = models.Models(copy)
+    assert found.latest.keys() == {"tiny"}
+    assert [f"{file}: was altered" in str(error) for error in found.refused.values()] == [True]
 
 
 @pytest.mark.parametrize("taken", ["port", "grpc_port"])
 def test_a_port_that_is_taken(server, taken):
     ports = {"port": 0, "grpc_port": 0, taken: server.port}
     with pytest.raises(ServerError, match=f"127.0.0.1:{server.port}: cannot be listened on"):
-        server_module.run({}, Settings(**ports))
+        server_module.run(SimpleNamespace(latest={}, refused={}), Settings(**ports))
 
 
 @pytest.mark.parametrize("flag", ["--port=65536", "--num_batch_threads=0", "--max_pixels=-1", "--max_requests=x"])
