@@ -8,21 +8,19 @@ from PIL import Image
 
 
 def encoded(picture: np.ndarray | Image.Image, kind: str, **options) -> bytes:
-    """A picture as a file."""
+    """Returns a picture as a file."""
     file = io.BytesIO()
     (picture if isinstance(picture, Image.Image) else Image.fromarray(picture)).save(file, kind, **options)
     return file.getvalue()
 
 
 def jpeg_of_scans(side: int, scans: int) -> bytes:
-    """A progressive JPEG file, grey, with `scans` scans that change nothing: each is a walk over all blocks."""
+    """Returns a progressive JPEG file, grey, with `scans` scans that change nothing: each is a walk over all blocks."""
     plain = encoded(Image.new("L", (side, side), 128), "JPEG", progressive=True, quality=50)
-    start = plain.index(b"\xff\xda")
-    end = plain.index(b"\xff\xc4", start) if b"\xff\xc4" in plain[start:] else plain.index(b"\xff\xda", start + 2)
+    end = plain.index(b"\xff\xc4", plain.index(b"\xff\xda"))  # of the first scan
     # One Huffman code, "0": the end of a run of 2**14 blocks and 14 more bits.
     table = b"\xff\xc4" + struct.pack(">HB", 20, 0x10) + bytes([1] + 15 * [0]) + bytes([0xE0])
-    bits = "0" + 14 * "1"
-    runs = -(-((side // 8) ** 2) // (2**15 - 1)) * bits
+    runs = -(-((side // 8) ** 2) // (2**15 - 1)) * ("0" + 14 * "1")
     runs += -len(runs) % 8 * "1"
     data = int(runs, 2).to_bytes(len(runs) // 8, "big").replace(b"\xff", b"\xff\0")
     scan = b"\xff\xda" + struct.pack(">HBBBBBB", 8, 1, 1, 0, 1, 63, 0x10) + data
@@ -30,8 +28,31 @@ def jpeg_of_scans(side: int, scans: int) -> bytes:
 
 
 def gif_of_frames(first: int, second: int) -> bytes:
-    """A GIF file that states the size of its first frame and has a second one."""
+    """Returns a GIF file that states the size of its first frame and has a larger second one."""
     frames = [Image.new("L", (side, side)) for side in (first, second)]
     file = bytearray(encoded(frames[1], "GIF", save_all=True, append_images=[frames[0]]))
     file[6:10] = struct.pack("<HH", first, first)
     return bytes(file)
+
+
+def http2(path: bytes, message: bytes, streams: int, **settings: int) -> bytes:
+    """Returns what a gRPC client sends for calls whose message is said to be 1,000 bytes longer than it is.
+
+    `settings` are HTTP/2's by number, "s4" the window that answers have.
+    """
+
+    def header(name: bytes, value: bytes) -> bytes:
+        return b"\0" + bytes([len(name)]) + name + bytes([len(value)]) + value
+
+    def frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
+        return struct.pack(">I", len(payload))[1:] + bytes([kind, flags]) + struct.pack(">I", stream) + payload
+
+    fields = {b":method": b"POST", b":scheme": b"http", b":path": path, b":authority": b"localhost"}
+    fields |= {b"te": b"trailers", b"content-type": b"application/grpc"}
+    headers = b"".join(header(name, value) for name, value in fields.items())
+    chosen = b"".join(struct.pack(">HI", int(name[1:]), value) for name, value in settings.items())
+    out = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(4, 0, 0, chosen)
+    for stream in range(1, 2 * streams, 2):
+        out += frame(1, 4, stream, headers)
+        out += frame(0, 0, stream, b"\0" + struct.pack(">I", len(message) + 1000) + message)
+    return out

@@ -3,21 +3,16 @@
 import base64
 import io
 import json
-import runpy
 import struct
-from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from crafted import encoded, gif_of_frames, jpeg_of_scans
 from PIL import Image
 
 from stegano_tf.serving import pictures, reading
 from stegano_tf.serving.catalog import Entry, Names, Tensor
 from stegano_tf.serving.errors import RequestError
-
-crafted = SimpleNamespace(**runpy.run_path(str(Path(__file__).parents[2] / "tools" / "crafted.py")))
-encoded, jpeg_of_scans = crafted.encoded, crafted.jpeg_of_scans
 
 LIMITS = reading.Limits(pixels=10_000, memory=2**20)
 PIXELS, FILES = Tensor("uint8", (None, None, None, 3)), Tensor("string", (None,))
@@ -69,7 +64,7 @@ FRAMES = [Image.new("RGB", (20, 20), colour) for colour in ("red", "green")]
 @pytest.mark.parametrize(
     ("file", "said"),
     [
-        (crafted.gif_of_frames(16, 400), "expected a picture file"),
+        (gif_of_frames(16, 400), "expected a picture file"),
         (encoded(FRAMES[0], "TIFF"), "expected a picture file"),
         (encoded(FRAMES[0], "PPM"), "expected a picture file"),
         (b"", "0 bytes"),
@@ -141,9 +136,8 @@ def messages():
             request = predict_pb2.PredictRequest(output_filter=outputs)
             request.model_spec.name, request.model_spec.signature_name = "tiny", signature
             for name, value in inputs.items():
-                request.inputs[name].CopyFrom(
-                    tf.make_tensor_proto(value if isinstance(value[0], bytes) else np.array(value))
-                )
+                array = value if isinstance(value[0], bytes) else np.array(value)
+                request.inputs[name].CopyFrom(tf.make_tensor_proto(array))
             return request
 
         @staticmethod
