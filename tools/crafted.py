@@ -35,10 +35,10 @@ def gif_of_frames(first: int, second: int) -> bytes:
     return bytes(file)
 
 
-def http2(path: bytes, message: bytes, streams: int, **settings: int) -> bytes:
-    """Returns what a gRPC client sends for calls whose message is said to be 1,000 bytes longer than it is.
+def calls(path: bytes, message: bytes, streams: int, *, missing: int = 0, window: int = 65_535) -> bytes:
+    """Returns what a gRPC client sends for some calls on a new connection: HTTP/2, frame by frame.
 
-    `settings` are HTTP/2's by number, "s4" the window that answers have.
+    The last `missing` bytes of each message are never sent. `window` is what the client takes of an answer.
     """
 
     def header(name: bytes, value: bytes) -> bytes:
@@ -50,9 +50,8 @@ def http2(path: bytes, message: bytes, streams: int, **settings: int) -> bytes:
     fields = {b":method": b"POST", b":scheme": b"http", b":path": path, b":authority": b"localhost"}
     fields |= {b"te": b"trailers", b"content-type": b"application/grpc"}
     headers = b"".join(header(name, value) for name, value in fields.items())
-    chosen = b"".join(struct.pack(">HI", int(name[1:]), value) for name, value in settings.items())
-    out = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(4, 0, 0, chosen)
+    out = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(4, 0, 0, struct.pack(">HI", 4, window))
     for stream in range(1, 2 * streams, 2):
-        out += frame(1, 4, stream, headers)
-        out += frame(0, 0, stream, b"\0" + struct.pack(">I", len(message) + 1000) + message)
+        prefixed = b"\0" + struct.pack(">I", len(message) + missing) + message
+        out += frame(1, 4, stream, headers) + frame(0, int(not missing), stream, prefixed)
     return out

@@ -16,8 +16,6 @@ from stegano_tf.serving.errors import RequestError, ServerError
 from stegano_tf.serving.settings import Settings
 
 MIN_TOKEN = 16  # characters
-# curl -d says the last of them, and TensorFlow Serving takes it.
-_CONTENT_TYPES = "", "application/json", "application/x-www-form-urlencoded"
 
 
 class Access:
@@ -56,7 +54,8 @@ class Access:
         if request.path != "/healthz":
             self.check_token({name.lower(): value for name, value in request.headers.items()})
         found = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-        if request.method == "POST" and found not in _CONTENT_TYPES:
+        # Clients of TensorFlow Serving say application/json, what curl and aiohttp say by default, or nothing.
+        if request.method == "POST" and found and not found.startswith("application/"):
             raise web.HTTPUnsupportedMediaType(reason="expected Content-Type: application/json")
         return await handler(request)
 
