@@ -99,7 +99,6 @@ def _runner(application: web.Application) -> web.AppRunner:
         logger=silent,
         handler_cancellation=True,  # a request ends when its client goes away
         keepalive_timeout=connections.IDLE,
-        lingering_time=2.0,
         shutdown_timeout=1.0,
     )
 
