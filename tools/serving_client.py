@@ -4,7 +4,7 @@
     python tools/serving_client.py --grpc=localhost:8500 reveal stego.png secret.png
     python tools/serving_client.py status
 
-Cover and secret must be of one size, PNG, JPEG, BMP or GIF; results are PNG files. It needs `pip install absl-py grpcio
+Cover and secret must be of one size, PNG, JPEG or BMP; results are PNG files. It needs `pip install absl-py grpcio
 proto-plus requests`, neither TensorFlow nor this package: the few messages that it sends are declared below.
 """
 
@@ -24,6 +24,7 @@ _GRPC = flags.DEFINE_string("grpc", None, "Where the gRPC interface is (host:por
 _MODEL = flags.DEFINE_string("model", "codebook", "Which of the server's models.")
 _VERSION = flags.DEFINE_integer("version", None, "Which version of it; else the latest.", lower_bound=0)
 _TIMEOUT = flags.DEFINE_float("timeout", 60.0, "Seconds to wait for an answer.", lower_bound=0.0)
+_TOKEN_FILE = flags.DEFINE_string("token_file", None, "File with the token that the server wants.")
 _FORCE = flags.DEFINE_bool("force", False, "Overwrite an existing output.")
 
 
@@ -48,7 +49,8 @@ class Client(Protocol):
 class RestClient:
     """By HTTP and JSON, pictures as base64."""
 
-    def __init__(self, url: str, model: str, version: int | None = None, timeout: float = 60.0):
+    def __init__(self, url: str, model: str, version: int | None = None, timeout: float = 60.0, token: str = ""):
+        self._headers = {"Authorization": f"Bearer {token}"} if token else {}
         self._model = f"{url.rstrip('/')}/v1/models/{model}" + (f"/versions/{version}" if version is not None else "")
         self._timeout = timeout
 
@@ -64,7 +66,9 @@ class RestClient:
 
     def _ask(self, method: str, suffix: str, **options) -> dict:
         try:
-            response = requests.request(method, self._model + suffix, timeout=self._timeout, **options)
+            response = requests.request(
+                method, self._model + suffix, headers=self._headers, timeout=self._timeout, **options
+            )
             answer = response.json()
         except requests.ConnectionError as error:
             raise ServingError(f"{self._model}: cannot be reached") from error
@@ -139,8 +143,9 @@ class _StatusResponse(proto.Message):
 class GrpcClient:
     """By gRPC, pictures as they are."""
 
-    def __init__(self, address: str, model: str, version: int | None = None, timeout: float = 60.0):
+    def __init__(self, address: str, model: str, version: int | None = None, timeout: float = 60.0, token: str = ""):
         self._address = address
+        self._metadata = [("authorization", f"Bearer {token}")] if token else []
         self._spec = {"name": model} | ({"version": {"value": version}} if version is not None else {})
         self._timeout = timeout
         self._channel = grpc.insecure_channel(address, options=[("grpc.max_receive_message_length", -1)])
@@ -172,7 +177,7 @@ class GrpcClient:
             response_deserializer=response.deserialize,
         )
         try:
-            return call(request, timeout=self._timeout)
+            return call(request, timeout=self._timeout, metadata=self._metadata)
         except grpc.RpcError as error:
             raise ServingError(f"{self._address}: {error.code().name} {error.details()}") from error
 
@@ -201,11 +206,12 @@ def write(path: Path, content: bytes, *, force: bool) -> None:
 
 def main(argv: list[str]) -> None:
     """Runs one command."""
-    if _GRPC.value:
-        client: Client = GrpcClient(_GRPC.value, _MODEL.value, _VERSION.value, _TIMEOUT.value)
-    else:
-        client = RestClient(_REST.value, _MODEL.value, _VERSION.value, _TIMEOUT.value)
     try:
+        token = Path(_TOKEN_FILE.value).read_text().strip() if _TOKEN_FILE.value else ""
+        if _GRPC.value:
+            client: Client = GrpcClient(_GRPC.value, _MODEL.value, _VERSION.value, _TIMEOUT.value, token)
+        else:
+            client = RestClient(_REST.value, _MODEL.value, _VERSION.value, _TIMEOUT.value, token)
         match argv[1:]:
             case ["hide", cover, secret, stego]:
                 write(Path(stego), hide(client, Path(cover), Path(secret)), force=_FORCE.value)
