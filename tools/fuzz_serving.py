@@ -64,7 +64,7 @@ ODD_VALUES = [
     {"b64": ""},
 ]
 ODD_TEXTS = ["", "\0", "é", "a" * 5000, "serving_default", "%00", "../..", "__saved_model_init_op"]
-METHODS = ["GET", "PUT", "DELETE", "OPTIONS", "PATCH", "HEAD"]
+METHODS = ["GET", "PUT", "DELETE", "OPTIONS", "PATCH"]
 CALLS = [f"/tensorflow.serving.{name}" for name in ("PredictionService/Predict", "PredictionService/GetModelMetadata")]
 CALLS += ["/tensorflow.serving.ModelService/GetModelStatus", "/tensorflow.serving.PredictionService/Classify"]
 
@@ -197,7 +197,7 @@ async def by_rest(session: aiohttp.ClientSession, _, address: str, request: tupl
         answer = await response.read()
         assert response.status != 500, answer
         no_http = response.status == 400 and response.content_type == "text/plain"  # aiohttp's answer
-        assert method == "HEAD" or answer.startswith(b"{") or response.status < 400 or no_http, answer
+        assert answer.startswith(b"{") or response.status < 400 or no_http, answer
         return str(response.status)
 
 

@@ -159,4 +159,7 @@ async def _errors_as_json(request: web.Request, handler) -> web.StreamResponse:
     except Exception:
         logging.exception("%s %s", request.method, request.path)
         status, message = 500, "internal error; the server's log has more"
-    return _json({"error": message}, status)
+    response = _json({"error": message}, status)
+    if request.content.exception():  # nothing can follow a broken body, and the client should know
+        response.force_close()
+    return response
