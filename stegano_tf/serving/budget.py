@@ -13,6 +13,7 @@ from stegano_tf.serving.errors import RequestError
 
 SHORT = 2**20  # bytes of a short request
 PATIENCE = 0.2  # seconds that nobody is given up
+_FULL = "too many bytes wait in this server; try again later"
 MIN_RATE = 2**20  # bytes a second that a client is expected to send or read
 
 
@@ -36,21 +37,27 @@ class Budget:
         finally:
             share.resize(0)
 
-    async def _room(self, size: int) -> None:
+    async def _room(self, size: int, *, wait: bool) -> None:
         most = self._size if size <= SHORT else 3 * self._size // 4
         while self._used + size > most:
-            self._give_up_the_slowest()
+            found = self._give_up_the_slowest()
+            if not wait:
+                if not found:
+                    raise RequestError("RESOURCE_EXHAUSTED", _FULL)
+                return  # the other one frees its room within a moment
             self._freed.clear()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._freed.wait(), PATIENCE)
 
-    def _give_up_the_slowest(self) -> None:
+    def _give_up_the_slowest(self) -> bool:
+        """Returns whether there was one."""
         now = asyncio.get_running_loop().time()
-        for share, (limit, since) in self._slow.items():
-            if now - since > PATIENCE:
-                del self._slow[share]
-                limit.reschedule(now)
-            break
+        share, (limit, since) = next(iter(self._slow.items()), (None, (None, now)))
+        if now - since <= PATIENCE:
+            return False
+        del self._slow[share]
+        limit.reschedule(now)
+        return True
 
 
 class Share:
@@ -67,14 +74,14 @@ class Share:
         self._budget._freed.set()
 
     @contextlib.asynccontextmanager
-    async def receiving(self, size: int) -> AsyncIterator[None]:
-        """Waits for room for a body of `size` bytes; within, the client is waited for.
+    async def receiving(self, size: int, *, wait: bool = True) -> AsyncIterator[None]:
+        """Waits for room for a body of `size` bytes, or takes it only if it is there; within, the client is waited for.
 
         Raises RequestError: DEADLINE_EXCEEDED, the client is too slow; RESOURCE_EXHAUSTED, there is no room, or another
         request needs this one's.
         """
         async with self._client(size) as begin:
-            await self._budget._room(size)
+            await self._budget._room(size, wait=wait)
             begin()
             yield
 
@@ -102,6 +109,6 @@ class Share:
                 raise
             if self in budget._slow:
                 raise RequestError("DEADLINE_EXCEEDED", f"the client took more than {seconds:.0f} s") from error
-            raise RequestError("RESOURCE_EXHAUSTED", "too many bytes wait in this server; try again later") from error
+            raise RequestError("RESOURCE_EXHAUSTED", _FULL) from error
         finally:
             budget._slow.pop(self, None)

@@ -25,6 +25,17 @@ class RequestError(SteganoError):
         return type(self), (self.code, str(self)), vars(self)
 
 
+class BodyError(RequestError):
+    """A body is larger than `most` bytes: 413. gRPC has the same code for this as for a full server."""
+
+    def __init__(self, most: int):
+        super().__init__("RESOURCE_EXHAUSTED", f"the body is larger than {most:,} bytes, the limit of this server")
+        self._most = most
+
+    def __reduce__(self):
+        return type(self), (self._most,), vars(self)
+
+
 def invalid(message: str) -> RequestError:
     """Returns the error of a request that no server could answer."""
     return RequestError("INVALID_ARGUMENT", message)

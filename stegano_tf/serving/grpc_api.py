@@ -25,6 +25,7 @@ from stegano_tf.serving.proto_format import model_spec
 from stegano_tf.serving.service import Service
 
 MAX_QUESTION = 2**14  # bytes of a message that asks about a model
+AT_ONCE = 0.2  # seconds that a message may take without room for it
 
 Context = grpc.aio.ServicerContext
 
@@ -92,9 +93,16 @@ class Handler(grpc.GenericRpcHandler):
 
     async def _message(self, context: Context, share: Share, most: int) -> bytes:
         """Returns the message of a call, at most `most` bytes."""
-        # How long it is, gRPC doesn't say before it has come.
-        async with share.receiving(self._service.settings.max_body_mb * 2**20):
-            body = await context.read()
+        reading = asyncio.ensure_future(context.read())
+        try:
+            # A short message comes with its call. How long another one is, gRPC doesn't say before it has come.
+            await asyncio.wait({reading}, timeout=AT_ONCE)
+            if not reading.done():
+                async with share.receiving(self._service.settings.max_body_mb * 2**20, wait=False):
+                    await reading
+            body = reading.result()
+        finally:
+            reading.cancel()
         if body is grpc.aio.EOF:
             raise invalid("the call has no message")
         if len(body) > most:

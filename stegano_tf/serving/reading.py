@@ -6,6 +6,7 @@ It imports neither TensorFlow nor a network library, so a new one starts within 
 import contextlib
 import dataclasses
 import math
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 
@@ -13,7 +14,7 @@ import numpy as np
 
 from stegano_tf.serving import json_format, pictures, proto_format
 from stegano_tf.serving.catalog import Entry, Names
-from stegano_tf.serving.errors import RequestError, invalid
+from stegano_tf.serving.errors import BodyError, RequestError, invalid
 
 MIN_PIXELS = 16 * 16  # of a picture that a network takes
 
@@ -22,6 +23,7 @@ MIN_PIXELS = 16 * 16  # of a picture that a network takes
 class Limits:
     """What a request may take."""
 
+    body: int  # bytes of a body that was compressed
     pixels: int  # of all pictures of an input
     memory: int  # bytes for what a JSON document becomes
 
@@ -38,8 +40,10 @@ class Request:
     key: str = ""  # of a JSON document: "predictions" or "outputs"
 
 
-def from_json(body: bytes, model: str, signatures: Mapping[str, Names], limits: Limits) -> Request:
-    """Reads the body of a REST request for `model`; raises RequestError."""
+def from_json(body: bytes, coding: str, model: str, signatures: Mapping[str, Names], limits: Limits) -> Request:
+    """Reads the body of a REST request for `model`, compressed as `coding` says; raises RequestError."""
+    if coding:
+        body = _decompressed(body, coding, limits.body)
     document, signature = json_format.document(body, signatures, limits.memory)
     names = signatures[signature]
     with _about(signature):
@@ -68,6 +72,21 @@ def _about(signature: str) -> Iterator[None]:
     except RequestError as error:
         error.signature = signature
         raise
+
+
+def _decompressed(body: bytes, coding: str, most: int) -> bytes:
+    if coding not in ("gzip", "deflate"):
+        raise invalid(f"Content-Encoding: {coding}: expected gzip or deflate")
+    decoder = zlib.decompressobj(zlib.MAX_WBITS + 32)  # either header
+    try:
+        content = decoder.decompress(body, most + 1)
+    except zlib.error as error:
+        raise invalid(f"the body cannot be read: {error}, expected {coding}") from error
+    if len(content) > most:
+        raise BodyError(most)
+    if not decoder.eof:
+        raise invalid(f"the body cannot be read: it is cut short, expected {coding}")
+    return content
 
 
 _message_class = cache(proto_format.message_class)

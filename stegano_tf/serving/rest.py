@@ -12,7 +12,7 @@ from google.protobuf import json_format as protobuf_json
 from stegano_tf.serving import json_format
 from stegano_tf.serving.access import Access
 from stegano_tf.serving.connections import Connections
-from stegano_tf.serving.errors import RequestError, invalid
+from stegano_tf.serving.errors import BodyError, RequestError, invalid
 from stegano_tf.serving.service import Service
 
 # A line break belongs to no name: such a path is not found.
@@ -32,10 +32,6 @@ _HTTP = {
     "UNAVAILABLE": 503,
     "DEADLINE_EXCEEDED": 504,
 }
-
-
-class _BodyError(RequestError):
-    """The body is too large: 413. gRPC has the same code for this as for a full server."""
 
 
 def application(service: Service, connections: Connections, access: Access) -> web.Application:
@@ -77,8 +73,9 @@ async def _predict(service: Service, connections: Connections, request: web.Requ
         try:
             async with asyncio.timeout(milliseconds / 1e3):
                 body = await _body(request, call.share)
+                coding = request.headers.get("Content-Encoding", "").strip().lower().removeprefix("identity")
                 with connections.answering(request.protocol):
-                    outputs, key = await service.predict_json(call, model, body)
+                    outputs, key = await service.predict_json(call, model, body, coding)
                     del body
                     answer = await asyncio.to_thread(_answer, service, outputs, key)
         except TimeoutError as error:
@@ -96,15 +93,12 @@ async def _predict(service: Service, connections: Connections, request: web.Requ
 
 async def _body(request: web.Request, share) -> bytes:
     most = request.client_max_size
-    known = request.content_length is not None and "Content-Encoding" not in request.headers
     try:
-        async with share.receiving(min(request.content_length, most) if known else most):
+        async with share.receiving(most if request.content_length is None else min(request.content_length, most)):
             body = await request.read()
     except web.HTTPRequestEntityTooLarge as error:
-        raise _BodyError(
-            "RESOURCE_EXHAUSTED", f"the body is larger than {most:,} bytes, the limit of this server"
-        ) from error
-    except web.RequestPayloadError as error:  # damaged compression or chunks
+        raise BodyError(most) from error
+    except web.RequestPayloadError as error:  # damaged chunks
         raise invalid(f"the body cannot be read: {' '.join(str(error).split())}") from error
     share.resize(len(body))
     return body
@@ -150,7 +144,7 @@ async def _errors_as_json(request: web.Request, handler) -> web.StreamResponse:
     try:
         return await handler(request)
     except RequestError as error:
-        status = 413 if isinstance(error, _BodyError) else _HTTP.get(error.code, 500)
+        status = 413 if isinstance(error, BodyError) else _HTTP.get(error.code, 500)
         message = str(error)
     except web.HTTPException as error:
         status, message = error.status, error.reason

@@ -23,7 +23,7 @@ from stegano_tf.serving.models import Models
 from stegano_tf.serving.service import Service
 from stegano_tf.serving.settings import Settings
 
-GRACE = 25.0  # seconds that requests in progress may still take after SIGTERM or SIGINT
+GRACE = 20.0  # seconds that requests in progress may still take after SIGTERM or SIGINT
 _OPEN = "stegano-tf: warning: anybody who reaches this address may ask; --token-file lets in only who has the token"
 _BACKLOG = 32  # connections that are accepted before the first of them counts
 _OTHER_FILES = 96 + 2 * _BACKLOG  # that the process opens: models, pipes to reader processes, libraries
@@ -98,6 +98,7 @@ def _runner(application: web.Application) -> web.AppRunner:
         access_log=None,
         logger=silent,
         handler_cancellation=True,  # a request ends when its client goes away
+        auto_decompress=False,  # `reading` does it
         keepalive_timeout=connections.IDLE,
         shutdown_timeout=1.0,
     )

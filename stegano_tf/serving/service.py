@@ -19,8 +19,8 @@ from stegano_tf.serving.workers import Workers
 
 # What a reader process may take for one request: seconds of processor time and bytes of memory.
 _SHORT_SECONDS, _LONG_SECONDS = 2.0, 10.0
-_MEMORY = 448 * 2**20
-_JSON_MEMORY = 256 * 2**20  # for lists and numbers; the rest is for the body, the pictures and the interpreter
+_MEMORY = 352 * 2**20
+_JSON_MEMORY = 192 * 2**20  # for lists and numbers; the rest is for the body, the pictures and the interpreter
 _FILES = tuple(proto_format.descriptors(predict_pb2.DESCRIPTOR))
 
 
@@ -36,7 +36,7 @@ class Service:
         # Long bodies take turns in one process: neither do they keep short ones waiting, nor multiply their memory.
         self._short = Workers(2, _SHORT_SECONDS, _MEMORY)
         self._long = Workers(1, _LONG_SECONDS, _MEMORY, fresh=True)
-        self._limits = reading.Limits(settings.max_pixels, _JSON_MEMORY)
+        self._limits = reading.Limits(settings.max_body_mb * 2**20, settings.max_pixels, _JSON_MEMORY)
         self._open = 0
         self._running = 0
         self._stopping = False
@@ -127,33 +127,37 @@ class Service:
         response.metadata["signature_def"].Pack(signatures)
         return response
 
-    async def predict_json(self, call: types.SimpleNamespace, model: Model, body: bytes) -> tuple[Arrays, str]:
+    async def predict_json(
+        self, call: types.SimpleNamespace, model: Model, body: bytes, coding: str
+    ) -> tuple[Arrays, str]:
         """Reads and runs the body of a REST request; returns the outputs, and the key of the answer.
 
+        `coding` is how the body is compressed, "" if it is not.
         Strings are arrays of `bytes` objects, one encoded picture each. Raises RequestError: what the body asks for
         can't be, or the server is full.
         """
-        arguments = body, model.name, model.entry.signatures, self._limits
-        _, request, outputs = await self._predict(call, {model.name: model}, reading.from_json, *arguments)
+        arguments = body, coding, model.name, model.entry.signatures, self._limits
+        short = not coding and len(body) <= budget.SHORT
+        _, request, outputs = await self._predict(call, {model.name: model}, short, reading.from_json, *arguments)
         return outputs, request.key
 
     async def predict_proto(self, call: types.SimpleNamespace, body: bytes) -> tuple[Arrays, Model]:
         """As `predict_json`, for the message of a gRPC request; returns the outputs that it asks for, and the model."""
         arguments = body, _FILES, self._catalog(), self._limits
-        model, _, outputs = await self._predict(call, self._models.latest, reading.from_proto, *arguments)
+        short = len(body) <= budget.SHORT
+        model, _, outputs = await self._predict(call, self._models.latest, short, reading.from_proto, *arguments)
         return outputs, model
 
     async def _predict(
-        self, call: types.SimpleNamespace, models: Mapping[str, Model], read: Callable, body: bytes, *more
+        self, call: types.SimpleNamespace, models: Mapping[str, Model], short: bool, read: Callable, *arguments
     ) -> tuple[Model, reading.Request, Arrays]:
-        short = len(body) <= budget.SHORT
         with self._admitted(short):
             try:
-                request = await (self._short if short else self._long).call(read, body, *more)
+                request = await (self._short if short else self._long).call(read, *arguments)
             except RequestError as error:
                 call.signature = error.signature
                 raise
-            del body, more
+            del arguments
             call.model, call.signature = request.model, request.signature
             call.share.resize(_size(request.inputs))
             model = models[request.model]

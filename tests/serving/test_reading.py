@@ -1,9 +1,12 @@
 """What a reader process makes of bodies, without a process: right values first, then what must cost nothing."""
 
 import base64
+import gzip
 import io
 import json
+import pickle
 import struct
+import zlib
 
 import numpy as np
 import pytest
@@ -12,9 +15,9 @@ from PIL import Image
 
 from stegano_tf.serving import pictures, reading
 from stegano_tf.serving.catalog import Entry, Names, Tensor
-from stegano_tf.serving.errors import RequestError
+from stegano_tf.serving.errors import BodyError, RequestError
 
-LIMITS = reading.Limits(pixels=10_000, memory=2**20)
+LIMITS = reading.Limits(body=10_000, pixels=10_000, memory=2**20)
 PIXELS, FILES = Tensor("uint8", (None, None, None, 3)), Tensor("string", (None,))
 SIGNATURES = {
     "serving_default": Names({"stego": PIXELS}, ("secret",)),
@@ -92,7 +95,7 @@ def test_a_damaged_file(picture):
 
 
 def from_json(**document):
-    return reading.from_json(json.dumps(document).encode(), "tiny", SIGNATURES, LIMITS)
+    return reading.from_json(json.dumps(document).encode(), "", "tiny", SIGNATURES, LIMITS)
 
 
 def b64(content):
@@ -108,6 +111,23 @@ def test_json(picture):
     request = from_json(signature_name="reveal_bytes", instances=[b64(encoded(picture, "PNG"))])
     assert (request.size, request.key) == ((20, 26), "predictions")
     assert np.array_equal(pixels_of(request.inputs["stego_bytes"][0]), picture)
+
+
+@pytest.mark.parametrize(("coding", "compress"), [("gzip", gzip.compress), ("deflate", zlib.compress)])
+def test_compressed_bodies(coding, compress):
+    def read(body, coding=coding):
+        return reading.from_json(body, coding, "tiny", SIGNATURES, LIMITS)
+
+    picture = [[[[7, 8, 9]] * 16] * 16]
+    assert read(compress(json.dumps({"inputs": picture}).encode())).inputs["stego"].tolist() == picture
+    with pytest.raises(BodyError, match="larger than 10,000 bytes") as caught:
+        read(compress(b'{"inputs": [' + bytes(2**24)))  # no JSON: nobody finds out
+    assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
+    for body, said in ((b"none", "cannot be read"), (compress(b"{}")[:-1], "cut short")):
+        with pytest.raises(RequestError, match=said):
+            read(body)
+    with pytest.raises(RequestError, match="expected gzip or deflate"):
+        read(b"{}", "br")
 
 
 def test_pixels_are_counted_before_a_file_is_decoded():
