@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes every file of tools/results/ anew, then the documents: about 35 minutes on two quiet cores.
+# Makes every file of tools/results/ anew, then the documents: about 80 minutes on two quiet cores.
 #
 #     tools/measure.sh [PYTHON]
 #
@@ -38,6 +38,8 @@ measure scale tools/benchmark_scale.py --data=$train                            
 measure codec tools/benchmark_codec.py                                                      # 1
 measure audio tools/benchmark_audio.py --trials=200                                         # 2
 measure benchmark_serving tools/benchmark_serving.py                                        # 5
+measure attack tools/attack.py                                                              # 13
+measure fuzz_serving tools/fuzz_serving.py                                                  # 30
 measure benchmark_training tools/benchmark_training.py --policy=float32 --preset=codebook --preset=unet --preset=paper \
   --repeats=3 --seconds=20                                                                  # 5
 

@@ -256,6 +256,31 @@ def serving() -> str:
 
 
 @insert
+def attacked() -> str:
+    """Honest clients of the server, alone and beside all attacks."""
+    result = load("attack")
+    quiet, busy = result["quiet"], result["attacked"]
+    ratios = result["p99_attacked_to_quiet"].values()
+    rows = [
+        ["p99 latency of honest clients, quiet = 1", f"{max(ratios):.1f} for the slowest of {len(ratios)} ways in"],
+        ["errors of honest clients", f"{sum(busy['errors'].values())} of {busy['requests']}"],
+        ["memory, quiet peak and attacked", f"{quiet['peak_mb']:.0f} MB and {busy['peak_mb']:.0f} MB"],
+        ["descriptors, at most", busy["descriptors"]],
+        ["seconds from SIGTERM to the end, attacked", f"{result['end']['seconds']:.0f}"],
+    ]
+    return table([f"{result['minutes']:.0f} minutes, {len(result['attacks'])} attacks at a time", ""], rows, result)
+
+
+@insert
+def fuzzed() -> str:
+    """Random requests to the server."""
+    result = load("fuzz_serving")
+    found = {name: result[way] for way, name in (("rest", "REST"), ("grpc", "gRPC"))}
+    rows = ([name, f"{way['requests']:,}", way["faults"], len(way["log"])] for name, way in found.items())
+    return table(["random requests", "number", "faults", "lines in the log"], rows, result)
+
+
+@insert
 def training() -> str:
     """Pairs per second of training, and what the trainer adds to forward and backward pass."""
     result = load("benchmark_training")

@@ -9,7 +9,7 @@ import logging
 from aiohttp import web
 from google.protobuf import json_format as protobuf_json
 
-from stegano_tf.serving import json_format
+from stegano_tf.serving import budget, json_format
 from stegano_tf.serving.access import Access
 from stegano_tf.serving.connections import Connections
 from stegano_tf.serving.errors import BodyError, RequestError, invalid
@@ -91,17 +91,24 @@ async def _predict(service: Service, connections: Connections, request: web.Requ
         return response
 
 
-async def _body(request: web.Request, share) -> bytes:
-    most = request.client_max_size
+async def _body(request: web.Request, share: budget.Share) -> bytes:
+    most, length = request.client_max_size, request.content_length
+    if length is not None and length > most:
+        raise BodyError(most)
+    # A body of unknown length counts as a short one as long as it is.
+    limits = [length] if length is not None else [min(budget.SHORT, most), most]
+    body = bytearray()
     try:
-        async with share.receiving(most if request.content_length is None else min(request.content_length, most)):
-            body = await request.read()
-    except web.HTTPRequestEntityTooLarge as error:
-        raise BodyError(most) from error
+        for limit in limits:
+            async with share.receiving(limit):
+                while len(body) <= limit:
+                    if not (chunk := await request.content.readany()):
+                        share.resize(len(body))
+                        return bytes(body)
+                    body += chunk
     except web.RequestPayloadError as error:  # damaged chunks
         raise invalid(f"the body cannot be read: {' '.join(str(error).split())}") from error
-    share.resize(len(body))
-    return body
+    raise BodyError(most)
 
 
 def _answer(service: Service, outputs, key: str) -> bytes:
