@@ -86,7 +86,8 @@ async def _predict(service: Service, connections: Connections, request: web.Requ
                 await response.prepare(request)
                 await response.write_eof()
         except RequestError as error:
-            request.transport.abort()  # so that what it has not read is freed
+            if request.transport:
+                request.transport.abort()  # so that what it has not read is freed
             raise ConnectionResetError(str(error)) from error
         return response
 
