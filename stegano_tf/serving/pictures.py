@@ -12,6 +12,7 @@ import warnings
 import numpy as np
 from PIL import Image
 
+from stegano_tf.errors import one_line
 from stegano_tf.serving.errors import invalid
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP")
@@ -46,7 +47,7 @@ def as_bmp(name: str, data: bytes) -> bytes:
         except MemoryError:
             raise
         except Exception as error:  # Pillow's decoders raise errors of any kind.
-            raise invalid(f"{name}: cannot be decoded ({_one_line(error)}), expected an undamaged file") from error
+            raise invalid(f"{name}: cannot be decoded ({one_line(error)}), expected an undamaged file") from error
         return bmp.getvalue()
 
 
@@ -84,7 +85,3 @@ def _check_jpeg(name: str, data: bytes) -> None:
             at += max(2, int.from_bytes(data[at : at + 2], "big"))
     if not scans:
         raise invalid(f"{name}: a JPEG file without a picture")
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__

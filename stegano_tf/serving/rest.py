@@ -9,6 +9,7 @@ import logging
 from aiohttp import web
 from google.protobuf import json_format as protobuf_json
 
+from stegano_tf.errors import one_line
 from stegano_tf.serving import budget, json_format
 from stegano_tf.serving.access import Access
 from stegano_tf.serving.connections import Connections
@@ -108,7 +109,7 @@ async def _body(request: web.Request, share: budget.Share) -> bytes:
                         return bytes(body)
                     body += chunk
     except web.RequestPayloadError as error:  # damaged chunks
-        raise invalid(f"the body cannot be read: {' '.join(str(error).split())}") from error
+        raise invalid(f"the body cannot be read: {one_line(error)}") from error
     raise BodyError(most)
 
 
