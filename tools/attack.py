@@ -107,7 +107,7 @@ def attacks(preset: str) -> dict[str, tuple[str, list[bytes]]]:
         "half messages": ("hold grpc", [calls(path, b"abc", 80, missing=30_000_000)] * 2),
         "unread messages": (
             "hold grpc",
-            [calls(path, predict(preset, "reveal", stego=zeros), 4, window=1)],
+            [calls(path, repeated(preset, 512), 4, window=1)],
         ),
         "no message": ("hold grpc", [b""] * 50),
     }

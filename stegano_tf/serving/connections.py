@@ -63,8 +63,10 @@ def cut(peer: str) -> None:
     gRPC itself has no call for it. Its own descriptor stays: it finds the connection shut.
     """
     address, _, port = urllib.parse.unquote(peer).partition(":")[2].rpartition(":")
+    # gRPC listens on IPv6 for both, and writes an IPv4 address as such.
+    wanted = [(prefix + address.strip("[]"), int(port)) for prefix in ("", "::ffff:")]
     for connection in psutil.Process().net_connections("tcp"):
-        if connection.raddr and connection.raddr == (address.strip("[]"), int(port)):
+        if connection.raddr in wanted:
             with contextlib.suppress(OSError), socket.socket(fileno=os.dup(connection.fd)) as duplicate:
                 if duplicate.getpeername()[:2] == connection.raddr:
                     duplicate.shutdown(socket.SHUT_RDWR)

@@ -17,10 +17,7 @@ from stegano_tf.serving.models import Arrays, Model, Models
 from stegano_tf.serving.settings import Settings
 from stegano_tf.serving.workers import Workers
 
-# What a reader process may take for one request: seconds of processor time and bytes of memory.
-_SHORT_SECONDS, _LONG_SECONDS = 2.0, 10.0
-_MEMORY = 352 * 2**20
-_JSON_MEMORY = 192 * 2**20  # for lists and numbers; the rest is for the body, the pictures and the interpreter
+_SHORT_SECONDS, _LONG_SECONDS = 2.0, 10.0  # of processor time that a reader process may take for a request
 _FILES = tuple(proto_format.descriptors(predict_pb2.DESCRIPTOR))
 
 
@@ -30,13 +27,16 @@ class Service:
     def __init__(self, models: Models, settings: Settings, batcher: Batcher, metrics: Metrics):
         self.settings = settings
         self.metrics = metrics
-        self.budget = budget.Budget(settings.max_waiting_mb * 2**20, settings.client_timeout_in_ms / 1e3)
+        body = settings.max_body_mb * 2**20
+        waiting = max(settings.max_waiting_mb * 2**20, 4 * body)
+        self.budget = budget.Budget(waiting, settings.client_timeout_in_ms / 1e3)
         self._models = models
         self._batcher = batcher
         # Long bodies take turns in one process: neither do they keep short ones waiting, nor multiply their memory.
-        self._short = Workers(2, _SHORT_SECONDS, _MEMORY)
-        self._long = Workers(1, _LONG_SECONDS, _MEMORY, fresh=True)
-        self._limits = reading.Limits(settings.max_body_mb * 2**20, settings.max_pixels, _JSON_MEMORY)
+        memory = 160 * 2**20 + 6 * body  # for the interpreter and pictures, and for what a body becomes
+        self._short = Workers(2, _SHORT_SECONDS, memory)
+        self._long = Workers(1, _LONG_SECONDS, memory, fresh=True)
+        self._limits = reading.Limits(body, settings.max_pixels, memory=6 * body)
         self._open = 0
         self._running = 0
         self._stopping = False

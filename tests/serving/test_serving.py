@@ -21,6 +21,7 @@ import numpy as np
 import pytest
 import requests
 import tensorflow as tf
+from crafted import calls
 from google.protobuf import json_format
 from PIL import Image
 from tensorflow.core.framework import tensor_pb2
@@ -534,6 +535,20 @@ def test_a_slow_client_is_given_up(server, pictures):
             *("DEADLINE_EXCEEDED", "the client took more than 3 s"),
         )
         assert half.answer() == (504, {"error": "the client took more than 2 s"})
+
+
+def test_an_answer_that_nobody_reads_is_given_up(server):
+    # A short message that stands for 120,000 values. An answer of less than 64 kB would wait within gRPC.
+    tensor = tensor_pb2.TensorProto(dtype=tf.uint8.as_datatype_enum, int_val=[1])
+    for size in (1, 200, 200, 3):
+        tensor.tensor_shape.dim.add(size=size)
+    message = predict_request(stego=tensor).SerializeToString()
+    with socket.create_connection(("127.0.0.1", server.grpc_port), timeout=30) as connection:
+        connection.sendall(calls(b"/tensorflow.serving.PredictionService/Predict", message, 1, window=1))
+        server.wait_for("requests_in_progress", 1)
+        while connection.recv(65536):
+            pass  # until it is closed
+    assert server.metric("requests_in_progress") == 0
 
 
 def test_connections_that_say_nothing_give_way_to_new_ones(server, functions, pictures):
