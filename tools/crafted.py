@@ -38,7 +38,8 @@ def gif_of_frames(first: int, second: int) -> bytes:
 def calls(path: bytes, message: bytes, streams: int, *, missing: int = 0, window: int = 65_535) -> bytes:
     """Returns what a gRPC client sends for some calls on a new connection: HTTP/2, frame by frame.
 
-    A `message` has at most 16,384 bytes. The last `missing` bytes of each are never sent. `window` is what the client takes of an answer.
+    A `message` has at most 16,384 bytes. The last `missing` bytes of each are never sent. `window` is what the client
+    takes of an answer.
     """
 
     def header(name: bytes, value: bytes) -> bytes:
