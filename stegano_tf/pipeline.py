@@ -5,20 +5,22 @@ A picture argument is a file name or a uint8[H, W, 3] RGB array; results are arr
 
 import contextlib
 import dataclasses
+import math
 import os
 import warnings
 
 import numpy as np
 
-from stegano_tf import images, metrics, presets
+from stegano_tf import images, metrics, presets, scratch
 from stegano_tf.audio import codec, sealing
 from stegano_tf.audio.payloads import bmp
-from stegano_tf.errors import FormatError, PresetError
+from stegano_tf.errors import FormatError, ImageError, PresetError
 from stegano_tf.runtime import Runtime, check_side, load, preset_of
 from stegano_tf.runtime.tiles import Progress
 
 _POOR = 30  # dB below which a picture's errors are plain to see
 _SAMPLE = 512  # pixels each way that are looked at before a result is called good
+_SECRET_SHARE = 16  # pixels of a secret for each one of the stego image: 4 times its width and height
 
 Picture = np.ndarray | str | os.PathLike
 
@@ -50,6 +52,10 @@ class Report:
 
 class CoverWarning(UserWarning):
     """A secret was hidden in a cover that has little room for it."""
+
+
+class SecretSizeWarning(UserWarning):
+    """A secret is smaller than it is said to have been."""
 
 
 def hide(
@@ -117,8 +123,11 @@ def reveal(
     """Returns the secret inside a stego image, uint8[H, W, 3] in its size or in `size` (height, width).
 
     Any picture reveals something: a picture that hides nothing, or was hidden by other networks, gives nonsense.
-    Arguments as `hide`'s.
+    Arguments as `hide`'s. Raises ImageError if `size` has more than `max_pixels`, too.
     """
+    if size is not None and math.prod(size) > (most := max_pixels or images.MAX_PIXELS):
+        found = f"a secret of {size[1]}x{size[0]} = {math.prod(size)} pixels"
+        raise ImageError(f"{found}, expected at most {most} (max_pixels raises the limit)")
     stego = _picture(stego, max_pixels)
     return _runtime(preset, weights, runtime).reveal(stego, size, memory_limit=memory_limit, progress=progress)
 
@@ -133,7 +142,9 @@ def encode(image: Picture, audio: str | os.PathLike, **options) -> codec.AudioIn
     if not isinstance(image, np.ndarray) and options.get("payload", "bmp") == "bmp":
         with contextlib.suppress(FormatError, OSError):  # no BMP file, or one of the kinds for which there is Pillow
             image = bmp.File(image)
-    return codec.encode(image if isinstance(image, bmp.File) else _picture(image), audio, **options)
+    with scratch.off_disk(options.get("lock") is not None):
+        image = image if isinstance(image, bmp.File) else _picture(image)
+    return codec.encode(image, audio, **options)
 
 
 def decode(audio: str | os.PathLike, *, key: sealing.Key | None = None) -> codec.Decoded:
@@ -172,12 +183,13 @@ def send(
       secret = stegano_tf.receive("message.flac").secret
     """
     options["form"] = codec.check(audio, force=force, **options)
-    cover = _picture(cover, max_pixels)
-    codec.check(audio, size=cover.shape[:2], force=force, **options)
-    secret = _picture(secret, max_pixels)
-    secret_size = secret.shape[:2]
-    networks = _runtime(preset, weights, runtime)
-    stego = _hide(networks, cover, secret, (refine, balance), memory_limit=memory_limit, progress=progress)
+    with scratch.off_disk(options.get("lock") is not None):
+        cover = _picture(cover, max_pixels)
+        codec.check(audio, size=cover.shape[:2], force=force, **options)
+        secret = _picture(secret, max_pixels)
+        secret_size = secret.shape[:2]
+        networks = _runtime(preset, weights, runtime)
+        stego = _hide(networks, cover, secret, (refine, balance), memory_limit=memory_limit, progress=progress)
     del cover, secret  # pictures may be large, and encoding takes memory too
     recorded = {"secret_size": secret_size, "network": networks.network} if options["form"].records else {}
     return Sent(stego=stego, info=codec.encode(stego, audio, force=force, **recorded, **options))
@@ -191,14 +203,18 @@ def receive(
     runtime: str | None = None,
     key: sealing.Key | None = None,
     memory_limit: int | None = None,
+    max_pixels: int | None = None,
     progress: Progress | None = None,
 ) -> Received:
     """Returns the secret that a sound file holds, in its own size, and the stego image; further arguments as `hide`'s.
+
+    Warns (`SecretSizeWarning`) if the secret is said to have had more than `max_pixels`. It then has at most so many.
 
     Args:
       audio: what `send` wrote, in any lossless form that it has taken since.
       preset, weights: by default those that the frame names, or the default preset if it names none.
       key: opens a sealed message.
+      max_pixels: of the secret (default: 16 for each pixel of the stego image, and at most `images.MAX_PIXELS`).
 
     Raises:
       PresetError: the frame names networks that are not installed, or not those that were asked for.
@@ -212,8 +228,25 @@ def receive(
         raise PresetError(
             f"{audio}: was hidden by network {network.hex()}, but {weights or preset!r} is {networks.network.hex()}"
         )
-    secret = networks.reveal(decoded.image, decoded.secret_size, memory_limit=memory_limit, progress=progress)
+    size = _secret_size(audio, decoded, max_pixels)
+    with scratch.off_disk(decoded.info.sealed):
+        secret = networks.reveal(decoded.image, size, memory_limit=memory_limit, progress=progress)
     return Received(secret=secret, stego=decoded.image, info=decoded.info)
+
+
+def _secret_size(audio: str | os.PathLike, decoded: codec.Decoded, max_pixels: int | None) -> tuple[int, int]:
+    """Returns (height, width) to which a secret is scaled back: anybody can write any numbers into a sound."""
+    carried = math.prod(decoded.image.shape[:2])
+    stated = height, width = decoded.secret_size or decoded.image.shape[:2]
+    most = max_pixels or min(_SECRET_SHARE * carried, images.MAX_PIXELS)
+    if height * width > most:
+        scale = math.sqrt(most / (height * width))
+        height = min(most, max(1, int(height * scale)))
+        width = min(most // height, max(1, int(width * scale)))
+        found = f"the secret is said to have {stated[1]}x{stated[0]} pixels, the stego image has {carried}"
+        text = f"{audio}: {found}; it is scaled to {width}x{height} only (max_pixels allows more)"
+        warnings.warn(text, SecretSizeWarning, stacklevel=3)
+    return height, width
 
 
 def _hide(networks: Runtime, cover: np.ndarray, secret: np.ndarray, refinement: tuple[int, float], **options):
