@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes every file of tools/results/ anew, then the documents: about 35 minutes on two quiet cores.
+# Makes every file of tools/results/ anew, then the documents: about 38 minutes on two quiet cores.
 #
 #     tools/measure.sh [PYTHON]
 #
@@ -37,6 +37,7 @@ measure runtime tools/benchmark_runtime.py                                      
 measure scale tools/benchmark_scale.py --data=$train                                        # 5
 measure codec tools/benchmark_codec.py                                                      # 1
 measure audio tools/benchmark_audio.py --trials=200                                         # 2
+measure limits tools/benchmark_limits.py                                                    # 3
 measure benchmark_serving tools/benchmark_serving.py                                        # 5
 measure benchmark_training tools/benchmark_training.py --policy=float32 --preset=codebook --preset=unet --preset=paper \
   --repeats=3 --seconds=20                                                                  # 5
