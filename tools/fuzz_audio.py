@@ -1,6 +1,8 @@
 """Feeds damaged and invented sounds to the reader, and stops at the first crash, hang or allocation out of proportion.
 
-    python tools/fuzz_audio.py --inputs=1000000 --jobs=4 --json=tools/results/fuzz_audio.json
+    python tools/fuzz_audio.py --inputs=1000000 --jobs=2 --largest=8000
+
+`--largest=8000` takes the vectors with parity, too. `tools/fuzz_pictures.py` is the same for pictures.
 
 Atheris (libFuzzer) chooses the inputs by what code of stegano_tf.audio they reach, beginning with the golden vectors of
 tests/vectors/. A third of them it changes as files, the others in the bytes behind the samples, and half of those then
