@@ -98,7 +98,7 @@ class Runtime:
         """
         check_side(stego, "the stego image")
         written = _WRITTEN * math.prod(size or stego.shape[:2])
-        tiles.free(memory_limit, written, held=self._held, what="the secret")  # before the work
+        tiles.check_limit(memory_limit, written, "the secret", held=self._held)  # before the work
         height, width = self.region(stego)
         secret = scratch.picture(height, width)
         secret.fill(0)  # the memory counts once it is written, and it must count before the size of the tiles is chosen
@@ -106,7 +106,7 @@ class Runtime:
         self._run("reveal", (stego[:height, :width],), secret, memory_limit, progress)
         if memory_limit is not None and self._backend.release():
             self._held = 0
-        tiles.free(memory_limit, written, held=self._held, what="the secret")
+        tiles.check_limit(memory_limit, written, "the secret", held=self._held)
         return images.resize(secret, size or stego.shape[:2])
 
     def refine(

@@ -58,24 +58,29 @@ class Tile(NamedTuple):
         return tuple(slice(side.first - side.start, side.last - side.start) for side in self)
 
 
-def free(limit: int | None, needed: float, *, held: float = 0.0, what: str = "one tile") -> float:
+def free(limit: int | None, needed: float, *, held: float = 0.0) -> float:
     """Returns how many bytes may be taken from here on: at least `needed`, or MemoryLimitError.
 
     Args:
       limit: bytes that the process may take in all, its resident set; None for `DEFAULT_LIMIT`, or more if needed.
       held: bytes that are taken already and can be used again.
-      what: needs them.
     """
     taken = psutil.Process().memory_info().rss - held
     available = psutil.virtual_memory().available + held
     if needed > available:
-        raise MemoryLimitError(f"the machine has {_mb(available)} of memory free, {what} needs {_mb(needed)}")
+        raise MemoryLimitError(f"the machine has {_mb(available)} of memory free, one tile needs {_mb(needed)}")
+    check_limit(limit, needed, "one tile", held=held)
+    return min(max((DEFAULT_LIMIT if limit is None else limit) - taken, needed), available)
+
+
+def check_limit(limit: int | None, needed: float, what: str, *, held: float = 0.0) -> None:
+    """Raises MemoryLimitError if the process passes a limit, as `free` has it, once `what` takes `needed` bytes more."""
+    taken = psutil.Process().memory_info().rss - held
     if limit is not None and taken + needed > limit:
         raise MemoryLimitError(
             f"a memory limit of {_mb(limit)} is too low: the pictures and the program take {_mb(taken)}, "
             f"and {what} {_mb(needed)}"
         )
-    return min(max((DEFAULT_LIMIT if limit is None else limit) - taken, needed), available)
 
 
 def plan(size: tuple[int, int], halo: int, multiple: int, max_pixels: float) -> list[Tile] | None:
