@@ -74,7 +74,7 @@ def free(limit: int | None, needed: float, *, held: float = 0.0) -> float:
 
 
 def check_limit(limit: int | None, needed: float, what: str, *, held: float = 0.0) -> None:
-    """Raises MemoryLimitError if the process passes a limit, as `free` has it, once `what` takes `needed` bytes more."""
+    """Raises MemoryLimitError if the process passes `limit`, that of `free`, once `what` takes `needed` bytes more."""
     taken = psutil.Process().memory_info().rss - held
     if limit is not None and taken + needed > limit:
         raise MemoryLimitError(
