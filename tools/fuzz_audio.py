@@ -130,6 +130,8 @@ class Check:
 
 def _of_memory(error: BaseException | None) -> bool:
     """Returns whether a refusal is really one of memory: Pillow's errors of all kinds are taken for damage."""
+    if isinstance(error, sealing.SealingError):  # scrypt's need is stated, not met
+        return False
     while error and not (isinstance(error, MemoryError) or "memory" in str(error) or "malloc" in str(error)):
         error = error.__cause__ or error.__context__
     return error is not None
