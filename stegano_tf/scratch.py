@@ -80,6 +80,11 @@ def no_room(error: OSError) -> OutputError:
     return OutputError(f"temporary files in {tempfile.gettempdir()} cannot be written: {error.strerror or error}")
 
 
+def file() -> tempfile.SpooledTemporaryFile:
+    """Returns a file object for writing and reading what is no secret, in memory while it is small."""
+    return tempfile.SpooledTemporaryFile(IN_MEMORY, prefix="stegano_tf_")
+
+
 class SecretFile:
     """A file object for what no one else may read, in memory while it is small, and encrypted on the disk.
 
@@ -88,7 +93,7 @@ class SecretFile:
     """
 
     def __init__(self):
-        self._file = tempfile.SpooledTemporaryFile(IN_MEMORY, prefix="stegano_tf_")  # noqa: SIM115
+        self._file = file()
         self._key = os.urandom(32)
         self._size = 0
 
