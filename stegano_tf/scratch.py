@@ -14,6 +14,7 @@ import mmap
 import os
 import tempfile
 from collections.abc import Iterable, Iterator
+from typing import BinaryIO
 
 import numpy as np
 
@@ -80,9 +81,9 @@ def no_room(error: OSError) -> OutputError:
     return OutputError(f"temporary files in {tempfile.gettempdir()} cannot be written: {error.strerror or error}")
 
 
-def file() -> tempfile.SpooledTemporaryFile:
-    """Returns a file object for writing and reading what is no secret, in memory while it is small."""
-    return tempfile.SpooledTemporaryFile(IN_MEMORY, prefix="stegano_tf_")
+def file() -> BinaryIO:
+    """Returns a file object for writing and reading, in memory while it is small or while `off_disk` says so."""
+    return io.BytesIO() if _off_disk.get() else tempfile.SpooledTemporaryFile(IN_MEMORY, prefix="stegano_tf_")
 
 
 class SecretFile:
@@ -93,7 +94,7 @@ class SecretFile:
     """
 
     def __init__(self):
-        self._file = file()
+        self._file = tempfile.SpooledTemporaryFile(IN_MEMORY, prefix="stegano_tf_")  # noqa: SIM115
         self._key = os.urandom(32)
         self._size = 0
 
