@@ -5,13 +5,14 @@ A picture argument is a file name or a uint8[H, W, 3] RGB array; results are arr
 
 import contextlib
 import dataclasses
+import math
 import os
 import warnings
 from pathlib import Path
 
 import numpy as np
 
-from stegano_tf import images, metrics, presets
+from stegano_tf import images, metrics, presets, scratch
 from stegano_tf.audio import codec, sealing
 from stegano_tf.audio.payloads import bmp
 from stegano_tf.errors import FormatError, ImageError, PresetError
@@ -20,6 +21,7 @@ from stegano_tf.runtime.tiles import Progress
 
 _POOR = 30  # dB below which a picture's errors are plain to see
 _SAMPLE = 512  # pixels each way that are looked at before a result is called good
+_SECRET_SHARE = 16  # pixels of a secret for each one of the stego image: 4 times its width and height
 
 Picture = np.ndarray | str | os.PathLike
 
@@ -55,6 +57,10 @@ class CoverWarning(UserWarning):
 
 class NetworkWarning(UserWarning):
     """A sound does not say by which networks its secret is revealed, and nobody else did."""
+
+
+class SecretSizeWarning(UserWarning):
+    """A secret is smaller than it is said to have been."""
 
 
 def hide(
@@ -122,8 +128,11 @@ def reveal(
     """Returns the secret inside a stego image, uint8[H, W, 3] in its size or in `size` (height, width).
 
     Any picture reveals something: a picture that hides nothing, or was hidden by other networks, gives nonsense.
-    Arguments as `hide`'s.
+    Arguments as `hide`'s. Raises ImageError if `size` has more than `max_pixels`, too.
     """
+    if size is not None and math.prod(size) > (most := max_pixels or images.MAX_PIXELS):
+        found = f"a secret of {size[1]}x{size[0]} = {math.prod(size)} pixels"
+        raise ImageError(f"{found}, expected at most {most}", option="max_pixels", effect="raises the limit")
     stego = _large(stego, "the stego image", max_pixels)
     return _runtime(preset, weights, runtime).reveal(stego, size, memory_limit=memory_limit, progress=progress)
 
@@ -139,7 +148,9 @@ def encode(image: Picture, audio: str | os.PathLike, *, max_pixels: int | None =
     if not isinstance(image, np.ndarray) and options.get("payload", "bmp") == "bmp" and Path(image).is_file():
         with contextlib.suppress(FormatError, OSError):  # no BMP file, or one of the kinds for which there is Pillow
             image = bmp.File(image)
-    return codec.encode(image if isinstance(image, bmp.File) else _picture(image, max_pixels), audio, **options)
+    with scratch.off_disk(options.get("lock") is not None):
+        image = image if isinstance(image, bmp.File) else _picture(image, max_pixels)
+    return codec.encode(image, audio, **options)
 
 
 def decode(audio: str | os.PathLike, *, key: sealing.Key | None = None) -> codec.Decoded:
@@ -178,12 +189,13 @@ def send(
       secret = stegano_tf.receive("message.flac").secret
     """
     options["form"] = codec.check(audio, force=force, **options)
-    cover = _large(cover, "the cover", max_pixels)
-    codec.check(audio, size=cover.shape[:2], force=force, **options)
-    secret = _picture(secret, max_pixels)
-    secret_size = secret.shape[:2]
-    networks = _runtime(preset, weights, runtime)
-    stego = _hide(networks, cover, secret, (refine, balance), memory_limit=memory_limit, progress=progress)
+    with scratch.off_disk(options.get("lock") is not None):
+        cover = _large(cover, "the cover", max_pixels)
+        codec.check(audio, size=cover.shape[:2], force=force, **options)
+        secret = _picture(secret, max_pixels)
+        secret_size = secret.shape[:2]
+        networks = _runtime(preset, weights, runtime)
+        stego = _hide(networks, cover, secret, (refine, balance), memory_limit=memory_limit, progress=progress)
     del cover, secret  # pictures may be large, and encoding takes memory too
     recorded = {"secret_size": secret_size, "network": networks.network} if options["form"].records else {}
     return Sent(stego=stego, info=codec.encode(stego, audio, force=force, **recorded, **options))
@@ -202,21 +214,20 @@ def receive(
 ) -> Received:
     """Returns the secret that a sound file holds, in its own size, and the stego image; further arguments as `hide`'s.
 
+    Warns (`SecretSizeWarning`) if the secret is said to have had more than `max_pixels`. It then has at most so many.
+
     Args:
       audio: what `send` wrote, in any lossless form that it has taken since.
       preset, weights: by default those that the frame names, or the default preset if it names none.
       key: opens a sealed message.
+      max_pixels: of the secret (default: 16 for each pixel of the stego image, and at most `images.MAX_PIXELS`).
 
     Raises:
       PresetError: the frame names networks that are not installed, or not those that were asked for.
-      ImageError: the stego image is too small, or the secret is to have more than `max_pixels`.
+      ImageError: the stego image is too small.
     """
     decoded = codec.decode(audio, key=key)
     check_side(decoded.image, f"{audio}: the stego image")
-    height, width = decoded.secret_size or decoded.image.shape[:2]
-    if height * width > (most := max_pixels or images.MAX_PIXELS):
-        found = f"{audio}: the secret is to have {width}x{height} pixels, expected at most {most}"
-        raise ImageError(found, option="max_pixels", effect="raises the limit")
     network = decoded.info.network
     if preset is None and weights is None:
         preset = preset_of(network) if network else presets.DEFAULT
@@ -228,8 +239,25 @@ def receive(
         raise PresetError(
             f"{audio}: was hidden by network {network.hex()}, but {weights or preset!r} is {networks.network.hex()}"
         )
-    secret = networks.reveal(decoded.image, decoded.secret_size, memory_limit=memory_limit, progress=progress)
+    size = _secret_size(audio, decoded, max_pixels)
+    with scratch.off_disk(decoded.info.sealed):
+        secret = networks.reveal(decoded.image, size, memory_limit=memory_limit, progress=progress)
     return Received(secret=secret, stego=decoded.image, info=decoded.info)
+
+
+def _secret_size(audio: str | os.PathLike, decoded: codec.Decoded, max_pixels: int | None) -> tuple[int, int]:
+    """Returns (height, width) to which a secret is scaled back: anybody can write any numbers into a sound."""
+    carried = math.prod(decoded.image.shape[:2])
+    stated = height, width = decoded.secret_size or decoded.image.shape[:2]
+    most = max_pixels or min(_SECRET_SHARE * carried, images.MAX_PIXELS)
+    if height * width > most:
+        scale = math.sqrt(most / (height * width))
+        height = min(most, max(1, int(height * scale)))
+        width = min(most // height, max(1, int(width * scale)))
+        found = f"the secret is said to have {stated[1]}x{stated[0]} pixels, the stego image has {carried}"
+        text = f"{audio}: {found}; it is scaled to {width}x{height} only, since no limit allows more"
+        warnings.warn(text, SecretSizeWarning, stacklevel=3)
+    return height, width
 
 
 def _hide(networks: Runtime, cover: np.ndarray, secret: np.ndarray, refinement: tuple[int, float], **options):

@@ -28,7 +28,7 @@ ALLOWED = {
     "scratch": {"errors"},
     "images": {"errors", "outputs", "scratch"},
     "metrics": {"errors", "images", "scratch"},
-    "figures": {"errors", "images", "metrics"},
+    "figures": {"errors", "images", "metrics", "scratch"},
     "demo_pictures": {"images", "pairing"},
     "audio": {"errors", "outputs", "scratch", "settings"},
     "networks": {"errors", "presets", "savedmodels"},
@@ -38,15 +38,15 @@ ALLOWED = {
     },
     "runtime": {"errors", "presets", "images", "metrics", "networks", "savedmodels", "scratch"},
     "scoreboard": {"errors", "images", "metrics", "pairing", "audio", "runtime"},
-    "pipeline": {"errors", "presets", "images", "metrics", "outputs", "audio", "runtime"},
+    "pipeline": {"errors", "presets", "images", "metrics", "outputs", "scratch", "audio", "runtime"},
     "exporting": {
         *("errors", "settings", "outputs", "pairing", "presets", "savedmodels"),
         *("networks", "runtime", "scoreboard"),
     },
     "serving": {"errors", "settings", "runtime", "savedmodels"},
     "commands": {
-        *("errors", "settings", "stopping", "outputs", "presets", "images", "metrics", "figures", "demo_pictures"),
-        *("audio", "pipeline", "runtime", "serving", "savedmodels"),
+        *("errors", "settings", "stopping", "outputs", "presets", "scratch", "images", "metrics", "figures"),
+        *("demo_pictures", "audio", "pipeline", "runtime", "serving", "savedmodels"),
     },
 }
 

@@ -1,3 +1,5 @@
+import dataclasses
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +9,8 @@ from PIL import Image
 
 import stegano_tf
 from stegano_tf import images, metrics, pipeline
-from stegano_tf.errors import AudioError, FormatError, OutputError, PresetError
+from stegano_tf.audio import codec
+from stegano_tf.errors import AudioError, FormatError, ImageError, MemoryLimitError, OutputError, PresetError
 from stegano_tf.networks import build
 
 
@@ -56,6 +59,42 @@ def test_a_cover_without_room_is_said(secret):
     noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
     with pytest.warns(pipeline.CoverWarning, match=r"little room .* expect \d+ dB for the .*try another cover"):
         stegano_tf.hide(np.zeros((64, 64, 3), np.uint8), noise)
+
+
+@pytest.mark.parametrize(
+    ("stated", "most", "size"),
+    [
+        (None, None, (64, 96)),
+        ((256, 384), None, (256, 384)),  # 16 for each of the 6,144 pixels
+        ((512, 768), None, (256, 384)),
+        ((1, 1 << 31), None, (1, 98_304)),
+        (((1 << 32) - 1, (1 << 32) - 1), None, (313, 313)),
+        ((100, 50), 50, (10, 5)),
+        ((1000, 1000), 1_000_000, (1000, 1000)),
+    ],
+)
+def test_a_secret_is_scaled_back_as_far_as_the_sound_justifies(stated, most, size):
+    info = dataclasses.make_dataclass("Info", ["secret_size"])(stated)
+    decoded = codec.Decoded(image=np.zeros((64, 96, 3), np.uint8), info=info)
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        assert pipeline._secret_size("a.wav", decoded, most) == size
+    assert len(said) == (size != (stated or (64, 96)))
+    for warning in said:
+        assert warning.category is pipeline.SecretSizeWarning
+        assert str(warning.message).startswith("a.wav: the secret is said to have ")
+
+
+def test_the_size_of_what_is_revealed_is_bounded(message):
+    with pytest.raises(ImageError, match="20000x20000 = 400000000 pixels, expected at most 178956970"):
+        stegano_tf.reveal(message.stego, size=(20_000, 20_000))
+    with pytest.raises(ImageError, match="expected at most 99"):
+        stegano_tf.reveal(message.stego, size=(10, 10), max_pixels=99)
+
+
+def test_a_large_secret_counts_in_the_memory_limit(message):
+    with pytest.raises(MemoryLimitError, match="and the secret 1,120 MB"):  # 7 bytes a pixel, to write it
+        stegano_tf.reveal(message.stego, size=(10_000, 16_000), memory_limit=10**9)
 
 
 def test_the_sound_may_change_its_form(message, tmp_path):

@@ -1,5 +1,6 @@
 """Temporary files in place of memory."""
 
+import io
 import resource
 import sys
 from pathlib import Path
@@ -59,6 +60,39 @@ def test_no_room_is_said(monkeypatch, tmp_path):
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_secret_file_is_encrypted_and_reads_back(on_disk):
+    file, data = scratch.SecretFile(), bytes(range(256)) * 40
+    for start, stop in (0, 1), (1, 40), (40, 3000), (3000, len(data)):  # across blocks of the cipher
+        assert file.write(data[start:stop]) == stop - start
+    for start, size in (0, len(data)), (17, 30), (4095, 2), (len(data), 5):
+        assert file.seek(start) == start
+        assert file.read(size) == data[start : start + size]
+    assert file.seek(0, 2) == len(data)
+    file._file.seek(0)
+    on_the_disk = np.frombuffer(file._file.read(), np.uint8)
+    stream = on_the_disk ^ np.frombuffer(data, np.uint8)
+    assert 100 < stream.mean() < 155  # of a key stream, 127.5
+    assert len(np.unique(stream[:4096].reshape(-1, 16), axis=0)) == 256  # no piece of it is used twice
+
+
+def test_a_secret_file_grows_at_its_end_alone():
+    file = scratch.SecretFile()
+    file.write(b"abc")
+    file.seek(1)
+    with pytest.raises(io.UnsupportedOperation, match="write at byte 1, expected 3"):
+        file.write(b"x")
+
+
+def test_off_disk(on_disk):
+    assert scratch._owner(scratch.zeros(100_000)) is not None
+    with scratch.off_disk():
+        assert scratch._owner(scratch.zeros(100_000)) is None
+        with scratch.off_disk(False):
+            assert scratch._owner(scratch.picture(100, 100)) is None
+    with scratch.off_disk(False):
+        assert scratch._owner(scratch.zeros(100_000)) is not None
 
 
 @given(st.lists(st.integers(0, 50), max_size=10), st.integers(1, 30))

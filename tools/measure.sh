@@ -37,6 +37,7 @@ measure runtime tools/benchmark_runtime.py                                      
 measure scale tools/benchmark_scale.py --data=$train                                        # 5
 measure codec tools/benchmark_codec.py                                                      # 1
 measure audio tools/benchmark_audio.py --trials=200                                         # 2
+measure limits tools/benchmark_limits.py                                                    # 3
 measure benchmark_serving tools/benchmark_serving.py                                        # 5
 measure attack tools/attack.py                                                              # 13
 measure fuzz_serving tools/fuzz_serving.py                                                  # 30

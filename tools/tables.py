@@ -299,3 +299,25 @@ def paper_epoch() -> str:
     rate = result["steps"]["paper_256_float32"]["trainer_pairs_per_second"]
     minutes = f"{900 / rate / 60:.0f} minutes"
     return f"{result['machine']['cores']} cores train {rate:.2f} pairs a second: {minutes} for an epoch of 900 pairs"
+
+
+@insert
+def limits() -> str:
+    """A row for each kind of crafted sound: what reading it costs at most."""
+    kinds = {
+        "claims": "claims of size: secrets, constant samples in FLAC, tails, marks",
+        "pictures": "PNG and WebP pictures that hold little and claim much",
+        "marks": "near-marks, marks without a message, 1,024 channels, damage",
+        "seals": "age headers and work factors",
+    }
+    result = load("limits")
+    heading = ["crafted sounds", "read", "most memory, budget = 1", "most processor time"]
+
+    def most(kind: str, figure: str) -> float:
+        return max(one[figure] for one in result["kinds"][kind].values())
+
+    rows = (
+        [text, len(result["kinds"][kind]), f"{most(kind, 'memory_share'):.2f}", f"{most(kind, 'cpu_s'):.1f} s"]
+        for kind, text in kinds.items()
+    )
+    return table(heading, rows, result)

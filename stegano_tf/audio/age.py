@@ -7,11 +7,13 @@ length of the age file tells a picture's size to the nearest 64 KiB and no bette
 """
 
 import base64
-import binascii
 import contextlib
+import mmap
 import os
 import re
 from typing import BinaryIO
+
+import psutil
 
 from stegano_tf.audio.sealing import Key, Lock, SealingError, parse_recipient, read_identities, spellings
 from stegano_tf.errors import OutputError, one_line
@@ -21,16 +23,20 @@ ARMOR_MAGIC = b"-----BEGIN AGE ENCRYPTED FILE-----"
 PADDING = 1 << 16
 MAX_WORK_FACTOR = 22
 """The highest base-2 logarithm of scrypt's N that is computed: age's own limit, some 16 seconds and 4 GiB."""
+MAX_HEADER = 1 << 16
+"""Bytes of a header, for some 600 X25519 recipients: the time that pyrage takes for it grows with its square."""
+MAX_STANZAS = 1000
 
 _SCRYPT = MAGIC + b"-> scrypt "
 _SALT_AND_FACTOR = re.compile(rb"[A-Za-z0-9+/]{22} ([1-9][0-9]?)\n")  # exactly as the format has it
-_START_BYTES = 1024  # more than a header with a passphrase takes, armored or not
+_HEADER_END = b"\n--- "
+_START_BYTES = len(ARMOR_MAGIC) + 2 * MAX_HEADER  # more than a header takes, armored or not
 
 
 def seal(plaintext: BinaryIO, sealed: BinaryIO, lock: Lock) -> None:
     """Pads what a file object holds with zeros to whole `PADDING` bytes and writes it to another as an age v1 file.
 
-    Raises OutputError if one of the two cannot be written.
+    Raises OutputError if one of the two cannot be written, or SealingError for more recipients than can be opened.
     """
     import pyrage  # noqa: PLC0415 (a shared library that a sound without a seal does not need)
 
@@ -41,6 +47,8 @@ def seal(plaintext: BinaryIO, sealed: BinaryIO, lock: Lock) -> None:
             sealed.write(pyrage.passphrase.encrypt(plaintext.read(), lock.passphrase))
         else:
             pyrage.encrypt_io(plaintext, sealed, [parse_recipient(text) for text in lock.recipients])
+        sealed.seek(0)
+        _header(sealed.read(_START_BYTES))  # raises for what `unseal` would refuse
     except (pyrage.EncryptError, OSError) as error:
         raise OutputError(f"the sealed message cannot be written: {error}") from error
 
@@ -62,6 +70,7 @@ def unseal(sealed: BinaryIO, plaintext: BinaryIO, key: Key) -> None:
 
     start = sealed.read(_START_BYTES)
     sealed.seek(-len(start), os.SEEK_CUR)
+    header = _header(start)
     writer = _Writer(plaintext)
     try:
         if not needs_passphrase(start):
@@ -70,7 +79,7 @@ def unseal(sealed: BinaryIO, plaintext: BinaryIO, key: Key) -> None:
             identities = [identity for path in key.identities for identity in read_identities(path)]
             pyrage.decrypt_io(sealed, writer, identities)
             return
-        _check_work_factor(start)
+        _check_work_factor(header)
         passphrase = key.passphrase() if callable(key.passphrase) else key.passphrase
         if passphrase is None:
             raise SealingError("cannot be opened: it is sealed with a passphrase, and none is given")
@@ -113,30 +122,46 @@ class _Writer:
 
 
 def needs_passphrase(sealed: bytes) -> bool:
-    """Returns whether an age file, of which the first 1,024 bytes are enough, is sealed with a passphrase."""
-    return _binary_start(sealed).startswith(_SCRYPT)
+    """Returns whether an age file, of which its header is enough, is sealed with a passphrase."""
+    return _binary(sealed).startswith(_SCRYPT)
 
 
-def _binary_start(sealed: bytes) -> bytes:
-    """Returns the start of an age file, taken out of its armor if it is in one; nothing if that is damaged."""
+def _header(sealed: bytes) -> bytes:
+    """Returns the header of an age file; raises SealingError if it is too long to be parsed in reasonable time."""
+    header, end, _ = _binary(sealed)[:MAX_HEADER].partition(_HEADER_END)
+    if not end or header.count(b"\n-> ") > MAX_STANZAS:
+        most = f"{MAX_HEADER:,} bytes and {MAX_STANZAS:,} recipients"
+        raise SealingError(f"cannot be opened: its header is damaged, or longer than {most}")
+    return header
+
+
+def _binary(sealed: bytes) -> bytes:
+    """Returns the start of an age file, taken out of its armor if it is in one, as far as that is undamaged."""
     start = sealed[:_START_BYTES]
     if not start.startswith(ARMOR_MAGIC):
         return start
-    text = start[len(ARMOR_MAGIC) :].translate(None, b"\r\n").partition(b"-")[0]  # the last line begins with dashes
-    try:
-        return base64.b64decode(text[: len(text) // 4 * 4], validate=True)
-    except binascii.Error:
-        return b""
+    text = re.match(rb"[A-Za-z0-9+/]*", start[len(ARMOR_MAGIC) :].translate(None, b"\r\n"))[0]
+    return base64.b64decode(text[: len(text) // 4 * 4])
 
 
-def _check_work_factor(sealed: bytes) -> None:
+def _check_work_factor(header: bytes) -> None:
     """Raises SealingError before the time and memory is spent that an age file asks for.
 
     A factor that is not written exactly as the format has it is refused: pyrage may still read a number in it.
     """
-    found = _SALT_AND_FACTOR.match(_binary_start(sealed), len(_SCRYPT))
+    found = _SALT_AND_FACTOR.match(header, len(_SCRYPT))
     if not found:
         raise SealingError("cannot be opened: its scrypt work factor is no number from 1 to 99, or is damaged")
-    if int(found[1]) > MAX_WORK_FACTOR:
+    factor = int(found[1])
+    if factor > MAX_WORK_FACTOR:
         expected = f"expected at most 2^{MAX_WORK_FACTOR}"
-        raise SealingError(f"cannot be opened: its scrypt work factor is 2^{int(found[1])}, {expected}")
+        raise SealingError(f"cannot be opened: its scrypt work factor is 2^{factor}, {expected}")
+    needed = 1024 << factor  # 128 r N bytes, r being 8
+    try:
+        mmap.mmap(-1, needed).close()  # within the limits of the process: pyrage would end it
+        enough = needed <= psutil.virtual_memory().available
+    except OSError:
+        enough = False
+    if not enough:
+        found = f"its scrypt work factor of 2^{factor} takes {needed / 1e6:,.0f} MB of memory"
+        raise SealingError(f"cannot be opened: {found}, and there is not so much")

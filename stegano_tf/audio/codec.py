@@ -16,7 +16,7 @@ from typing import BinaryIO
 import numpy as np
 
 from stegano_tf import outputs, scratch
-from stegano_tf.audio import age, files, forms, framing, pcm, sealing
+from stegano_tf.audio import age, files, forms, framing, limits, pcm, sealing
 from stegano_tf.audio.forms.form import Form, Found, Sound
 from stegano_tf.audio.info import AudioInfo, Decoded
 from stegano_tf.audio.message import Message, fill, unsealed
@@ -121,7 +121,7 @@ def encode(
     facts = {"payload": payload, "image_size": image.shape[:2], "secret_size": secret_size, "network": network}
     if not lock:
         return _write(form, path, header, picture, facts | {"unproved": form.unproved}, passphrase=None, **shared)
-    with scratch.file() as plaintext, scratch.file() as sealed, framing.Digest() as digest:
+    with scratch.SecretFile() as plaintext, scratch.SecretFile() as sealed, framing.Digest() as digest:
         fill(plaintext, framing.frame(header, picture, digest))
         age.seal(plaintext, sealed, lock)
         return _write_sealed(form, path, sealed, facts, passphrase=lock.passphrase, **shared)
@@ -209,7 +209,8 @@ def decode(path: str | os.PathLike, *, key: sealing.Key | None = None) -> Decode
     with _open(path, key) as (message, describe):
         inner = unsealed(message, key or sealing.Key())
         kind, picture = inner.picture()
-        image = picture.image()
+        with scratch.off_disk(message.sealed):
+            image = picture.image()
         inner.finish()
         return Decoded(image=image, info=describe(inner, payload=kind, image_size=picture.size))
 
@@ -252,17 +253,17 @@ def inspect(path: str | os.PathLike, *, verify: bool = False, key: sealing.Key |
 def read_payload(path: str | os.PathLike, *, key: sealing.Key | None = None) -> bytes:
     """Returns the payload in a sound file, a picture file or an unopened age file, as it is; raises as `decode`."""
     with _open(path, key) as (message, _):
-        data = message.rest()
-        message.finish()
-        return data
+        return message.rest(limits.streamed)
 
 
 @contextlib.contextmanager
 def _open(path: str | os.PathLike, key: sealing.Key | None) -> Iterator[tuple[Message, Callable[..., AudioInfo]]]:
     """Yields the message in a sound file, and a function: of it, or of that inside its seal, to what is known."""
+    found_bare = False
     with files.Reader(path) as reader, framing.Digest() as digest:
         try:
             form, message = _message(reader, key, digest)
+            found_bare = form.needs_passphrase
 
             def describe(inner: Message, **picture) -> AudioInfo:
                 return AudioInfo.of(
@@ -281,20 +282,23 @@ def _open(path: str | os.PathLike, key: sealing.Key | None) -> Iterator[tuple[Me
         except sealing.KeyFileError:
             raise
         except (FormatError, sealing.SealingError) as error:
+            if found_bare and key.passphrase:  # nobody learns from the words whether there is a message
+                reason = "wrong passphrase, damaged, or no message at all"
+                raise sealing.SealingError(f"{path}: cannot be opened: {reason}") from error
             raise type(error)(f"{path}: {error}") from error
 
 
 def _message(reader: files.Reader, key: sealing.Key | None, digest: framing.Digest) -> tuple[type[Form], Message]:
     """Returns the message that a sound holds, to be hashed by `digest`, and its form; raises as `decode`."""
     form, found = _find(reader, key)
-    return form, Message(found, digest, framed=form.framed, sealed=form.needs_passphrase)
+    return form, Message(found, digest, framed=form.framed, sealed=form.needs_passphrase, file_bytes=reader.size)
 
 
 def _find(reader: files.Reader, key: sealing.Key | None) -> tuple[type[Form], Found]:
     """Returns the message that a sound holds, and its form; raises FormatError if there is none."""
     sound = Sound(reader)
     # A search takes the whole sound: not for a few bytes that claim to be hours of it.
-    searched = reader.frames * reader.channels <= (16 << 20) + 2 * reader.size
+    searched = reader.frames * reader.channels <= limits.searched(reader.size)
     for look in ("recognise", "search") if searched else ("recognise",):
         for form in forms.FORMS:
             found = getattr(form, look)(sound, key)

@@ -20,7 +20,7 @@ from typing import BinaryIO
 import numpy as np
 
 from stegano_tf import outputs, scratch
-from stegano_tf.audio import headers, pcm
+from stegano_tf.audio import headers, limits, pcm
 from stegano_tf.errors import AudioError, OutputError
 
 CONTAINERS = MappingProxyType(
@@ -308,13 +308,15 @@ class Reader(contextlib.AbstractContextManager):
 
     def floats(self, channel: int) -> np.ndarray:
         """Returns the rest of one channel, float32[N] in 16-bit steps, not rounded; raises AudioError as `blocks`."""
-        parts = [np.empty(0, np.float32)]
+        samples, end = np.empty(self.frames, np.float32), 0
         with self._reading():
             while len(block := self._file.read(self._block_frames, "float32", always_2d=True)):
-                parts.append(block[:, channel] * np.float32(32768))
-        samples = np.concatenate(parts)
-        # A gain beyond 16 is none that is undone; squares of larger values would overflow.
-        return np.clip(np.nan_to_num(samples, copy=False), -(2**20), 2**20)
+                part = samples[end : end + len(block)]
+                np.multiply(block[: len(part), channel], np.float32(32768), out=part)
+                # A gain beyond 16 is none that is undone; squares of larger values would overflow.
+                np.clip(np.nan_to_num(part, copy=False), -(2**20), 2**20, out=part)
+                end += len(part)
+        return samples[:end]
 
     def integers(self) -> np.ndarray | None:
         """Returns the whole file as integers without the low bits that are 0 in all of it, int32[frames, channels].
@@ -382,14 +384,15 @@ def _native(path: Path) -> str | bytes:
 
 
 def read_channel(path: str | os.PathLike, channel: int) -> np.ndarray:
-    """Returns one whole channel of a sound file, int16[N], for drawing; raises AudioError as `Reader`.
+    """Returns a channel of a sound file, int16[N], as far as `limits` allow, in `scratch`; raises as `Reader`.
 
     It refuses a pipe, which was read already to find the channel.
     """
     if Path(path).is_fifo():
         raise AudioError(f"{path}: is a pipe, which can be read only once, expected a file")
     with Reader(path) as reader:
-        return reader.channel(channel, reader.frames)
+        frames = min(reader.frames, limits.streamed(reader.size) // reader.channels)
+        return pcm.gather(reader.channel_blocks(channel, frames), scratch.zeros(2 * frames).view(np.int16))
 
 
 def empty_bits(samples: np.ndarray) -> int:

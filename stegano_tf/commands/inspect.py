@@ -33,14 +33,15 @@ def run(args) -> None:
         return
     if args.plot:
         images.check(args.plot, lossless=False, force=args.force)
-        terminal.need("--plot", "matplotlib.figure", "librosa.display")
+        terminal.need("--plot", "matplotlib.figure", "librosa")
     info = codec.inspect(args.audio, verify=True, key=flags.key(args, ask=args.ask_passphrase))
     for name, text in _lines(info):
         streams.show(f"{name:10} {streams.plain(str(text))}")
     flags.report(args, info)
     if args.plot:
         samples = files.read_channel(args.audio, info.channel)
-        figure = figures.sound_figure(samples, info.sample_rate, Path(args.audio).name)
+        shown = "" if len(samples) == info.frames else f", the first {len(samples):,} samples"
+        figure = figures.sound_figure(samples, info.sample_rate, Path(args.audio).name + shown)
         images.write(args.plot, figure, lossless=False, force=args.force)
 
 

@@ -11,11 +11,12 @@ def add_arguments(parser) -> None:
 
 
 def run(args) -> None:
-    from stegano_tf import pipeline
+    from stegano_tf import pipeline, scratch
 
     hiding, sound = hide.hiding_options(args), encode.sound_options(args)
-    cover, secret = hide.pictures(args)
-    with terminal.working(args) as progress:
-        sent = pipeline.send(cover, secret, args.audio, progress=progress, **hiding, **sound)
-    encode.describe(sent.info)
-    hide.report(args, cover, secret, sent.stego)
+    with scratch.off_disk(sound["lock"] is not None):
+        cover, secret = hide.pictures(args)
+        with terminal.working(args) as progress:
+            sent = pipeline.send(cover, secret, args.audio, progress=progress, **hiding, **sound)
+        encode.describe(sent.info)
+        hide.report(args, cover, secret, sent.stego)

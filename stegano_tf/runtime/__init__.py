@@ -23,6 +23,9 @@ _SMALLEST_CORE = 256
 # Above this many bytes, free the engine's buffers before the next network runs: that one needs buffers of its own.
 _KEPT = 10**8
 
+# Bytes a pixel that it takes to write a picture: itself, and a whole copy as Pillow stores it.
+_WRITTEN = 7
+
 
 class Runtime:
     """The two networks of a preset, run on whole pictures; `network` is 8 bytes that name the weights.
@@ -91,14 +94,19 @@ class Runtime:
     ) -> np.ndarray:
         """Returns the secret inside a stego image, uint8[H, W, 3], in its size or in `size` (height, width).
 
-        Other arguments, and errors, are those of `hide`.
+        Other arguments, and errors, are those of `hide`. To scale and write the secret, too, `memory_limit` is enough.
         """
         check_side(stego, "the stego image")
+        written = _WRITTEN * math.prod(size or stego.shape[:2])
+        tiles.check_limit(memory_limit, written, "the secret", held=self._held)  # before the work
         height, width = self.region(stego)
         secret = scratch.picture(height, width)
         secret.fill(0)  # the memory counts once it is written, and it must count before the size of the tiles is chosen
         scratch.release(secret)
         self._run("reveal", (stego[:height, :width],), secret, memory_limit, progress)
+        if memory_limit is not None and self._backend.release():
+            self._held = 0
+        tiles.check_limit(memory_limit, written, "the secret", held=self._held)
         return images.resize(secret, size or stego.shape[:2])
 
     def refine(

@@ -69,12 +69,18 @@ def free(limit: int | None, needed: float, *, held: float = 0.0) -> float:
     available = psutil.virtual_memory().available + held
     if needed > available:
         raise MemoryLimitError(f"the machine has {_mb(available)} of memory free, one tile needs {_mb(needed)}")
+    check_limit(limit, needed, "one tile", held=held)
+    return min(max((DEFAULT_LIMIT if limit is None else limit) - taken, needed), available)
+
+
+def check_limit(limit: int | None, needed: float, what: str, *, held: float = 0.0) -> None:
+    """Raises MemoryLimitError if the process passes `limit`, that of `free`, once `what` takes `needed` bytes more."""
+    taken = psutil.Process().memory_info().rss - held
     if limit is not None and taken + needed > limit:
         raise MemoryLimitError(
             f"a memory limit of {_mb(limit)} is too low: the pictures and the program take {_mb(taken)}, "
-            f"and one tile {_mb(needed)}"
+            f"and {what} {_mb(needed)}"
         )
-    return min(max((DEFAULT_LIMIT if limit is None else limit) - taken, needed), available)
 
 
 def plan(size: tuple[int, int], halo: int, multiple: int, max_pixels: float) -> list[Tile] | None:

@@ -247,7 +247,7 @@ def test_what_cannot_be_opened_says_why(sealed, identity, tmp_path):
         (for_one, sealing.Key(identities=[tmp_path / "other.txt"]), "no matching keys found; wrong identity"),
         (bytes(flipped), sealing.Key(identities=[path]), "decryption error; wrong identity, or damaged"),
         (for_one[:-1], sealing.Key(identities=[path]), "wrong identity, or damaged"),
-        (for_one[:100], sealing.Key(identities=[path]), "wrong identity, or damaged"),
+        (for_one[:100], sealing.Key(identities=[path]), "its header is damaged, or longer than 65,536 bytes"),
     ):
         with pytest.raises(sealing.SealingError, match=f"cannot be opened: .*{message}") as error:
             unseal(data, key)
@@ -331,8 +331,13 @@ def test_the_bare_form_looks_like_noise(tmp_path):
     np.testing.assert_array_equal(codec.decode(tmp_path / "a.wav", key=key).image, image)
     with pytest.raises(FormatError, match="holds no message"):
         codec.inspect(tmp_path / "a.wav")
-    with pytest.raises(sealing.SealingError, match=r"a\.wav: cannot be opened: decryption failed; wrong passphrase"):
-        codec.decode(tmp_path / "a.wav", key=dataclasses.replace(key, passphrase="wrong"))
+    data[-1] ^= 1
+    for name, samples in ("damaged", data), ("noise", np.random.default_rng(0).integers(0, 256, 9_000)):
+        files.write(tmp_path / f"{name}.wav", [pcm.encode(samples.astype(np.uint8))], len(samples))
+    for name, passphrase in ("a", "wrong"), ("damaged", PASSPHRASE), ("noise", PASSPHRASE):
+        message = rf"/{name}\.wav: cannot be opened: wrong passphrase, damaged, or no message at all$"
+        with pytest.raises(sealing.SealingError, match=message):
+            codec.decode(tmp_path / f"{name}.wav", key=dataclasses.replace(key, passphrase=passphrase))
 
 
 # --- Whole sounds ----------------------------------------------------------------------------------------------------

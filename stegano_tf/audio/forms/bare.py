@@ -19,6 +19,10 @@ from stegano_tf.settings import setting
 _HEADER = re.compile(rb"-> scrypt ([A-Za-z0-9+/]{22}) ([1-9][0-9]?)\n([A-Za-z0-9+/]{43})\n--- ([A-Za-z0-9+/]{43})\n")
 _HEADER_BYTES = 150
 _NOISE_HEADER = 16 + 1 + 32 + 32  # salt, masked work factor, wrapped file key, MAC
+# Programs choose such work factors that a computer is busy for a second. Noise may state any. It is read as stating the
+# usual one, so that it takes as long as a wrong passphrase.
+_FACTORS = range(10, 21)
+_USUAL_FACTOR = 18
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -48,6 +52,8 @@ class Bare(Form):
     def recognise(cls, sound: Sound, key: sealing.Key | None) -> Found | None:
         if key is None or not key.bare:
             return None
+        if sound.reader.frames > sound.reader.size:
+            raise SealingError("cannot be opened: it has more samples than bytes, and noise has not")
         sound.reader.seek(0)
         return in_memory(from_noise(pcm.decode(sound.reader.channel(0, sound.reader.frames)).tobytes()))
 
@@ -55,13 +61,16 @@ class Bare(Form):
 def to_noise(sealed: bytes) -> bytes:
     """Returns a passphrase-sealed age file without its fixed text: salt, masked work factor, file key, MAC, payload.
 
-    The work factor is below 32 and takes the low 5 bits of its byte. The other 3 bits are random. Raises SealingError
-    for any other age file.
+    The work factor takes the low 5 bits of its byte. The other 3 bits are random. Raises SealingError for any other age
+    file, or a work factor that is not from 10 to 20.
     """
     match = _HEADER.match(sealed, len(age.MAGIC))
     if not sealed.startswith(age.MAGIC) or not match:
         raise SealingError("the bare form needs an age file with one passphrase, as age and pyrage write it")
     salt, factor, body, mac = match.groups()
+    if int(factor) not in _FACTORS:
+        expected = f"expected one from {_FACTORS[0]} to {_FACTORS[-1]}"
+        raise SealingError(f"the bare form has no place for a work factor of {int(factor)}, {expected}")
     masked = int(factor) | secrets.randbelow(8) << 5
     return _unbase64(salt) + bytes([masked]) + _unbase64(body) + _unbase64(mac) + sealed[match.end() :]
 
@@ -71,7 +80,7 @@ def from_noise(noise: bytes) -> bytes:
     if len(noise) < _NOISE_HEADER + 16 + 16:  # age's payload: a nonce, and at least the tag of one chunk
         raise SealingError(f"cannot be opened: {len(noise)} bytes, expected at least {_NOISE_HEADER + 32}")
     salt, masked, body, mac = noise[:16], noise[16], noise[17:49], noise[49:81]
-    factor = str(masked & 31).encode()
+    factor = b"%d" % (masked & 31 if masked & 31 in _FACTORS else _USUAL_FACTOR)
     head = b"-> scrypt " + _base64(salt) + b" " + factor + b"\n" + _base64(body) + b"\n--- " + _base64(mac) + b"\n"
     return age.MAGIC + head + noise[_NOISE_HEADER:]
 

@@ -6,25 +6,31 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
+from stegano_tf import scratch
 from stegano_tf.audio.payloads import bmp
 from stegano_tf.audio.payloads.payload import Payload
 from stegano_tf.errors import FormatError, ImageError, one_line
 
-LARGEST = 64 << 20  # bytes of a picture that any small file may claim to hold
+# A picture may take so many bytes to decode: what any small file may claim, and so many times its own size.
+_CLAIM = 48 << 20
+_PER_BYTE = 9
 
 
-def payload(name: str, starts: Callable[[bytes], bool], **options) -> Payload:
-    """Returns the payload that Pillow writes in the format `name`, with these options."""
+def payload(name: str, starts: Callable[[bytes], bool], *, pixel_bytes: int, **options) -> Payload:
+    """Returns the payload that Pillow writes in the format `name`, with these options.
+
+    `pixel_bytes` is the memory that it takes to decode a pixel.
+    """
     return Payload(
         name=name,
         starts=starts,
-        least_bytes=lambda height, width: max(1, (3 * height * width - LARGEST) // 8),
-        encode=functools.partial(_encode, name, options),
-        open=functools.partial(_Picture, name),
+        least_bytes=lambda height, width: max(1, (pixel_bytes * height * width - _CLAIM) // _PER_BYTE),
+        encode=functools.partial(_encode, name, options, pixel_bytes),
+        open=functools.partial(_Picture, name, pixel_bytes),
     )
 
 
-def _encode(name: str, options: dict, image: np.ndarray) -> tuple[int, Iterator[bytes]]:
+def _encode(name: str, options: dict, pixel_bytes: int, image: np.ndarray) -> tuple[int, Iterator[bytes]]:
     from PIL import Image  # noqa: PLC0415 (a BMP payload needs no Pillow)
 
     bmp.check_picture(image)
@@ -36,7 +42,7 @@ def _encode(name: str, options: dict, image: np.ndarray) -> tuple[int, Iterator[
         raise ImageError(f"{name} cannot hold a picture of {width} x {height} pixels ({error})") from error
     data = file.getvalue()
     try:
-        _check_size(width, height, len(data))
+        _check_size(width, height, pixel_bytes, len(data))
     except FormatError as error:
         raise ImageError(f"{error}; send it as bmp") from error
     return len(data), iter([data])
@@ -45,7 +51,7 @@ def _encode(name: str, options: dict, image: np.ndarray) -> tuple[int, Iterator[
 class _Picture:
     """As `Payload.open` describes; transparency is put on white."""
 
-    def __init__(self, name: str, message):
+    def __init__(self, name: str, pixel_bytes: int, message):
         from PIL import Image  # noqa: PLC0415
 
         data = message.rest()
@@ -53,26 +59,36 @@ class _Picture:
             self._picture = Image.open(io.BytesIO(data), formats=[name.upper()])
         except Exception as error:  # Pillow's decoders raise whatever their parsing ran into
             raise FormatError(f"the picture inside cannot be read: {one_line(error)}") from error
-        _check_size(*self._picture.size, len(data))
+        _check_size(*self._picture.size, pixel_bytes, len(data))
         self.size = self._picture.size[::-1]
 
     def image(self) -> np.ndarray:
-        from PIL import Image  # noqa: PLC0415
-
-        picture = self._picture
+        height, width = self.size
+        image = scratch.picture(height, width)
         try:
-            if picture.has_transparency_data:
-                picture = picture.convert("RGBA")
-                picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
-            return np.array(picture.convert("RGB"))
+            self._picture.load()
+            for rows in scratch.parts(height, 4 * width):
+                image[rows] = _rgb(self._picture.crop((0, rows.start, width, rows.stop)))
+                scratch.release(image)
         except Exception as error:
             raise FormatError(f"the picture inside is damaged: {one_line(error)}") from error
+        return image
 
     def bmp(self) -> Iterator[bytes | np.ndarray]:
         return bmp.encode(self.image())[1]
 
 
-def _check_size(width: int, height: int, size: int) -> None:
+def _rgb(picture):
+    """Returns a Pillow picture as RGB."""
+    from PIL import Image  # noqa: PLC0415
+
+    if picture.has_transparency_data:
+        picture = picture.convert("RGBA")
+        picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
+    return picture.convert("RGB")
+
+
+def _check_size(width: int, height: int, pixel_bytes: int, size: int) -> None:
     """Refuses a few bytes that claim to be a huge picture."""
-    if 3 * width * height > LARGEST + 8 * size:
+    if pixel_bytes * width * height > _CLAIM + _PER_BYTE * size:
         raise FormatError(f"a picture of {width} x {height} pixels in {size:,} bytes is larger than they justify")

@@ -17,13 +17,13 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 
 from stegano_tf import scratch
-from stegano_tf.audio import framing, parity, pcm, sealing
+from stegano_tf.audio import framing, limits, parity, pcm, sealing
 from stegano_tf.audio.forms.form import Form, Found, Sound, in_memory
 from stegano_tf.audio.forms.marked import reading, writing
 from stegano_tf.audio.forms.marked.label import HIGHEST, MARK, Label
 from stegano_tf.settings import setting
 
-_CLAIM = 64 << 20  # samples that any small file may claim to hold: not for a few bytes of FLAC hours of work
+_CHANNELS = 8  # that are read for this form: each takes the whole file
 
 
 def _percent(text: str) -> float:
@@ -84,9 +84,10 @@ class Marked(Form):
     @classmethod
     def recognise(cls, sound: Sound, key: sealing.Key | None) -> Found | None:
         reader = sound.reader
-        for channel, start in enumerate(sound.starts):
+        frames = min(reader.frames, limits.streamed(reader.size) // reader.channels)
+        for channel, start in enumerate(sound.starts[:_CHANNELS]):
             label = reading.recognise(start)
-            if label is not None and label.samples <= min(reader.frames, _CLAIM + 8 * reader.size):
+            if label is not None and label.samples <= frames:
                 reader.seek(0)
                 message = reading.decode_clean(label, reader.channel_blocks(channel, label.samples - MARK))
                 if message is not None:
@@ -95,7 +96,7 @@ class Marked(Form):
 
     @classmethod
     def search(cls, sound: Sound, key: sealing.Key | None) -> Found | None:
-        for channel in range(sound.reader.channels):
+        for channel in range(min(sound.reader.channels, _CHANNELS)):
             sound.reader.seek(0)
             samples = sound.reader.floats(channel)
             places = reading.search(samples)

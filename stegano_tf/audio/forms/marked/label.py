@@ -32,10 +32,8 @@ class Label:
     @classmethod
     def parse(cls, data: np.ndarray) -> "Label | None":
         """Returns the label in uint8[24], corrected if need be, or None if they are none."""
-        if len(data) < LABEL or not data.any():
+        if len(data) < LABEL or not cls.may_be(data[None]):
             return None
-        if np.count_nonzero(data[_ZEROS]) + (data[_DEPTH] not in HIGHEST) > 1:
-            return None  # most of what is no label, without the trouble of correcting it
         data = data.copy()
         if not parity.correct_word(data, _CHECKS):
             return None
@@ -43,6 +41,12 @@ class Label:
         label = cls(*_FIELDS.unpack(fields))
         valid = label.size and label.checks <= parity.MAX_CHECKS and label.depth in HIGHEST
         return label if valid and label.segment <= label.segments and label.fields() == fields else None
+
+    @staticmethod
+    def may_be(data: np.ndarray) -> np.ndarray:
+        """Returns which, bool[N], of uint8[N, 24] are worth correcting: most of what is no label is not."""
+        wrong = np.count_nonzero(data[:, _ZEROS], axis=1) + ~np.isin(data[:, _DEPTH], list(HIGHEST))
+        return data.any(axis=1) & (wrong <= 1)
 
     def fields(self) -> bytes:
         """Returns the label's 16 bytes without check symbols."""

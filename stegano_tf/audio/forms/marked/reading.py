@@ -13,6 +13,8 @@ from stegano_tf.audio.forms.marked.label import BODY, HIGHEST, LABEL, MARK, SEGM
 from stegano_tf.errors import FormatError
 
 _STEP = {8: 256, 4: 2048}  # between two levels, by depth
+_SEARCHED = 1 << 16  # samples that are searched at a time
+_CHANCE = 200  # places that are no marks but look so similar that their labels are read, in a sound of any length
 _ALIKE = 0.8  # correlation at which 32 samples may be a mark: 4.5 standard deviations of noise; its label decides
 
 
@@ -44,7 +46,7 @@ def recognise(samples: np.ndarray) -> Label | None:
     """Returns the label at the start of int16 samples that are as they were written, or None."""
     if len(samples) < MARK or not np.array_equal(np.sign(samples[: len(SYNC)]), SYNC):
         return None
-    return _label_in(samples[:MARK].astype(np.float32))
+    return Label.parse(_labels_in(samples[None, :MARK].astype(np.float32))[0])
 
 
 def decode_clean(label: Label, samples: Iterable[np.ndarray]) -> np.ndarray | None:
@@ -94,19 +96,29 @@ def decode_bytes(data: np.ndarray, label: Label) -> tuple[bytes, Damage | None]:
 
 
 def search(samples: np.ndarray) -> dict[int, Label]:
-    """Returns the marks in float32[N] samples by where they begin; those of the first message if there are several."""
+    """Returns the marks in float32[N] samples by where they begin; those of the first message if there are several.
+
+    Of places that only look like marks few are looked into, and fewer corrected.
+    """
     count = len(samples) - MARK + 1
     found: dict[int, Label] = {}
     message = None
-    for start in range(0, count, pcm.BLOCK):
-        stop = min(start + pcm.BLOCK, count)
+    looked_into = wrong = 0
+    for start in range(0, count, _SEARCHED):
+        stop = min(start + _SEARCHED, count)
         part = samples[start : stop + len(SYNC) - 1].astype(np.float64)
         product = np.correlate(part, SYNC.astype(np.float64))
         sums, squares = (np.concatenate([[0], np.cumsum(values)]) for values in (part, part**2))
         sums, squares = (values[len(SYNC) :] - values[: -len(SYNC)] for values in (sums, squares))
         energy = np.maximum(squares - sums**2 / len(SYNC), 1e-9)
-        for place in start + np.flatnonzero(product**2 > _ALIKE**2 * len(SYNC) * energy):
-            label = _label_in(samples[place : place + MARK])
+        places = start + np.flatnonzero(product**2 > _ALIKE**2 * len(SYNC) * energy)
+        labels = _labels_in(samples[places[:, None] + np.arange(MARK)])
+        for which in np.flatnonzero(Label.may_be(labels)):
+            if looked_into > _CHANCE + 2 * stop // BODY or wrong > _CHANCE + 2 * len(found):
+                break
+            label, place = Label.parse(labels[which]), places[which]
+            looked_into += 1
+            wrong += label is None
             if label is not None:
                 message = message or dataclasses.replace(label, segment=0)
                 if dataclasses.replace(label, segment=0) == message:
@@ -114,19 +126,18 @@ def search(samples: np.ndarray) -> dict[int, Label]:
     return found
 
 
-def _label_in(mark: np.ndarray) -> Label | None:
-    """Returns the label of float[MARK] samples whose first show gain and offset."""
-    height, offset = _fit(mark[: len(SYNC)])
-    if height == 0:
-        return None
-    halves = np.rint(((mark[len(SYNC) :] - offset) / height * 15 + 15) / 2).clip(0, 15).astype(np.uint8)
-    return Label.parse(from_nibbles(halves))
+def _labels_in(marks: np.ndarray) -> np.ndarray:
+    """Returns the labels, uint8[N, LABEL], of float[N, MARK] samples whose first show gain and offset."""
+    height, offset = (values[:, None] for values in _fit(marks[:, : len(SYNC)]))
+    height = np.where(height == 0, np.inf, height)
+    halves = np.rint(((marks[:, len(SYNC) :] - offset) / height * 15 + 15) / 2).clip(0, 15).astype(np.uint8)
+    return from_nibbles(halves.reshape(-1)).reshape(len(marks), LABEL)
 
 
-def _fit(sync: np.ndarray) -> tuple[float, float]:
-    """Returns the height (negative: inverted) and the offset of a mark's first samples, unmoved by single clicks."""
-    high, low = np.median(sync[SYNC > 0]), np.median(sync[SYNC < 0])
-    return float(high - low) / 2, float(high + low) / 2
+def _fit(sync: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the heights (negative: inverted) and offsets of float[N, 32], marks' starts, unmoved by single clicks."""
+    high, low = np.median(sync[:, SYNC > 0], axis=1), np.median(sync[:, SYNC < 0], axis=1)
+    return (high - low) / 2, (high + low) / 2
 
 
 def decode(samples: np.ndarray, marks: dict[int, Label]) -> tuple[bytes, Damage | None]:
@@ -160,7 +171,7 @@ def _calibrate(samples: np.ndarray, marks: dict[int, Label]) -> tuple[float, flo
     label = next(iter(marks.values()))
     written = writing.marks_of(label)[[mark.segment for mark in marks.values()]].astype(np.float64)
     found = np.stack([samples[place : place + MARK] for place in marks]).astype(np.float64)
-    height, offset = np.median([_fit(mark[: len(SYNC)]) for mark in found], axis=0)
+    height, offset = map(np.median, _fit(found[:, : len(SYNC)]))
     off = np.abs(found - offset - height / HIGHEST[label.depth] * written)
     fair = off <= 4 * np.median(off) + 1  # leaves out single clicks
     return _line(written[fair], found[fair])

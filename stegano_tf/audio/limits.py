@@ -1,0 +1,24 @@
+"""How much of what a sound claims is believed, by its size on the disk; docs/SECURITY.md states what that promises.
+
+A sample that compresses well costs a FLAC file nothing, and neither does a pixel a PNG file. A few bytes may claim so
+much as an honest small file holds, and beyond that in proportion to what they are.
+"""
+
+_STREAMED = 24 << 20
+_HELD = 8 << 20
+_SEARCHED = 4 << 20
+
+
+def streamed(file_bytes: int) -> int:
+    """Returns how many bytes, or samples of all channels, may be read front to back from a file of so many bytes."""
+    return _STREAMED + 8 * file_bytes
+
+
+def held(file_bytes: int) -> int:
+    """Returns how many bytes may be held in memory, several times over: those of what hardly compresses."""
+    return _HELD + 2 * file_bytes
+
+
+def searched(file_bytes: int) -> int:
+    """Returns in how many samples, of all channels, a message is searched: all are held as numbers of 4 bytes."""
+    return _SEARCHED + 2 * file_bytes
