@@ -255,7 +255,7 @@ def _secret_size(audio: str | os.PathLike, decoded: codec.Decoded, max_pixels: i
         height = min(most, max(1, int(height * scale)))
         width = min(most // height, max(1, int(width * scale)))
         found = f"the secret is said to have {stated[1]}x{stated[0]} pixels, the stego image has {carried}"
-        text = f"{audio}: {found}; it is scaled to {width}x{height} only, since no limit allows more"
+        text = f"{audio}: {found}; it is scaled to {width}x{height}, as the limit of pixels allows"
         warnings.warn(text, SecretSizeWarning, stacklevel=3)
     return height, width
 

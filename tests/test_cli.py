@@ -432,9 +432,11 @@ def test_what_inspect_would_not_use_is_wrong_usage(folder, command):
         assert expected in said
 
 
-def test_the_size_of_a_secret_is_limited(folder, tmp_path, fails):
-    said = fails("receive", folder / "message.wav", tmp_path / "a.png", "--max-pixels", "6299")
-    assert said.endswith("the secret is to have 70x90 pixels, expected at most 6299; --max-pixels raises the limit\n")
+def test_the_size_of_a_secret_is_limited(folder, tmp_path, command):
+    status, _, said = command("receive", folder / "message.wav", tmp_path / "a.png", "--max-pixels", "6299")
+    assert status == 0
+    assert said.endswith("pixels; it is scaled to 69x89, as the limit of pixels allows\n")
+    assert images.read(tmp_path / "a.png").shape == (89, 69, 3)
 
 
 def test_a_sound_that_names_no_networks_is_said(folder, tmp_path, command):

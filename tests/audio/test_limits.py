@@ -120,7 +120,7 @@ def test_a_message_is_searched_in_few_channels(tmp_path, monkeypatch):
     files.write(tmp_path / "a.wav", [np.zeros((100, 1024), np.int32)], 100, channels=1024)
     with pytest.raises(FormatError, match="holds no message"):
         codec.decode(tmp_path / "a.wav")
-    assert read == list(range(8))
+    assert set(read) == set(range(8))
 
 
 def test_a_claim_of_a_mark_is_bounded_by_the_file(tmp_path, monkeypatch):
