@@ -435,7 +435,7 @@ def test_what_inspect_would_not_use_is_wrong_usage(folder, command):
 def test_the_size_of_a_secret_is_limited(folder, tmp_path, command):
     status, _, said = command("receive", folder / "message.wav", tmp_path / "a.png", "--max-pixels", "6299")
     assert status == 0
-    assert said.endswith("pixels; it is scaled to 69x89, as the limit of pixels allows\n")
+    assert said.endswith("has 5063; it is scaled to 69x89, as the limit of pixels allows\n")
     assert images.read(tmp_path / "a.png").shape == (89, 69, 3)
 
 
