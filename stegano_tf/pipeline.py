@@ -70,6 +70,7 @@ def hide(
     preset: str = presets.DEFAULT,
     weights: str | os.PathLike | None = None,
     runtime: str | None = None,
+    threads: int | None = None,
     refine: int = 0,
     balance: float = 0.0,
     memory_limit: int | None = None,
@@ -83,14 +84,14 @@ def hide(
     Args:
       cover: at least 16 pixels high and wide.
       secret: of any size; it is resized to the cover.
-      preset, weights, runtime: which networks hide it, and what runs them, as for `stegano_tf.runtime.Runtime`.
+      preset, weights, runtime, threads: which networks hide it, and what runs them, as for `runtime.Runtime`.
       refine: how many gradients or trials improve the stego image (`Runtime.refine`).
       balance: their weight, in dB, on the secret (above 0) or on the cover (below).
       memory_limit, progress: as `Runtime.hide`.
       max_pixels: refuse a file with a larger picture (default: `images.MAX_PIXELS`).
     """
     cover, secret = _large(cover, "the cover", max_pixels), _picture(secret, max_pixels)
-    networks = _runtime(preset, weights, runtime)
+    networks = load(preset, runtime, weights=weights, threads=threads)
     return _hide(networks, cover, secret, (refine, balance), memory_limit=memory_limit, progress=progress)
 
 
@@ -102,6 +103,7 @@ def report(
     preset: str = presets.DEFAULT,
     weights: str | os.PathLike | None = None,
     runtime: str | None = None,
+    threads: int | None = None,
     memory_limit: int | None = None,
     max_pixels: int | None = None,
     progress: Progress | None = None,
@@ -109,7 +111,7 @@ def report(
     """Returns what sender and receiver will see, so that it is known before anything is sent; arguments as `hide`'s."""
     of_cover = metrics.quality(_picture(cover, max_pixels), stego)
     secret = _picture(secret, max_pixels)
-    networks = _runtime(preset, weights, runtime)
+    networks = load(preset, runtime, weights=weights, threads=threads)
     revealed = networks.reveal(stego, secret.shape[:2], memory_limit=memory_limit, progress=progress)
     return Report(cover=of_cover, secret=metrics.quality(secret, revealed))
 
@@ -121,6 +123,7 @@ def reveal(
     preset: str = presets.DEFAULT,
     weights: str | os.PathLike | None = None,
     runtime: str | None = None,
+    threads: int | None = None,
     memory_limit: int | None = None,
     max_pixels: int | None = None,
     progress: Progress | None = None,
@@ -134,7 +137,8 @@ def reveal(
         found = f"a secret of {size[1]}x{size[0]} = {math.prod(size)} pixels"
         raise ImageError(f"{found}, expected at most {most}", option="max_pixels", effect="raises the limit")
     stego = _large(stego, "the stego image", max_pixels)
-    return _runtime(preset, weights, runtime).reveal(stego, size, memory_limit=memory_limit, progress=progress)
+    networks = load(preset, runtime, weights=weights, threads=threads)
+    return networks.reveal(stego, size, memory_limit=memory_limit, progress=progress)
 
 
 def encode(image: Picture, audio: str | os.PathLike, *, max_pixels: int | None = None, **options) -> codec.AudioInfo:
@@ -166,6 +170,7 @@ def send(
     preset: str = presets.DEFAULT,
     weights: str | os.PathLike | None = None,
     runtime: str | None = None,
+    threads: int | None = None,
     refine: int = 0,
     balance: float = 0.0,
     memory_limit: int | None = None,
@@ -194,7 +199,7 @@ def send(
         codec.check(audio, size=cover.shape[:2], force=force, **options)
         secret = _picture(secret, max_pixels)
         secret_size = secret.shape[:2]
-        networks = _runtime(preset, weights, runtime)
+        networks = load(preset, runtime, weights=weights, threads=threads)
         stego = _hide(networks, cover, secret, (refine, balance), memory_limit=memory_limit, progress=progress)
     del cover, secret  # pictures may be large, and encoding takes memory too
     recorded = {"secret_size": secret_size, "network": networks.network} if options["form"].records else {}
@@ -207,6 +212,7 @@ def receive(
     preset: str | None = None,
     weights: str | os.PathLike | None = None,
     runtime: str | None = None,
+    threads: int | None = None,
     key: sealing.Key | None = None,
     memory_limit: int | None = None,
     max_pixels: int | None = None,
@@ -234,7 +240,7 @@ def receive(
         if network is None:
             text = f"{audio}: does not say which networks hid its secret, so it is revealed by the default, {preset!r}"
             warnings.warn(text, NetworkWarning, stacklevel=2)
-    networks = _runtime(preset or presets.DEFAULT, weights, runtime)
+    networks = load(preset or presets.DEFAULT, runtime, weights=weights, threads=threads)
     if network not in (None, networks.network):
         raise PresetError(
             f"{audio}: was hidden by network {network.hex()}, but {weights or preset!r} is {networks.network.hex()}"
@@ -301,7 +307,3 @@ def _large(picture: Picture, name: str, max_pixels: int | None = None) -> np.nda
     image = _picture(picture, max_pixels)
     check_side(image, name if image is picture else f"{picture}: {name}")
     return image
-
-
-def _runtime(preset: str, weights: str | os.PathLike | None, runtime: str | None) -> Runtime:
-    return Runtime(preset, weights, runtime) if weights else load(preset, runtime)

@@ -14,7 +14,20 @@ from stegano_tf import __main__, commands
 PACKAGE = Path(__file__).parent.parent / "stegano_tf"
 HEAVY = ("tensorflow", "keras", "librosa", "matplotlib", "skimage", "tensorflow_datasets")
 
-LIBRARIES = ("aiohttp", "grpc", "PIL", "pyrage", "reedsolo", "rich", "scipy", "simplejpeg", "soundfile", "zfec")
+LIBRARIES = (
+    "aiohttp",
+    "grpc",
+    "PIL",
+    "pyarrow",
+    "pyrage",
+    "ray",
+    "reedsolo",
+    "rich",
+    "scipy",
+    "simplejpeg",
+    "soundfile",
+    "zfec",
+)
 
 # Every module may import its own package and what stands here.
 ALLOWED = {
@@ -44,9 +57,10 @@ ALLOWED = {
         *("networks", "runtime", "scoreboard"),
     },
     "serving": {"errors", "settings", "runtime", "savedmodels"},
+    "batch": {"errors", "images", "metrics", "audio", "pipeline", "runtime"},
     "commands": {
         *("errors", "settings", "stopping", "outputs", "presets", "scratch", "images", "metrics", "figures"),
-        *("demo_pictures", "audio", "pipeline", "runtime", "serving", "savedmodels"),
+        *("demo_pictures", "audio", "batch", "pipeline", "runtime", "serving", "savedmodels"),
     },
 }
 

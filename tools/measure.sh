@@ -4,7 +4,8 @@
 #     tools/measure.sh [PYTHON]
 #
 # Start it from a clean commit and run nothing else meanwhile. It takes the pictures in ../shared/data and the packages of
-# `pip install '.[test]'`, and if they are installed those of '.[benchmark]'. Single lines can be run again alone.
+# `pip install '.[test,test_cluster]'`, and if they are installed those of '.[benchmark]'. Single lines can be run again
+# alone.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 python=${1:-python}
@@ -38,6 +39,7 @@ measure scale tools/benchmark_scale.py --data=$train                            
 measure codec tools/benchmark_codec.py                                                      # 1
 measure audio tools/benchmark_audio.py --trials=200                                         # 2
 measure limits tools/benchmark_limits.py                                                    # 3
+measure batch tools/benchmark_batch.py --data=$train                                         # 45
 measure benchmark_serving tools/benchmark_serving.py                                        # 5
 measure attack tools/attack.py                                                              # 13
 measure fuzz_serving tools/fuzz_serving.py                                                  # 30

@@ -321,3 +321,87 @@ def limits() -> str:
         for kind, text in kinds.items()
     )
     return table(heading, rows, result)
+
+
+_NOT_YET = "\nNot measured yet: `tools/benchmark_batch.py` does.\n"
+
+
+@insert
+def batch() -> str:
+    """What a collection on Ray costs beside a loop, and what is left after something was killed."""
+    if not (RESULTS / "batch.json").is_file():
+        return _NOT_YET
+    result = load("batch")
+    speed, window, bad, million = (result[part] for part in ("speed", "window", "bad", "million"))
+    loop = f"{speed['pairs']} pairs of {speed['side']}², pairs a CPU second, a loop in one process = 1"
+    rows = [
+        [loop, f"{speed['share_of_loop']:.2f}"],
+        ["what the engine adds to a pair, in blocks of 64", f"{speed['overhead_ms']:.2f} ms of CPU time"],
+    ]
+    for what, found in result["kills"].items():
+        rows.append([f"the {what} killed, {found['times']} times", _left(found)])
+    rows += [
+        [f"a worker killed {window['killed']} times between its outputs and its answer", _left(window)],
+        [f"{bad['bad']} bad inputs", f"{bad['errors']} error rows, exit status {bad['status']}"],
+        [
+            f"going on with {million['rows']:,} rows done",
+            f"{took(million['s'], million['peak_mb'])} before work starts",
+        ],
+        [
+            f"a worker with pairs of {result['memory']['megapixels']:.0f} megapixels",
+            f"{result['memory']['peak_mb']:.0f} MB",
+        ],
+        [
+            "S3: hashes of the outputs",
+            "those of files" if result["s3"]["same_hashes"] else "OTHERS than those of files",
+        ],
+    ]
+    return table(["what", "measured"], rows, result)
+
+
+def _left(found: dict) -> str:
+    """What a job left; of several jobs each number that there was."""
+    numbers = {name: sorted(set(value)) if isinstance(value, list) else [value] for name, value in found.items()}
+    words = {
+        "rows": "rows",
+        "outputs": "outputs",
+        "twice": "there twice",
+        "partial": "partial",
+        "wrong": "other than their row says",
+    }
+    return ", ".join(f"{' or '.join(map(str, numbers[name]))} {text}" for name, text in words.items())
+
+
+@insert
+def batch_scale() -> str:
+    """What a million and a thousand million pairs take, from what one pair takes."""
+    if not (RESULTS / "batch.json").is_file():
+        return _NOT_YET
+    result = load("batch")
+    speed, requests = result["speed"], result["s3"]["requests_a_pair"]
+    rows = []
+    for pairs in 10**6, 10**9:
+        hours = pairs * speed["cpu_ms"] / 3.6e6
+        rows.append(
+            [
+                f"{pairs:,}",
+                f"{hours:,.0f}",
+                f"{hours / 64:,.1f}",
+                f"{hours / 64 / 100:,.1f}",
+                f"{pairs * speed['input_bytes'] / 1e9:,.0f}",
+                f"{pairs * speed['output_bytes'] / 1e9:,.0f}",
+                f"{pairs * speed['result_bytes'] / 1e9:,.2f}",
+                f"{pairs * (requests['GET'] + requests['HEAD']) / 1e6:,.1f}",
+                f"{pairs * requests['PUT'] / 1e6:,.1f}",
+            ]
+        )
+    heading = [
+        "pairs",
+        "core hours",
+        "hours on 64 cores",
+        "hours on 100 x 64 cores",
+        "GB read",
+        "GB written",
+        "GB of results",
+    ]
+    return table([*heading, "million GET and HEAD", "million PUT"], rows, result)

@@ -18,7 +18,10 @@ from stegano_tf import __version__, settings
 from stegano_tf.commands import flags, streams, terminal
 from stegano_tf.errors import OutputError
 
-COMMANDS = ("send", "receive", "hide", "reveal", "encode", "decode", "inspect", "keygen", "presets", "serve", "demo")
+COMMANDS = (
+    *("send", "receive", "hide", "reveal", "encode", "decode", "inspect", "keygen", "presets"),
+    *("batch", "serve", "demo"),
+)
 
 
 def run() -> None:

@@ -15,12 +15,16 @@ def add_arguments(parser) -> None:
     settings.add_arguments(parser, flags.Pictures)
 
 
+def groups() -> tuple[type, ...]:
+    """Returns the groups of options of whatever writes a sound."""
+    return flags.Sound, *forms.FORMS
+
+
 def add_sound(parser) -> None:
     """Adds the options of whatever writes a sound."""
-    settings.add_arguments(parser, flags.Sound, *forms.FORMS, flags.Output)
+    settings.add_arguments(parser, *groups(), flags.Output)
     flags.add_passphrase(parser)
-    text = "seal for this one, too: age1..., or ssh-ed25519 ... and ssh-rsa ..."
-    parser.add_argument("--recipient", metavar="RECIPIENT", action="append", default=[], help=text)
+    flags.add_recipient(parser)
 
 
 def run(args) -> None:
@@ -38,9 +42,9 @@ def run(args) -> None:
         args.usage_error("--payload-in is sent as it is: it goes with no --recipient, --payload or --max-pixels")
     if (args.passphrase_file or args.ask_passphrase) and not args.carrier:
         args.usage_error("--payload-in is sealed already: a passphrase only orders the samples of a --carrier")
-    options, passphrase = _options(args), flags.passphrase(args)
+    options, passphrase = given_options(args), flags.passphrase(args)
     data = Path(args.payload_in).read_bytes()
-    options["form"] = codec.check(args.audio, age_file=data, spell=_spell, **options)
+    options["form"] = codec.check(args.audio, age_file=data, spell=spell, **options)
     try:
         describe(codec.encode_payload(data, args.audio, passphrase=passphrase, **options))
     except FormatError as error:
@@ -51,24 +55,25 @@ def sound_options(args) -> dict:
     """Returns the options with which `audio.codec.encode` writes `args.audio`; raises what `audio.codec.check` does."""
     from stegano_tf.audio import codec, sealing
 
-    options = _options(args) | {"lock": flags.lock(args)}
+    options = given_options(args) | {"lock": flags.lock(args)}
     try:
-        return options | {"form": codec.check(args.audio, spell=_spell, **options)}
+        return options | {"form": codec.check(args.audio, spell=spell, **options)}
     except forms.OptionError as error:
         if options["lock"] and not (args.passphrase_file or args.ask_passphrase or args.recipient):
             raise forms.OptionError(f"{error}; {sealing.PASSPHRASE_VARIABLE} is set") from error
         raise
 
 
-def _options(args) -> dict:
+def given_options(args) -> dict:
     """Returns the options that were given, once it is known that there is a form with them: nobody is asked before."""
-    forms.choose(settings.given(args, *forms.FORMS), _spell)
+    forms.choose(settings.given(args, *forms.FORMS), spell)
     if args.carrier and args.sample_rate:
         args.usage_error("--sample-rate does not go with --carrier: a recording keeps its own")
-    return settings.given(args, flags.Sound, *forms.FORMS, flags.Output)
+    return settings.given(args, *groups(), flags.Output)
 
 
-def _spell(name: str) -> str:
+def spell(name: str) -> str:
+    """Returns an option as a user knows it."""
     return f"--{name.replace('_', '-')}"
 
 

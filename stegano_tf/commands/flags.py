@@ -62,6 +62,7 @@ class Networks:
     preset: str | None = setting(None, _PRESET, choices=tuple(presets.PRESETS), parse=presets.current)
     weights: str | None = setting(None, "weights to use instead of the installed ones", metavar="FILE", parse=file_name)
     runtime: str | None = setting(None, "what runs them (default: litert; for weights keras)", choices=presets.RUNTIMES)
+    threads: int | None = setting(None, "threads that compute (default: a core each)", low=1, high=1024)
     memory_limit: int | None = setting(None, "memory to take in all: 800MB, 2GB", metavar="SIZE", parse=memory_size)
 
 
@@ -129,8 +130,19 @@ def check_files(args: argparse.Namespace) -> None:
 def add_opening(parser: argparse.ArgumentParser) -> None:
     """Adds what opens a sealed message."""
     add_passphrase(parser)
-    add_file(parser, "--identity", "that opens it", action="append", default=[])
+    add_identity(parser)
     parser.add_argument("--bare", action="store_true", help="take the sound for what --bare writes")
+
+
+def add_identity(parser: argparse.ArgumentParser) -> None:
+    """Adds the option for files of identities."""
+    add_file(parser, "--identity", "that opens it", action="append", default=[])
+
+
+def add_recipient(parser: argparse.ArgumentParser) -> None:
+    """Adds the option for recipients."""
+    text = "seal for this one, too: age1..., or ssh-ed25519 ... and ssh-rsa ..."
+    parser.add_argument("--recipient", metavar="RECIPIENT", action="append", default=[], help=text)
 
 
 def add_passphrase(parser: argparse.ArgumentParser) -> None:

@@ -17,6 +17,9 @@ class Refinement:
     )
 
 
+GROUPS = (flags.Networks, flags.Pictures, Refinement)
+
+
 def add_arguments(parser) -> None:
     add_pictures(parser)
     flags.add_output(parser, "stego", "the picture to write, losslessly")
@@ -32,7 +35,7 @@ def add_pictures(parser) -> None:
 
 def add_hiding(parser) -> None:
     """Adds the options of whatever hides a picture."""
-    settings.add_arguments(parser, flags.Networks, flags.Pictures, Refinement)
+    settings.add_arguments(parser, *GROUPS)
     parser.add_argument("--report", action="store_true", help="say how the stego image and the revealed secret will do")
 
 

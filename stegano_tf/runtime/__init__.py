@@ -40,15 +40,16 @@ class Runtime:
         preset: str = presets.DEFAULT,
         weights: str | os.PathLike | None = None,
         runtime: str | backends.Backend | None = None,
+        threads: int | None = None,
     ):
         """Loads a preset with `weights`, by default the installed ones.
 
-        `runtime` says what runs the networks: one of `presets.RUNTIMES`, or a backend that is at hand. Its default, and
-        what is raised, are those of `backends.make`; or PresetError because there is no such preset.
+        `runtime` says what runs the networks: one of `presets.RUNTIMES`, or a backend that is at hand. Its default,
+        `threads`, and what is raised, are those of `backends.make`; or PresetError because there is no such preset.
         """
         self.preset = presets.get(preset)
         by_name = runtime is None or isinstance(runtime, str)
-        self._backend = backends.make(self.preset, weights, runtime) if by_name else runtime
+        self._backend = backends.make(self.preset, weights, runtime, threads) if by_name else runtime
         self.network = self._backend.network
         self._asked_for = runtime
         self._held = 0
@@ -199,10 +200,21 @@ class Runtime:
             self._held = 0
 
 
+def load(
+    preset: str = presets.DEFAULT,
+    runtime: str | None = None,
+    *,
+    weights: str | os.PathLike | None = None,
+    threads: int | None = None,
+) -> Runtime:
+    """Returns the runtime of a preset, loaded once a process and again if the weights file changes; as `Runtime`."""
+    changed = os.stat(weights).st_mtime_ns if weights and os.path.exists(weights) else None  # noqa: PTH110, PTH116
+    return _load(preset, runtime, weights, threads, changed)
+
+
 @functools.lru_cache(maxsize=4)
-def load(preset: str = presets.DEFAULT, runtime: str | None = None) -> Runtime:
-    """Returns the runtime of a preset with its installed weights, loaded once a process; arguments as `Runtime`'s."""
-    return Runtime(preset, runtime=runtime)
+def _load(preset: str, runtime: str | None, weights, threads: int | None, _) -> Runtime:
+    return Runtime(preset, weights, runtime, threads)
 
 
 def check_side(image: np.ndarray, name: str) -> None:

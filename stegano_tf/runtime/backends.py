@@ -44,7 +44,7 @@ class Backend(Protocol):
 
 
 class LitertBackend(Backend):
-    """Exported TFLite files on LiteRT, on all cores that the process may use, without TensorFlow or Keras.
+    """Exported TFLite files on LiteRT, without TensorFlow or Keras.
 
     A network is read when it is first used; PresetError if its file is missing or was altered. Where a network looks at
     one block at a time, each core takes small tiles, whose activations fit into its cache. Elsewhere small tiles would
@@ -53,8 +53,11 @@ class LitertBackend(Backend):
 
     overhead = 3.5
 
-    def __init__(self, found: exported.Exported, variant: str = "float32"):
-        """Takes the files of `variant`; BackendError if the package ai-edge-litert is not installed."""
+    def __init__(self, found: exported.Exported, variant: str = "float32", threads: int | None = None):
+        """Takes the files of `variant`; BackendError if the package ai-edge-litert is not installed.
+
+        `threads` is how many compute, by default as many as the process may use cores.
+        """
         try:
             from ai_edge_litert import interpreter  # noqa: PLC0415  (an engine of several)
         except ImportError as error:
@@ -62,9 +65,9 @@ class LitertBackend(Backend):
         self.network = found.network
         self._exported, self._variant, self._interpreter = found, variant, interpreter.Interpreter
         self._multiples = presets.get(found.preset).networks.multiples
-        self._threads = usable_cores()
+        self._threads = threads or usable_cores()
         if presets.get(found.preset).networks.halos == (0, 0):
-            self._threads, self.workers, self.tile_pixels = 1, usable_cores(), _CACHED_PIXELS
+            self._threads, self.workers, self.tile_pixels = 1, self._threads, _CACHED_PIXELS
         self._content = functools.cache(lambda name: found.content(tflite_file(found.preset, name, variant)))
         self._idle, self._free = {"hide": [], "reveal": []}, threading.BoundedSemaphore(self.workers)
 
@@ -148,11 +151,16 @@ class KerasBackend(Backend):
         return np.asarray(self._pictures.reveal(self.networks, self._multiples, stego))
 
 
-def make(preset: presets.Preset, weights: str | os.PathLike | None = None, name: str | None = None) -> Backend:
+def make(
+    preset: presets.Preset,
+    weights: str | os.PathLike | None = None,
+    name: str | None = None,
+    threads: int | None = None,
+) -> Backend:
     """Returns the backend that is called `name`, one of `presets.RUNTIMES`.
 
     By default that is litert where the preset's exported networks and the package are installed, and keras elsewhere
-    and for a weights file.
+    and for a weights file. `threads` is how many compute, by default as many as there are cores.
 
     Raises:
       BackendError: there is no backend of that name, or its package is missing, or it cannot run what was asked for.
@@ -163,6 +171,8 @@ def make(preset: presets.Preset, weights: str | os.PathLike | None = None, name:
         name = "litert" if light else "keras"
     if name not in presets.RUNTIMES:
         raise BackendError(f"there is no runtime {name!r}, expected one of {', '.join(presets.RUNTIMES)}")
+    if threads and name != "litert":
+        _limit_tensorflow(threads)
     if name == "keras":
         return KerasBackend(preset, weights)
     if weights is not None:
@@ -170,7 +180,22 @@ def make(preset: presets.Preset, weights: str | os.PathLike | None = None, name:
     found = exported.installed(preset.name)
     if found is None:
         raise BackendError(f"preset {preset.name!r} has no exported networks for {name!r}: python -m stegano_tf.export")
-    return LitertBackend(found) if name == "litert" else SavedModelBackend(found)
+    return LitertBackend(found, threads=threads) if name == "litert" else SavedModelBackend(found)
+
+
+def _limit_tensorflow(threads: int) -> None:
+    """Lets TensorFlow compute on so many threads; BackendError if it has begun with others, or is not installed."""
+    try:
+        import tensorflow as tf  # noqa: PLC0415  (takes seconds)
+
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
+        tf.config.threading.set_inter_op_parallelism_threads(threads)
+    except ImportError as error:
+        raise BackendError(
+            f"a number of threads needs the package tensorflow or the runtime 'litert': {error}"
+        ) from error
+    except RuntimeError as error:
+        raise BackendError(f"TensorFlow has begun with another number of threads than {threads}") from error
 
 
 def check_process() -> None:

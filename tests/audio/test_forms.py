@@ -219,7 +219,7 @@ def test_a_new_form_takes_a_module_and_a_line(tmp_path, image, monkeypatch):
 
 def test_nothing_is_hidden_for_a_sound_that_cannot_be_written(tmp_path, song, monkeypatch):
     hidden = []
-    monkeypatch.setattr(pipeline, "_runtime", lambda *_: types.SimpleNamespace(network=b"network!"))
+    monkeypatch.setattr(pipeline, "load", lambda *_, **__: types.SimpleNamespace(network=b"network!"))
     monkeypatch.setattr(pipeline, "_hide", lambda networks, cover, *_, **__: hidden.append(cover) or cover)
     cover = np.zeros((81, 82, 3), np.uint8)
     for options, error, message in (

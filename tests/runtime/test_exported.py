@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import shutil
 
 import numpy as np
@@ -119,11 +120,11 @@ def test_a_damaged_installation_is_one_line_on_the_command_line(folder, monkeypa
     monkeypatch.setattr(savedmodels, "versions", lambda *_: [folder])
     images.write(tmp_path / "stego.png", photograph(16, 16, 0))
     flip_a_bit(folder / REVEAL)
-    runtime.load.cache_clear()
+    runtime._load.cache_clear()
     arguments = ["reveal", str(tmp_path / "stego.png"), str(tmp_path / "secret.png"), "--preset", "tiny"]
     with pytest.raises(SystemExit) as exit_:
         commands.main(commands.parse(["stegano-tf", *arguments]))
-    runtime.load.cache_clear()
+    runtime._load.cache_clear()
     assert exit_.value.code == 1
     said = capsys.readouterr().err
     assert said.startswith(f"stegano-tf: {folder / REVEAL}: was altered")
@@ -192,3 +193,26 @@ class TestChoice:
         monkeypatch.setitem(sys.modules, package, None)
         with pytest.raises(BackendError, match=f"'{name}' needs the package {package.replace('_', '-')}"):
             backends.make(presets.get("tiny"), name=name)
+
+
+def test_a_number_of_threads():
+    by_tiles, by_network = (runtime.load(preset, threads=3)._backend for preset in ("codebook", "unet"))
+    assert (by_tiles.workers, by_tiles._threads) == (3, 1)
+    assert (by_network.workers, by_network._threads) == (1, 3)
+
+
+def test_tensorflow_cannot_change_its_threads_later():
+    import tensorflow as tf
+
+    tf.constant(0)
+    with pytest.raises(BackendError, match="TensorFlow has begun with another number of threads than 97"):
+        backends.make(presets.get("codebook"), name="savedmodel", threads=97)
+
+
+def test_weights_are_loaded_once_until_they_change(tiny_weights, tmp_path):
+    weights = tmp_path / "my.weights.h5"
+    weights.write_bytes(tiny_weights.read_bytes())
+    first = runtime.load("tiny", weights=weights)
+    assert runtime.load("tiny", weights=weights) is first
+    os.utime(weights, ns=(0, 0))
+    assert runtime.load("tiny", weights=weights) is not first

@@ -1,0 +1,117 @@
+import builtins
+import re
+import sys
+
+import pytest
+
+from stegano_tf.audio import codec, sealing
+from stegano_tf.batch import local, rows
+
+
+@pytest.fixture
+def batch(command, monkeypatch, tmp_path):
+    """Runs `stegano-tf batch` with an engine in this process; returns what `command` does."""
+
+    def here(work, numbers, *, workers):
+        assert workers >= 1
+        for number in numbers:
+            yield number, rows.run(work, number)
+
+    monkeypatch.setattr(local, "run", here)
+    monkeypatch.chdir(tmp_path)
+    return lambda *arguments: command("batch", *arguments)
+
+
+PLACES = ("--results", "results", "--output-root", "out")
+
+
+def test_there_and_back(batch, collection, tmp_path):
+    collection(3, output=["0.wav", "1.flac", "2.wav"])
+    identity = tmp_path / "identity"
+    recipient = sealing.keygen(identity)
+    status, out, err = batch("send", "pairs.csv", *PLACES, "--recipient", recipient, "--rows-per-block", "2")
+    assert (status, err.splitlines()[-1].startswith("3 of 3 pairs, ")) == (0, True)
+    assert re.search(r"done +│ +3 ", out)
+    (tmp_path / "back.csv").write_text("id,audio,output\na,out/0.wav,a.png\nb,out/1.flac,b.jpg\n")
+    status, out, _ = batch(
+        "receive", "back.csv", "--results", "back", "--output-root", "secrets", "--identity", identity
+    )
+    assert status == 0
+    assert sorted(path.name for path in (tmp_path / "secrets").iterdir()) == ["a.png", "b.jpg"]
+
+
+def test_errors_below_the_limit_and_above(batch, collection, tmp_path):
+    collection(4, cover=["0.png", "missing.png", "1.png", "2.png"])
+    status, out, err = batch("hide", "pairs.csv", *PLACES)
+    assert status == 1
+    expected = "1 of 4 pairs failed, expected at most 1.00% of them (--max-errors)"
+    assert err.splitlines()[-1] == f"stegano-tf: results: {expected}"
+    assert re.search(r"failed: ImageError +│ +1 ", out)
+    assert batch("hide", "pairs.csv", *PLACES, "--resume", "--max-errors", "25%")[0] == 0
+    assert batch("hide", "pairs.csv", *PLACES, "--retry-errors", "--max-errors", "24.9%")[0] == 1
+
+
+def test_the_options_of_the_single_command_are_there(batch, collection):
+    collection(1, output=["0.wav"])
+    options = ("--parity", "10%", "--depth", "4", "--payload", "png", "--sample-rate", "8000", "--max-pixels", "2000")
+    assert batch("send", "pairs.csv", *PLACES, *options)[0] == 0
+    info = codec.inspect("out/0.wav")
+    assert (info.sample_rate, info.payload, info.bits) == (8000, "png", 4)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("hide", *PLACES, "--parity", "10%"), "--parity is not for hide"),
+        (("hide", *PLACES, "--recipient", "age1x"), "--recipient is not for hide"),
+        (("reveal", *PLACES, "--refine", "2"), "--refine is not for reveal"),
+        (("receive", *PLACES, "--max-pixels", "9"), "--max-pixels is not for receive"),
+        (("send", *PLACES, "--size", "2x2"), "--size is not for send"),
+        (("hide", *PLACES, "--balance", "2"), "--balance takes --refine"),
+        (("send", *PLACES, "--bare", "--parity", "1%"), "--parity does not go with --bare"),
+        (("hide", "--results", "r"), "hide takes --output-root"),
+        (("score", *PLACES), "score writes no outputs"),
+        (("hide", *PLACES, "--address", "auto"), "--address goes with --engine ray"),
+        (("hide", *PLACES, "--force", "--resume"), "expected one of --resume, --retry-errors and --force"),
+        (("hide", *PLACES, "--max-errors", "101%"), "'101%': expected 0% to 100%"),
+        (("hide", *PLACES, "--rows-per-block", "0"), "'0': expected an integer from 1"),
+        (("watermark", *PLACES), "invalid choice: 'watermark'"),
+    ],
+)
+def test_wrong_usage(batch, arguments, message, tmp_path):
+    (operation, *options) = arguments
+    status, _, err = batch(operation, "pairs.csv", *options)
+    assert (status, message in err) == (2, True), err
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("manifest", "options", "message"),
+    [
+        ("missing.csv", (), r"/missing\.csv: the manifest cannot be read: "),
+        ("pairs.csv", ("--results", "nothing://x"), r"nothing://x: is no place for files"),
+        ("pairs.csv", ("--output-root", "pairs.csv"), r"outputs cannot be kept there: "),
+    ],
+)
+def test_bad_input(batch, collection, manifest, options, message):
+    collection(1)
+    status, _, err = batch("hide", manifest, *PLACES, *options)
+    assert (status, err.count("\n")) == (1, 1)
+    assert re.match(f"stegano-tf: .*{message}", err), err
+
+
+def test_without_ray_the_extra_is_named(batch, collection, monkeypatch):
+    collection(1)
+    import_ = builtins.__import__
+
+    def without_ray(name, *rest):
+        if name == "ray":
+            raise ModuleNotFoundError("No module named 'ray'", name="ray")
+        return import_(name, *rest)
+
+    monkeypatch.setattr(builtins, "__import__", without_ray)
+    monkeypatch.delitem(sys.modules, "stegano_tf.batch.ray", raising=False)
+    monkeypatch.delattr("stegano_tf.batch.ray", raising=False)
+    status, _, err = batch("hide", "pairs.csv", *PLACES, "--engine", "ray")
+    said = "stegano-tf: --engine ray needs ray, which is not installed: pip install 'stegano_tf[distributed]'\n"
+    assert (status, err) == (1, said)
