@@ -173,8 +173,7 @@ def _send(work: Work, draft: Path, cover: str, secret: str) -> dict[str, Any]:
 
 def _reveal(work: Work, draft: Path, stego: str) -> dict[str, Any]:
     images.check(draft, lossless=False)
-    options = {name: value for name, value in work.options.items() if name != "max_pixels"}
-    images.write(draft, pipeline.reveal(_picture(stego, work), **work.networks, **options), lossless=False)
+    images.write(draft, pipeline.reveal(_picture(stego, work), **work.networks, **work.options), lossless=False)
     return {}
 
 

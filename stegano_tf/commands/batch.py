@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 from stegano_tf import settings
-from stegano_tf.commands import encode, flags, hide, reveal, terminal
+from stegano_tf.commands import encode, flags, hide, receive, reveal, terminal
 from stegano_tf.errors import BackendError, DataError
 from stegano_tf.settings import setting
 
@@ -49,8 +49,8 @@ class Running:
 def add_arguments(parser) -> None:
     parser.add_argument("operation", choices=tuple(_groups()), help="what to do with each pair")
     flags.add_file(parser, "manifest", "Parquet or CSV: id, cover, secret, output; or id, stego or audio, output")
-    flags.add_file(parser, "--results", "folder or s3://… for what came of each pair", metavar="URI", required=True)
-    flags.add_file(parser, "--output-root", "folder or s3://… below which the outputs lie", metavar="URI")
+    flags.add_file(parser, "--results", "folder or s3://... for what came of each pair", metavar="URI", required=True)
+    flags.add_file(parser, "--output-root", "folder or s3://... below which the outputs lie", metavar="URI")
     settings.add_arguments(parser, Running, *_all_groups(), flags.Output)
     flags.add_passphrase(parser)
     flags.add_recipient(parser)
@@ -63,7 +63,7 @@ def _groups() -> dict[str, tuple[type, ...]]:
         "hide": hide.GROUPS,
         "send": (*hide.GROUPS, *encode.groups()),
         "reveal": reveal.GROUPS,
-        "receive": (flags.Networks,),
+        "receive": receive.GROUPS,
         "score": hide.GROUPS,
     }
 

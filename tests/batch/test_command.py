@@ -65,7 +65,7 @@ def test_the_options_of_the_single_command_are_there(batch, collection):
         (("hide", *PLACES, "--parity", "10%"), "--parity is not for hide"),
         (("hide", *PLACES, "--recipient", "age1x"), "--recipient is not for hide"),
         (("reveal", *PLACES, "--refine", "2"), "--refine is not for reveal"),
-        (("receive", *PLACES, "--max-pixels", "9"), "--max-pixels is not for receive"),
+        (("receive", *PLACES, "--refine", "9"), "--refine is not for receive"),
         (("send", *PLACES, "--size", "2x2"), "--size is not for send"),
         (("hide", *PLACES, "--balance", "2"), "--balance takes --refine"),
         (("send", *PLACES, "--bare", "--parity", "1%"), "--parity does not go with --bare"),
