@@ -132,7 +132,7 @@ def speed(folder: Path, files: list[Path]) -> dict:
     manifest = collection(folder / "in", files, _SIDE.value, _PAIRS.value)
     missing = [f"missing{number}.png" for number in range(6400)]
     empty = collection(folder / "empty", files, 16, len(missing), missing)
-    warm = collection(folder / "warm", files, _SIDE.value, 8)
+    warm = collection(folder / "warm", files, _SIDE.value, 32)
     alone = loop(manifest, folder / "loop", min(_PAIRS.value, 200))
     found = {"side": _SIDE.value, "pairs": _PAIRS.value, "loop_cpu_ms": 1000 * alone}
     with ray.cluster(None, 2):
@@ -144,7 +144,7 @@ def speed(folder: Path, files: list[Path]) -> dict:
                 pass
             return (cpu_seconds() - start) / ready.pairs, ready.pairs / (time.perf_counter() - begin)
 
-        measure(warm, "job-warm", 4)
+        measure(warm, "job-warm", 2)  # so many blocks that both workers load their networks
         cpu, rate = measure(manifest, "job")
         overhead, _ = measure(empty, "job-empty")
     found |= {"cpu_ms": 1000 * cpu, "share_of_loop": alone / cpu, "pairs_per_s": rate, "overhead_ms": 1000 * overhead}
