@@ -83,6 +83,7 @@ class Server:
         """The value of one line of the metrics page, 0 if it is not there."""
         import requests
 
+        time.sleep(0.11)  # the page is up to 0.1 s old
         page = requests.get(f"{self.url}/metrics", timeout=10).text
         found = re.search(rf"^stegano_tf_{re.escape(name)} (\S+)$", page, re.MULTILINE)
         return float(found[1]) if found else 0.0
