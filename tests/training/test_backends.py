@@ -22,7 +22,7 @@ SCRIPT = """
     import runpy, sys
 
     class Missing:
-        names = {"tensorflow", "psutil", "simplejpeg", "skimage"}
+        names = {"tensorflow", "psutil", "simplejpeg", "imagecodecs", "tifffile", "skimage"}
 
         def find_spec(name, path=None, target=None):
             if name.split(".")[0] in Missing.names:
