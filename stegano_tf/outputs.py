@@ -240,20 +240,14 @@ def _lock(path: Path) -> BinaryIO:
     """Returns an open file that is locked; the system frees it when the process ends, in whatever way."""
     while True:
         file = path.open("ab")
-        if os.name != "posix":
-            return file
-        import fcntl  # noqa: PLC0415  (POSIX only)
-
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if not fcntl or _locked(path, file, wait=False):
+                return file
         except BlockingIOError as error:
             file.close()
             raise OutputError(f"{path.parent}: another process writes to it, expected none") from error
         except OSError:  # no locks here
             return file
-        with contextlib.suppress(FileNotFoundError):
-            if os.path.samestat(path.stat(), os.fstat(file.fileno())):
-                return file
         file.close()  # whoever had the lock before removed the file after it was opened here
 
 
