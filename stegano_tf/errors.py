@@ -6,8 +6,12 @@ Programming errors (a wrong dtype handed to a function) stay `TypeError` and `Va
 
 
 def one_line(error: Exception) -> str:
-    """Returns what another library's error says, for one of these messages: at most 200 characters, or its type."""
-    return " ".join(str(error).split())[:200].rstrip(".") or type(error).__name__
+    """Returns what another library's error says, for one of these messages: at most 200 characters, or its type.
+
+    Characters that a terminal would obey become question marks: the error may quote a file.
+    """
+    text = " ".join(str(error).split())[:200].rstrip(".") or type(error).__name__
+    return "".join(character if character.isprintable() else "?" for character in text)
 
 
 class SteganoError(Exception):

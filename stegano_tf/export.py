@@ -12,7 +12,7 @@ import sys
 
 from absl import logging
 
-from stegano_tf import settings
+from stegano_tf import settings, stopping
 from stegano_tf.errors import SteganoError
 from stegano_tf.exporting import Options
 
@@ -24,14 +24,15 @@ def main(argv):
         settings.usage_error(f"unexpected arguments: {' '.join(argv[1:])}")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     logging.set_verbosity(logging.WARNING)
-    # TensorFlow takes seconds to import: --help and wrong flags need not wait for it.
-    from stegano_tf.exporting.run import export, write_card  # noqa: PLC0415
-
     options = settings.from_flags(Options)
-    try:
-        written = write_card(options) if options.card_only else export(options)
-    except SteganoError as error:
-        sys.exit(f"stegano_tf.export: {error}")
+    with stopping.noticed("stegano_tf.export"):
+        # TensorFlow takes seconds to import: --help and wrong flags need not wait for it.
+        from stegano_tf.exporting.run import export, write_card  # noqa: PLC0415
+
+        try:
+            written = write_card(options) if options.card_only else export(options)
+        except SteganoError as error:
+            sys.exit(f"stegano_tf.export: {error}")
     print(f"Written: {written}")
 
 

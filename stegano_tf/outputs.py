@@ -7,6 +7,7 @@ user. Limit: that needs locks, so not on Windows, and not for HDF5 files, which 
 """
 
 import contextlib
+import ctypes
 import json
 import os
 import re
@@ -167,23 +168,87 @@ def _locked(path: Path, file: BinaryIO, *, wait: bool) -> bool:
 
 
 @contextlib.contextmanager
-def replacing_folder(path: str | os.PathLike) -> Iterator[Path]:
+def replacing_folder(path: str | os.PathLike, *, force: bool = False) -> Iterator[Path]:
     """Yields an empty folder beside `path` that becomes `path` if the block raises nothing; raises as `replacing`.
 
-    A folder `path` that exists is replaced; it is gone for as long as two renamings take. The folders above are made.
+    Its files are forced to the disk first. With `force`, a folder `path` that exists changes places with the new one in
+    one step of the system, so that there is a whole one at any time. The folders above are made. Limit: a system or
+    file system that cannot do this (macOS, Windows, NFS) has no `path` for as long as two renamings take.
     """
     path = Path(path)
     with _partial(path) as partial:
         partial.mkdir(parents=True)
         yield partial
-        with _partial(path) as old:
-            if path.exists():
-                path.rename(old)
-            try:
-                partial.rename(path)
-            except OSError:
-                old.rename(path)
-                raise
+        for found in (*partial.rglob("*"), partial):
+            _sync(found)
+        if force and path.exists():
+            _exchange(partial, path)
+        else:
+            partial.rename(path)  # the system refuses one that another process has made meanwhile
+        _sync(path.parent)
+
+
+def _exchange(new: Path, old: Path) -> None:
+    """Gives two folders each other's names."""
+    function = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None) if os.name == "posix" else None
+    here, exchange = -100, 2  # AT_FDCWD and RENAME_EXCHANGE of <fcntl.h> and <stdio.h>
+    if function and function(here, os.fsencode(new), here, os.fsencode(old), exchange) == 0:
+        return
+    aside = old.with_name(f".{secrets.token_hex(6)}.old.{old.name}")
+    old.rename(aside)
+    try:
+        new.rename(old)
+    finally:
+        if not old.exists():
+            aside.rename(old)
+        _remove(aside)
+
+
+@contextlib.contextmanager
+def alone(folder: str | os.PathLike) -> Iterator[None]:
+    """Makes a folder and lets no other process in here while the block runs.
+
+    Removes what killed processes left half-written in it, puts back what they had put aside, and removes the folder if
+    it is empty in the end. Limit: Windows, and file systems without locks (some of clusters), keep nobody out.
+
+    Raises:
+      OutputError: another process is in here, or the folder cannot be written.
+    """
+    folder = Path(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = _lock(folder / ".lock")
+    except OSError as error:
+        raise OutputError(f"{folder}: cannot be written: {error.strerror}") from error
+    with lock:
+        for leftover in [*folder.rglob("." + "[0-9a-f]" * 12 + ".partial.*")]:
+            _remove(leftover)
+        for aside in [*folder.glob("." + "[0-9a-f]" * 12 + ".old.*")]:
+            old = aside.with_name(aside.name.partition(".old.")[2])
+            if not old.exists():
+                aside.rename(old)
+            _remove(aside)
+        try:
+            yield
+        finally:
+            Path(lock.name).unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+
+
+def _lock(path: Path) -> BinaryIO:
+    """Returns an open file that is locked; the system frees it when the process ends, in whatever way."""
+    while True:
+        file = path.open("ab")
+        try:
+            if not fcntl or _locked(path, file, wait=False):
+                return file
+        except BlockingIOError as error:
+            file.close()
+            raise OutputError(f"{path.parent}: another process writes to it, expected none") from error
+        except OSError:  # no locks here
+            return file
+        file.close()  # whoever had the lock before removed the file after it was opened here
 
 
 def write_json(path: str | os.PathLike, value: object, *, force: bool = False) -> None:
@@ -205,9 +270,14 @@ def _partial(path: Path) -> Iterator[Path]:
             raise
         raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
     finally:
-        with contextlib.suppress(OSError):
-            partial.unlink(missing_ok=True)
-        shutil.rmtree(partial, ignore_errors=True)
+        _remove(partial)
+
+
+def _remove(path: Path) -> None:
+    """Removes a file or a folder, if it exists and can be removed."""
+    with contextlib.suppress(OSError):
+        path.unlink(missing_ok=True)
+    shutil.rmtree(path, ignore_errors=True)
 
 
 def _sync(path: Path) -> None:

@@ -15,7 +15,7 @@ import sys
 
 from absl import flags
 
-from stegano_tf import settings
+from stegano_tf import settings, stopping
 from stegano_tf.errors import SteganoError, WorkerLostError
 from stegano_tf.training.options import Options, complete
 
@@ -32,6 +32,11 @@ def main(argv):
     if len(argv) > 1:
         settings.usage_error(f"unexpected arguments: {' '.join(argv[1:])}")
     options = settings.from_flags(Options)
+    with stopping.noticed("stegano_tf.train", "; the same command with the same --run_dir goes on"):
+        _run(options)
+
+
+def _run(options: Options):
     try:
         complete(options, dry=_DRY_RUN.value)
     except SteganoError as error:

@@ -47,7 +47,7 @@ ALLOWED = {
     "networks": {"errors", "presets", "savedmodels"},
     "training": {
         *("errors", "presets", "images", "figures", "networks", "outputs", "pairing", "datasets", "provenance"),
-        "settings",
+        *("settings", "stopping"),
     },
     "runtime": {"errors", "presets", "images", "metrics", "networks", "savedmodels", "scratch"},
     "scoreboard": {"errors", "images", "metrics", "pairing", "audio", "runtime"},

@@ -1,3 +1,4 @@
+import ctypes
 import fcntl
 import json
 import os
@@ -222,9 +223,10 @@ def test_partial_files_have_the_suffix_and_the_mode(tmp_path):
 
 def test_folders_are_whole_or_absent(tmp_path, monkeypatch):
     path = tmp_path / "models" / "1"
+    renamings, rename = [], Path.rename
 
     def write(text, error=None):
-        with outputs.replacing_folder(path) as partial:
+        with outputs.replacing_folder(path, force=text != "first") as partial:
             (partial / "sub").mkdir()
             (partial / "sub" / "file").write_text(text)
             assert path.exists() == (text != "first")
@@ -234,23 +236,69 @@ def test_folders_are_whole_or_absent(tmp_path, monkeypatch):
     def found():
         return {file: file.read_text() for file in tmp_path.rglob("*") if file.is_file()}
 
+    def watched(self, target):
+        renamings.append(target)
+        if target == path and (self / "sub" / "file").read_text() == "fifth":
+            raise OSError(30, "Read-only file system")
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", watched)
     write("first")
+    assert renamings == [path]
     with pytest.raises(KeyboardInterrupt):
         write("second", KeyboardInterrupt)
     assert found() == {path / "sub" / "file": "first"}
     write("third")
     assert found() == {path / "sub" / "file": "third"}
-    rename = Path.rename
+    if os.name == "posix" and hasattr(ctypes.CDLL(None), "renameat2"):
+        assert renamings == [path]  # the two changed places in one step
 
-    def refused(self, target):
-        if target == path and (self / "sub" / "file").read_text() == "fourth":
-            raise OSError(30, "Read-only file system")
-        return rename(self, target)
-
-    monkeypatch.setattr(Path, "rename", refused)
+    # Where the system cannot do that.
+    monkeypatch.setattr(ctypes, "CDLL", lambda *_, **__: object())
+    write("fourth")
+    assert found() == {path / "sub" / "file": "fourth"}
     with pytest.raises(OutputError, match="1: cannot be written: Read-only"):
-        write("fourth")
-    assert found() == {path / "sub" / "file": "third"}
+        write("fifth")
+    assert found() == {path / "sub" / "file": "fourth"}
+
+
+def test_a_folder_that_appears_meanwhile_is_kept(tmp_path):
+    with (
+        pytest.raises(OutputError, match="1: cannot be written: "),
+        outputs.replacing_folder(tmp_path / "1") as partial,
+    ):
+        (partial / "mine").touch()
+        (tmp_path / "1").mkdir()
+        (tmp_path / "1" / "theirs").touch()
+    assert [file.name for file in tmp_path.rglob("*")] == ["1", "theirs"]
+
+
+def test_one_process_at_a_time_finds_no_leftovers(tmp_path):
+    folder = tmp_path / "runs" / "1"
+    (folder / "sub" / ".0123456789ab.partial.2").mkdir(parents=True)
+    (folder / "sub" / ".0123456789ab.partial.2" / "half").touch()
+    (folder / ".0123456789ab.partial.log").touch()
+    # A process was killed between two renamings, and another one behind them.
+    for name in (".0123456789ab.old.7", ".0123456789ab.old.8", "8"):
+        (folder / name).mkdir()
+        (folder / name / name[-1:]).touch()
+    with outputs.alone(folder):
+        (folder / "whole").touch()
+        with pytest.raises(OutputError, match="1: another process writes to it, expected none"), outputs.alone(folder):
+            pytest.fail("the block must not run")
+    assert sorted(file.relative_to(folder).as_posix() for file in folder.rglob("*")) == [
+        "7",
+        "7/7",
+        "8",
+        "8/8",
+        "sub",
+        "whole",
+    ]
+    with pytest.raises(KeyboardInterrupt), outputs.alone(tmp_path / "empty"):
+        raise KeyboardInterrupt
+    assert not (tmp_path / "empty").exists()
+    with pytest.raises(OutputError, match="whole: cannot be written: File exists"), outputs.alone(folder / "whole"):
+        pytest.fail("the block must not run")
 
 
 def test_json_is_whole_or_absent(tmp_path):

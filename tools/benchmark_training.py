@@ -32,7 +32,7 @@ from absl import app, flags, logging
 from publishing import publish
 
 from stegano_tf import presets
-from stegano_tf.training import loop, run, strategies
+from stegano_tf.training import loop, session, strategies
 from stegano_tf.training.callbacks import log, steering
 from stegano_tf.training.data.batches import PairBatches
 from stegano_tf.training.model import to_unit
@@ -63,13 +63,13 @@ class Trainer:
     """`loop.fit` with what a run has by default, one step at a time."""
 
     def __init__(self, chosen: Options, strategy):
-        self.model, self.steps = run.model_and_steps(chosen, strategy)
+        self.model, self.steps = session.model_and_steps(chosen, strategy)
         side, size = chosen.crop, chosen.batch_size
         worker, workers = strategies.workers(strategy)
         batches = PairBatches(noise(8 * size, side), batch_size=size // workers, crop=side, shard=(worker, workers))
         self.batches = self.steps.batches(batches, 0)
         self.budget = steering.Budget(steps=10**9)
-        schedules = run.rate_schedules(chosen, self.budget, self.model)
+        schedules = session.rate_schedules(chosen, self.budget, self.model)
         guard = steering.DivergenceGuard([])
         bar = log.Progress(self.budget, batch_size=size)
         self.callbacks = keras.callbacks.CallbackList(
@@ -86,7 +86,7 @@ class Trainer:
 
 def bare(chosen: Options) -> Callable:
     """The same networks in a loop of their own: forward, backward, Adam; nothing else."""
-    model = run.compiled(chosen)
+    model = session.compiled(chosen)
     variables = model.trainable_variables
     optimizer = keras.optimizers.Adam(1e-4)
     optimizer.build(variables)

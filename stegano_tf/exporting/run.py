@@ -28,16 +28,21 @@ def export(options: Options) -> Path:
     """Writes OUT/PRESET/VERSION and OUT/PRESET/README.md, and returns the former.
 
     Raises:
-      OutputError: the version exists, and `force` is not set; or it cannot be written.
+      OutputError: the version exists, and `force` is not set; or it cannot be written, or another export writes there.
       PresetError: the weights do not exist or do not fit, or there is no such TFLite variant.
       DataError, ImageError: `data` holds no pictures to measure the variants on.
     """
+    home = Path(options.out, presets.get(options.preset).name)
+    with outputs.alone(home):
+        return _export(options, home)
+
+
+def _export(options: Options, home: Path) -> Path:
     preset = presets.get(options.preset)
     # The runtime "litert" takes float32, and the other precisions are measured against it.
     variants = list(dict.fromkeys(tflite.Variant.parse(text) for text in ["float32", *options.tflite]))
     pictures = list_pictures(options.data)[: options.limit] if options.data else []
     scoreboard.check(pictures)
-    home = Path(options.out, preset.name)
     found = savedmodels.versions(preset.name, options.out)
     version = options.version or (int(found[-1].name) + 1 if found else 1)
     target = home / str(version)
@@ -49,7 +54,7 @@ def export(options: Options) -> Path:
 
     try:
         # The partial folder's name is no number, so TF Serving, which may be watching, does not take it for a version.
-        with outputs.replacing_folder(target) as partial:
+        with outputs.replacing_folder(target, force=options.force) as partial:
             made = Exported(folder=partial, preset=preset.name, version=version, network=digest[:8], files={})
             signatures.save(networks, preset.networks.multiples, partial)
             signatures.write_warmup(partial, preset.name)
@@ -92,7 +97,9 @@ def write_card(options: Options) -> Path:
     if made.network != network_id(weights):
         raise PresetError(f"{made.folder}: was not made from {weights}; export anew")
     manifest = json.loads((made.folder / MANIFEST).read_text())
-    return _write(made.folder.parent, card.text(made, weights, manifest["losses"], manifest["losses_measured_on"]))
+    text = card.text(made, weights, manifest["losses"], manifest["losses_measured_on"])
+    with outputs.alone(made.folder.parent):
+        return _write(made.folder.parent, text)
 
 
 def _write(home: Path, text: str) -> Path:
@@ -107,7 +114,7 @@ def _write_tflite(made: Exported, networks: Networks, variants: list[tflite.Vari
     jobs = [(variant, name) for variant in variants for name in tflite.INPUTS]
     for variant, name in rich.progress.track(jobs, "TFLite files", console=rich.console.Console(stderr=True)):
         file = made.folder / tflite_file(made.preset, name, str(variant))
-        file.write_bytes(tflite.convert(networks, name, variant))
+        file.write_bytes(tflite.convert(networks, name, variant, scratch=made.folder))
 
 
 def _losses(made: Exported, variants: list[tflite.Variant], pictures: list[Path]) -> dict[str, dict[str, float]]:

@@ -7,6 +7,7 @@ built-in operators only. Batch, height and width are resizable unless the varian
 import dataclasses
 import re
 import tempfile
+from pathlib import Path
 
 import tensorflow as tf
 
@@ -40,10 +41,11 @@ class Variant:
         return self.precision + ("-{1}x{0}".format(*self.size) if self.size else "")
 
 
-def convert(networks: Networks, name: str, variant: Variant) -> bytes:
+def convert(networks: Networks, name: str, variant: Variant, *, scratch: Path) -> bytes:
     """Returns the TFLite file of one network, `name` "hide" or "reveal"; it takes multiples of what that needs.
 
     Cutting and continuing pictures in the graph would make shapes of values, and LiteRT plans ahead only without such.
+    Temporary files lie in the folder `scratch`.
     """
     shape = (1, *variant.size, 3) if variant.size else (None, None, None, 3)
 
@@ -53,7 +55,7 @@ def convert(networks: Networks, name: str, variant: Variant) -> bytes:
 
     module = tf.Module()
     module.weights = [variable.value for variable in getattr(networks, name).variables]
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(dir=scratch) as folder:
         tf.saved_model.save(module, folder, {name: signature})
         converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=[name])
         if variant.precision != "float32":

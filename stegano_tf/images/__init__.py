@@ -11,7 +11,6 @@ survives any number of reads); metadata is not kept.
 import logging
 
 from stegano_tf.images.arrays import centre_crop, check_rgb, resize
-from stegano_tf.images.reading import MAX_PIXELS, ImageWarning, decode, read
 from stegano_tf.images.writing import check, write
 
 # These log what they find odd in a file. Users get one line about it, from us.
@@ -19,3 +18,12 @@ for library in ("imagecodecs", "tifffile"):
     logging.getLogger(library).setLevel(logging.CRITICAL)
 
 __all__ = ["MAX_PIXELS", "ImageWarning", "centre_crop", "check", "check_rgb", "decode", "read", "resize", "write"]
+
+
+def __getattr__(name: str):
+    # Reading needs imagecodecs and simplejpeg. A machine that only trains, on pictures in its memory, may lack them.
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from stegano_tf.images import reading  # noqa: PLC0415
+
+    return getattr(reading, name)

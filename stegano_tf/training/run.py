@@ -1,5 +1,6 @@
-"""One training run: data, model, callbacks and the loop, put together from options; and going on with it."""
+"""One training run: what it is told, its pictures and its devices; `session` does the rest."""
 
+import contextlib
 import functools
 import importlib.util
 import statistics
@@ -7,19 +8,13 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import keras
 import numpy as np
-from absl import logging
 
-from stegano_tf import presets
-from stegano_tf.errors import BackendError, CheckpointError, StrategyError
-from stegano_tf.networks import build
-from stegano_tf.training import checkpoints, cost, loop, run_folder, strategies
-from stegano_tf.training.callbacks import log, steering
+from stegano_tf import outputs, presets
+from stegano_tf.errors import BackendError, StrategyError
+from stegano_tf.training import checkpoints, cost, run_folder, session, strategies
 from stegano_tf.training.data import sources
 from stegano_tf.training.data.batches import PairBatches
-from stegano_tf.training.model import SteganoModel
-from stegano_tf.training.optimizer import ClippedAdam
 from stegano_tf.training.options import Options, complete
 
 
@@ -39,7 +34,7 @@ def train(options: Options) -> Path:
       CheckpointError: the run folder's checkpoints cannot be read, or are not of these options or pictures.
       DataError: too few pictures, or a size that does not suit the networks.
       ImageError: a picture does not decode, and `skip_bad_images` is not set.
-      OutputError: the run folder cannot be written.
+      OutputError: the run folder cannot be written, or another training writes to it.
       PresetError: there is no such preset, or `weights` do not fit it.
       StrategyError: the strategy cannot be had, or its replicas do not divide the batch.
       WorkerLostError: another worker has gone; the same call in a new process goes on from the last checkpoint.
@@ -51,13 +46,16 @@ def train(options: Options) -> Path:
         raise BackendError(text)
     run_dir = run_folder.choose(options)
     strategy = strategies.make(options.strategy, logical_devices=options.logical_devices)
-    with strategies.noticing_lost_workers(strategy):
-        return _train(options, chosen, run_dir, strategy)
+    replicas = count_replicas(chosen, strategy)
+    worker, _ = strategies.workers(strategy)
+    # The first worker writes for all.
+    alone = outputs.alone(run_dir) if worker == 0 else contextlib.nullcontext()
+    with strategies.noticing_lost_workers(strategy), alone:
+        return _train(options, chosen, run_dir, strategy, replicas)
 
 
-def _train(given: Options, options: Options, run_dir: Path, strategy) -> Path:
+def _train(given: Options, options: Options, run_dir: Path, strategy, replicas: int) -> Path:
     worker, workers = strategies.workers(strategy)
-    replicas = count_replicas(options, strategy)
     checkpoint = checkpoints.latest(run_dir / "checkpoints")
     if checkpoint and checkpoint.state["complete"]:
         print(f"{run_dir}: this run is complete, with step {checkpoint.state['callbacks']['0/Budget']['step']}.")
@@ -75,59 +73,12 @@ def _train(given: Options, options: Options, run_dir: Path, strategy) -> Path:
     validated = sources.validation_pairs(
         unseen, batch_size=4 * replicas, size=options.validation_size, skip_bad_images=options.skip_bad_images
     )
-    counts = {"training_pictures": training.plan.pictures, "validation_pictures": sum(len(c) for c, _ in validated)}
-    if checkpoint and checkpoint.state["pictures"] != counts:
-        raise CheckpointError(f"{checkpoint.path}: is of a run on {checkpoint.state['pictures']}, found {counts}")
-    model, steps = model_and_steps(options, strategy)
-
-    steps_per_epoch = options.steps_per_epoch or training.plan.steps
-    # Where minutes are given, they end the run.
-    budget = steering.Budget(steps=(options.epochs or 1_000_000) * steps_per_epoch, minutes=options.minutes)
-    schedules = rate_schedules(options, budget, model)
-    guard = steering.DivergenceGuard(schedules)
-    best = log.BestWeights(run_dir / "best.weights.h5")
-    stopping = [] if options.early_stopping is None else [steering.EarlyStopping(options.early_stopping)]
-    sheet = log.ContactSheet(run_dir / "contact_sheet.png", *(p[:4] for p in validated[0]), steps.predict)
-    saving = checkpoints.Checkpointer(
-        run_dir / "checkpoints",
-        budget,
-        guard,
-        [*schedules, best, *stopping],
-        minutes=options.checkpoint_minutes,
-        write=worker == 0,
-        constants={"pictures": counts},
-    )
-    writers = [
-        log.Progress(budget, batch_size=options.batch_size),
-        best,
-        log.JsonLines(run_dir / "log.jsonl", budget),
-        sheet,
-        *([log.TensorBoard(run_dir / "tensorboard", budget, sheet)] if options.tensorboard else []),
-    ]
-    if checkpoint:
-        saving.set_model(model)
-        saving.restore(checkpoint)
-    elif not options.weights:
-        some = functools.partial(sources.some, pictures, skip_bad_images=options.skip_bad_images)
-        # Every worker does the same: they must start from the same weights.
-        presets.get(options.preset).networks.fit(model.networks, some, len(pictures), options.seed)
-    run_folder.check_agreement(steps, budget.step, run_dir)
-    if worker == 0:
-        run_folder.record(given, run_dir, strategy)
-        epoch, step = divmod(budget.step, steps_per_epoch)
-        if checkpoint:
-            print(f"Going on from {checkpoint.path}: epoch {epoch + 1}, step {step} of {steps_per_epoch}.", flush=True)
-        logging.info("%s, into %s", counts, run_dir)
-    callbacks = [
-        *schedules,
-        guard,
-        *(writers if worker == 0 else []),
-        *stopping,
-        # Behind those that are to see the means at an epoch's end.
-        *([steering.RunningMean()] if options.ema is not None else []),
-        saving,
-    ]
-    loop.fit(model, steps, training, validated, budget=budget, steps_per_epoch=steps_per_epoch, callbacks=callbacks)
+    model, steps = session.model_and_steps(options, strategy)
+    some = functools.partial(sources.some, pictures, skip_bad_images=options.skip_bad_images)
+    session.go_on(
+        given, options, run_dir, checkpoint, model,
+        steps=steps, training=training, validated=validated, some=some, strategy=strategy,
+    )  # fmt: skip
     return run_dir
 
 
@@ -141,7 +92,7 @@ def dry_run(options: Options) -> Iterator[str]:
     strategy = strategies.make(options.strategy, logical_devices=options.logical_devices)
     replicas = count_replicas(options, strategy)
     worker, workers = strategies.workers(strategy)
-    model, steps = model_and_steps(options, strategy)
+    model, steps = session.model_and_steps(options, strategy)
     size, side = options.batch_size, options.crop
     yield cost.report(presets.get(options.preset), model, pairs=size // replicas, side=side)
     noise = list(np.random.default_rng(0).integers(0, 256, (max(size, 2), side, side, 3), dtype=np.uint8))
@@ -162,61 +113,3 @@ def count_replicas(options: Options, strategy) -> int:
     if options.batch_size % count:
         raise StrategyError(f"batch_size is {options.batch_size}, expected a multiple of the {count} replicas")
     return count
-
-
-def model_and_steps(options: Options, strategy) -> tuple[SteganoModel, loop.TensorFlowSteps | loop.JaxSteps]:
-    """Returns the model that complete options describe, all its variables made, and what runs its steps.
-
-    Sets Keras' seed and dtype policy. `strategy` is one of `strategies.make`.
-
-    Example:
-      options = complete(Options(data="photographs", preset="tiny", epochs=1))
-      model, steps = model_and_steps(options, strategies.make("default"))
-    """
-    keras.utils.set_random_seed(options.seed)
-    keras.config.set_dtype_policy(options.dtype_policy)
-    if strategy is None:
-        model = compiled(options)
-        return model, loop.JaxSteps(model)
-    if options.deterministic:
-        import tensorflow as tf  # noqa: PLC0415
-
-        tf.config.experimental.enable_op_determinism()
-    with strategy.scope():
-        model = compiled(options)
-    return model, loop.TensorFlowSteps(model, strategy, xla=options.xla)
-
-
-def compiled(options: Options) -> SteganoModel:
-    """Returns the model of complete options with its optimizer, all its variables made."""
-    networks = build.build(options.preset)
-    if options.weights:
-        build.load_weights(networks, options.weights)
-    if options.sync_batch_norm:
-        for layer in (*networks.hide.layers, *networks.reveal.layers):
-            if isinstance(layer, keras.layers.BatchNormalization):
-                layer.synchronized = True
-    model = SteganoModel(networks, beta=options.beta)
-    revealing = []
-    if options.schedule == "plateau" and options.reveal_patience is not None:
-        hiding = {id(variable) for variable in networks.hide.trainable_variables}
-        revealing = [variable for variable in networks.reveal.trainable_variables if id(variable) not in hiding]
-    mean = {} if options.ema is None else {"use_ema": True, "ema_momentum": options.ema}
-    optimizer = ClippedAdam(
-        options.learning_rate, beta_1=options.adam_beta_1, clip=options.clip, reveal_variables=revealing, **mean
-    )
-    model.compile(optimizer=optimizer)
-    optimizer.build(model.trainable_variables)
-    return model
-
-
-def rate_schedules(options: Options, budget: steering.Budget, model: SteganoModel) -> list[keras.callbacks.Callback]:
-    """Returns the callbacks that set the learning rates of `model`: one, or two if the reveal network has its own."""
-    rate = options.learning_rate
-    if options.schedule == "cosine":
-        return [steering.CosineSchedule(budget, peak=rate, warmup_steps=options.warmup_steps)]
-    found = [steering.PlateauSchedule(rate)]
-    if hasattr(model.optimizer, "reveal_rate"):
-        patience = options.reveal_patience
-        found.append(steering.PlateauSchedule(rate, name="reveal_rate", monitor="val_r_loss", patience=patience))
-    return found

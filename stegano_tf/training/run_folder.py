@@ -10,7 +10,7 @@ from pathlib import Path
 import keras
 
 from stegano_tf import outputs, presets, provenance
-from stegano_tf.errors import CheckpointError, OutputError, StrategyError
+from stegano_tf.errors import CheckpointError, OutputError, StrategyError, one_line
 from stegano_tf.training.options import Options
 
 _OPTIONS_FILE = "options.json"
@@ -35,9 +35,9 @@ def choose(options: Options) -> Path:
     if not file.exists():
         return run_dir
     try:
-        found = json.loads(file.read_text())
-    except (OSError, ValueError) as error:
-        raise CheckpointError(f"{file}: cannot be read: {error}") from error
+        found = dict(json.loads(file.read_bytes()))
+    except (OSError, ValueError, TypeError) as error:
+        raise CheckpointError(f"{file}: cannot be read: {one_line(error)}") from error
     if "preset" in found:
         found["preset"] = presets.current(found["preset"])  # by its name of today
     for name, value in dataclasses.asdict(options).items():

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 
 from absl import logging
 
+from stegano_tf import stopping
 from stegano_tf.errors import StrategyError, WorkerLostError, one_line
 
 NAMES = ("default", "one_device", "mirrored", "multi_worker", "tpu")
@@ -95,13 +96,14 @@ def _multi_worker(tf):
 
 @contextlib.contextmanager
 def _signals_of_their_own() -> Iterator[None]:
-    """Lets Ctrl-C end TensorFlow's wait, which no Python handler can, and undoes that TensorFlow ignores SIGTERM."""
+    """Lets signals end TensorFlow's wait, which no Python handler can, and undoes that TensorFlow ignores SIGTERM."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    if before[signal.SIGINT] is not signal.SIG_IGN:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    before = {number: signal.getsignal(number) for number in stopping.SIGNALS}
+    for number, handler in before.items():
+        if handler is not signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
     try:
         yield
     finally:

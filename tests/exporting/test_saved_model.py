@@ -20,9 +20,10 @@ SIGNATURES = {
     "reveal_bytes": ({"stego_bytes"}, {"secret_bytes"}),
 }
 
-# Runs in a process in which importing this package, or Keras, fails.
+# Runs in a process in which importing this package, or Keras, fails; then TensorFlow's command, for several command
+# lines. To import TensorFlow takes most of the time of one.
 STRANGER = """
-import sys
+import json, sys
 for name in ("stegano_tf", "keras", "tf_keras"):
     sys.modules[name] = None
 import numpy as np, tensorflow as tf
@@ -36,11 +37,7 @@ for key in {key.split("/")[0] for key in given.files}:
     assert (revealed["reveal"] == revealed["serving_default"]).all()
     found[key + "/stego"], found[key + "/secret"] = stego, revealed["reveal"]
 np.savez(sys.argv[3], **found)
-"""
 
-# TensorFlow's command, for several command lines: to import TensorFlow takes most of the time of one.
-TOOL = """
-import json, sys
 from tensorflow.python.tools import saved_model_cli
 for line in json.loads(sys.argv.pop()):
     sys.argv[1:] = line
@@ -50,6 +47,30 @@ for line in json.loads(sys.argv.pop()):
         if exit_.code:
             raise
 """
+
+SHAPES = [(1, 16, 16), (8, 17, 23), (3, 64, 48), (1, 384, 512)]
+
+
+@pytest.fixture(scope="module")
+def stranger(tiny_exported, tmp_path_factory):
+    """What others get: the pictures that went in, those that came out, the tool's output and folder."""
+    folder = tmp_path_factory.mktemp("stranger")
+    given = {}
+    for shape in SHAPES:
+        key = "x".join(map(str, shape))
+        given |= {f"{key}/cover": batch(*shape, seed=0), f"{key}/secret": batch(*shape, seed=1)}
+    np.savez(folder / "given.npz", **given)
+    np.save(folder / "stego.npy", batch(2, 18, 25, seed=0))
+    model = ["--dir", str(tiny_exported), "--tag_set", "serve"]
+    lines = [
+        ["show", *model],
+        ["run", *model, "--signature_def", "reveal", "--inputs", "stego=stego.npy", "--outdir", str(folder)],
+    ]
+    files = [folder / "given.npz", folder / "found.npz"]
+    command = [sys.executable, "-c", STRANGER, tiny_exported, *files, json.dumps(lines)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder)
+    assert done.returncode == 0, done.stderr
+    return given, np.load(folder / "found.npz"), done.stdout, folder
 
 
 @pytest.fixture(scope="module")
@@ -68,19 +89,10 @@ def batch(count, height, width, seed):
     return np.random.default_rng(seed).integers(0, 256, (count, height, width, 3), dtype=np.uint8)
 
 
-def test_a_stranger_gets_what_the_library_gives(tiny_exported, networks, tmp_path):
-    shapes = [(1, 16, 16), (8, 17, 23), (3, 64, 48), (1, 384, 512)]
-    given = {}
-    for shape in shapes:
-        key = "x".join(map(str, shape))
-        given |= {f"{key}/cover": batch(*shape, seed=0), f"{key}/secret": batch(*shape, seed=1)}
-    np.savez(tmp_path / "given.npz", **given)
-    command = [sys.executable, "-c", STRANGER, tiny_exported, tmp_path / "given.npz", tmp_path / "found.npz"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    found = np.load(tmp_path / "found.npz")
+def test_a_stranger_gets_what_the_library_gives(stranger, networks):
+    given, found, _, _ = stranger
+    assert len(found.files) == 2 * len(SHAPES)
     multiples = presets.get("tiny").networks.multiples
-    assert len(found.files) == 2 * len(shapes)
     for name in sorted(found.files):
         key, what = name.split("/")
         if what == "stego":
@@ -159,22 +171,14 @@ def test_wrong_files_are_invalid_arguments(model):
             model.signatures["reveal_bytes"](stego_bytes=tf.constant(files))
 
 
-def test_tensorflows_own_tool_shows_and_runs_it(tiny_exported, model, tmp_path):
+def test_tensorflows_own_tool_shows_and_runs_it(stranger, model):
     import tensorflow as tf
 
-    stego = batch(2, 18, 25, seed=0)
-    np.save(tmp_path / "stego.npy", stego)
-    folder = ["--dir", str(tiny_exported), "--tag_set", "serve"]
-    lines = [
-        ["show", *folder],
-        ["run", *folder, "--signature_def", "reveal", "--inputs", "stego=stego.npy", "--outdir", str(tmp_path)],
-    ]
-    command = [sys.executable, "-c", TOOL, json.dumps(lines)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert all(f'"{name}"' in done.stdout for name in SIGNATURES)
+    _, _, output, folder = stranger
+    assert all(f'"{name}"' in output for name in SIGNATURES)
+    stego = np.load(folder / "stego.npy")
     expected = model.signatures["reveal"](stego=tf.constant(stego))["secret"].numpy()
-    np.testing.assert_array_equal(np.load(tmp_path / "secret.npy"), expected)
+    np.testing.assert_array_equal(np.load(folder / "secret.npy"), expected)
 
 
 def test_warm_up_requests_are_prediction_logs_that_the_model_answers(tiny_exported, model):

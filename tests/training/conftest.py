@@ -1,15 +1,11 @@
 """What tests of training share: a folder of small pictures, and the command as users run it."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
+import processes
 import pytest
 from PIL import Image
-
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="session")
@@ -28,22 +24,20 @@ def pictures(tmp_path_factory):
 def start(pictures):
     """Starts `python -m stegano_tf.train` on the smallest network; returns the process, output in its `run_dir`.out."""
 
-    processes = []
+    started = []
 
-    def start(run_dir, *arguments, program=("-m", "stegano_tf.train"), environment=None, **options):
-        command = [
-            sys.executable, *program, f"--data={pictures}", f"--run_dir={run_dir}", "--preset=tiny",
+    def start(run_dir, *arguments, **options):
+        flags = [
+            f"--data={pictures}", f"--run_dir={run_dir}", "--preset=tiny",
             "--batch_size=2", "--crop=32", "--learning_rate=0.01", "--validation_pictures=3", "--validation_size=64",
             *arguments,
         ]  # fmt: skip
-        with Path(f"{run_dir}.out").open("a") as out:
-            environment = os.environ | {"PYTHONPATH": str(ROOT)} | (environment or {})
-            process = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT, env=environment, **options)
-        processes.append(process)
+        process = processes.Process(flags, Path(f"{run_dir}.out"), **options)
+        started.append(process)
         return process
 
     yield start
-    for process in processes:  # what a failed test left running
+    for process in started:  # what a failed test left running
         process.kill()
 
 

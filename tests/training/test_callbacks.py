@@ -198,7 +198,7 @@ class Writer:
         self.schedule = steering.PlateauSchedule(0.5)
         self.guard = steering.DivergenceGuard([self.schedule], keep_every=3, jump=4.0, momentum=0.0)
         self.writer = checkpoints.Checkpointer(folder, self.budget, self.guard, [self.schedule], constants={"of": 7})
-        self.list = keras.callbacks.CallbackList([self.budget, self.guard, self.writer], model=self.model)
+        self.list = keras.callbacks.CallbackList([self.budget, self.guard, self.writer], model=self.model, steps=1000)
         self.model.stop_training = False
 
     def train(self, losses):

@@ -18,8 +18,10 @@ import tensorflow as tf
 from stegano_tf import pairing
 from stegano_tf.errors import DataError, ImageError
 from stegano_tf.training.data import sources, tf_data
-from stegano_tf.training.data.batches import PairBatches, PairPlan
+from stegano_tf.training.data.batches import PairBatches
+from stegano_tf.training.data.plan import PairPlan
 from stegano_tf.training.data.sources import validation_pairs
+from stegano_tf.training.data.stored import StoredPairs
 
 ROOT = Path(__file__).parents[2]
 
@@ -185,6 +187,17 @@ def test_batches_are_the_same_without_tensorflow_and_keras(folder, tmp_path):
     subprocess.run(command, check=True, env=environment, timeout=120)
     expected = epoch_of(folder, epochs=2, batch_size=2, crop=24)
     np.testing.assert_array_equal(np.load(tmp_path / "seen.npy"), np.array(expected))
+
+
+@pytest.mark.parametrize(("size", "flips"), [(2, True), (2, False), (5, True)])
+def test_the_device_cuts_the_same_batches(size, flips):
+    pictures = np.random.default_rng(0).integers(0, 256, (7, 20, 20, 3), dtype=np.uint8)
+    options = {"batch_size": size, "crop": 12, "seed": 3, "flips": flips}
+    host, device = PairBatches(list(pictures), **options), StoredPairs(pictures, **options)
+    for number in range(8):
+        np.testing.assert_array_equal(device.batch(number), host.batch(number))
+    with pytest.raises(DataError, match="crops of 24x24 out of pictures of 20x20"):
+        StoredPairs(pictures, batch_size=2, crop=24)
 
 
 def test_a_resumed_run_goes_on_with_the_same_pairs(folder):

@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import keras
+import processes
 import pytest
 from PIL import Image
 
@@ -17,19 +18,15 @@ from stegano_tf.training.options import Options, complete
 from stegano_tf.training.run import train
 
 
-def command(*arguments):
-    return subprocess.run(
-        [sys.executable, "-m", "stegano_tf.train", *map(str, arguments)], capture_output=True, text=True, check=False
-    )
-
-
 @pytest.fixture(scope="module")
 def run_dir(pictures, tmp_path_factory):
     run_dir = tmp_path_factory.mktemp("runs") / "first"
-    done = command(
-        f"--data={pictures}", "--preset=tiny", "--epochs=3", "--steps_per_epoch=30", "--batch_size=2", "--crop=32",
-        "--validation_pictures=3", "--validation_size=64", "--learning_rate=0.01", f"--run_dir={run_dir}",
-    )  # fmt: skip
+    command = [
+        sys.executable, "-m", "stegano_tf.train", f"--data={pictures}", "--preset=tiny", "--epochs=3",
+        "--steps_per_epoch=30", "--batch_size=2", "--crop=32", "--validation_pictures=3", "--validation_size=64",
+        "--learning_rate=0.01", f"--run_dir={run_dir}",
+    ]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.rstrip().endswith(f"The run is in {run_dir}")
     return run_dir
@@ -112,6 +109,13 @@ def test_a_run_of_a_preset_that_was_renamed_goes_on(run_dir, tmp_path):
     assert run_folder.choose(asked) == tmp_path
 
 
+@pytest.mark.parametrize("content", [b"", b"7", b"[1]", b'{"data": "\xff"}', b'{"data": '])
+def test_options_that_were_damaged_are_named(tmp_path, content):
+    (tmp_path / "options.json").write_bytes(content)
+    with pytest.raises(CheckpointError, match=r"options\.json: cannot be read: "):
+        train(Options(data=".", preset="tiny", epochs=1, run_dir=str(tmp_path)))
+
+
 def test_minutes_end_a_run_and_weights_start_one(run_dir, pictures, tmp_path):
     train(
         Options(
@@ -189,19 +193,19 @@ def test_a_folder_that_does_not_exist(tmp_path):
 def test_the_rates_of_the_paper_fall_one_by_one(monkeypatch):
     from stegano_tf import presets
     from stegano_tf.networks.paper import PaperConfig
-    from stegano_tf.training import run
+    from stegano_tf.training import session
     from stegano_tf.training.callbacks.steering import Budget
 
     tiny = complete(Options(data=".", preset="tiny", protocol="paper", crop=32))
-    assert not hasattr(run.compiled(tiny).optimizer, "reveal_rate")  # one network: one rate
+    assert not hasattr(session.compiled(tiny).optimizer, "reveal_rate")  # one network: one rate
 
     small = PaperConfig(downsamplings=2, base_filters=2, reveal_filters=(2,))
     monkeypatch.setitem(
         presets.PRESETS, "small", dataclasses.replace(presets.get("paper"), name="small", networks=small)
     )
     options = complete(Options(data=".", preset="small", protocol="paper"))
-    model = run.compiled(options)
-    hide, reveal = run.rate_schedules(options, Budget(steps=1), model)
+    model = session.compiled(options)
+    hide, reveal = session.rate_schedules(options, Budget(steps=1), model)
     for epoch in range(11):
         for schedule in (hide, reveal):
             schedule.set_model(model)
@@ -217,38 +221,39 @@ def test_the_rates_of_the_paper_fall_one_by_one(monkeypatch):
     assert {id(v) for v in changed} == {id(v) for v in model.reveal.trainable_variables}
 
 
-def test_dry_run_trains_nothing(tmp_path, monkeypatch):
-    done = command("--preset=tiny", "--crop=32", "--batch_size=2", "--dry_run", f"--run_dir={tmp_path / 'run'}")
-    assert done.returncode == 0, done.stderr
-    assert "parameters: 4,608" in done.stdout
-    assert "a step on each device: 2 pairs of 32x32" in done.stdout
-    assert not (tmp_path / "run").exists()
+def test_dry_run_trains_nothing(tmp_path):
+    run_dir, out = tmp_path / "run", tmp_path / "out"
+    flags = ["--preset=tiny", "--crop=32", "--batch_size=2", "--dry_run", f"--run_dir={run_dir}"]
+    assert processes.Process(flags, out).wait() == 0, out.read_text()
+    assert "parameters: 4,608" in out.read_text()
+    assert "a step on each device: 2 pairs of 32x32" in out.read_text()
+    assert not run_dir.exists()
 
 
 def test_tensorboard_early_stopping_and_flagfile(pictures, tmp_path):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    flagfile = tmp_path / "flags"
+    flagfile, out = tmp_path / "flags", tmp_path / "out"
     flagfile.write_text("--preset=tiny\n--crop=32\n--batch_size=2\n--validation_size=64\n--validation_pictures=2\n")
     # A rate of zero: the loss never falls, and training ends after the first epoch and two more.
-    done = command(
+    flags = [
         f"--flagfile={flagfile}", f"--data={pictures}", "--epochs=9", "--steps_per_epoch=20", "--learning_rate=0",
         "--early_stopping=2", "--tensorboard", f"--run_dir={tmp_path / 'run'}",
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
+    ]  # fmt: skip
+    assert processes.Process(flags, out).wait() == 0, out.read_text()
     events = EventAccumulator(str(tmp_path / "run" / "tensorboard")).Reload()
     assert [scalar.step for scalar in events.Scalars("val_loss")] == [20, 40, 60]
     assert [scalar.step for scalar in events.Scalars("step_loss")] == [20, 40, 60]
     assert {"learning_rate", "pairs_per_second", "val_secret_psnr"} < set(events.Tags()["scalars"])
     assert [image.step for image in events.Images("contact_sheet")] == [20, 40, 60]
-    assert "pairs/s" in done.stderr
+    assert "pairs/s" in out.read_text()
 
 
 def test_batch_normalisation_is_synchronised_if_asked():
-    from stegano_tf.training import run
+    from stegano_tf.training import session
 
     for synchronised in (False, True):
-        model = run.compiled(complete(Options(data=".", preset="unet", epochs=1, sync_batch_norm=synchronised)))
+        model = session.compiled(complete(Options(data=".", preset="unet", epochs=1, sync_batch_norm=synchronised)))
         layers = [layer for layer in model._flatten_layers() if isinstance(layer, keras.layers.BatchNormalization)]
         assert layers
         assert {layer.synchronized for layer in layers} == {synchronised}

@@ -13,7 +13,7 @@ import rich.console
 import rich.progress
 from absl import logging
 
-from stegano_tf import figures, images, outputs
+from stegano_tf import outputs
 from stegano_tf.errors import OutputError
 from stegano_tf.networks import build
 from stegano_tf.training.callbacks.steering import Budget
@@ -104,7 +104,7 @@ class JsonLines(keras.callbacks.Callback):
 
     @surviving
     def on_train_begin(self, logs=None):
-        lines = self.path.read_text().splitlines() if self.path.exists() else []
+        lines = self.path.read_text(errors="replace").splitlines() if self.path.exists() else []
         kept = [line for line in lines if _step_of(line) <= self.budget.step]
         if kept != lines:
             with outputs.replacing(self.path, force=True) as partial:
@@ -123,9 +123,9 @@ class JsonLines(keras.callbacks.Callback):
 
 
 def _step_of(line: str) -> float:
-    """The step of a line of the log; one that was cut off by a crash is of no step that was reached."""
+    """The step of a line of the log; one that was cut off or damaged is of no step that was reached."""
     try:
-        return json.loads(line)["step"]
+        return float(json.loads(line)["step"])
     except (ValueError, KeyError, TypeError):
         return math.inf
 
@@ -166,6 +166,8 @@ class ContactSheet(keras.callbacks.Callback):
 
     @surviving
     def on_epoch_end(self, epoch, logs=None):
+        from stegano_tf import figures, images  # noqa: PLC0415  (Pillow, which nothing else here needs)
+
         cover, secret = self.pairs
         stego, revealed = map(to_uint8, self.predict(self.pairs))
         self.sheet = figures.contact_sheet(zip(cover, stego, secret, revealed, strict=True))

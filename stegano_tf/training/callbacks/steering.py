@@ -13,7 +13,8 @@ from stegano_tf.training.model import assign
 class Budget(keras.callbacks.Callback):
     """Ends training after `steps`, or after `minutes` if given, and knows how far training has come.
 
-    Validation counts towards the time; the pauses of an interrupted run do not. An epoch may end early.
+    Validation counts towards the time; the pauses of an interrupted run do not. An epoch may end early. With a `stride`
+    it is called after so many steps each time.
 
     Attributes:
       step: steps done.
@@ -23,9 +24,10 @@ class Budget(keras.callbacks.Callback):
 
     STATE = ("step", "seconds")
 
-    def __init__(self, *, steps: int, minutes: float | None = None):
+    def __init__(self, *, steps: int, minutes: float | None = None, stride: int = 1):
         super().__init__()
         self.steps = steps
+        self.stride = stride
         self.limit = 60.0 * minutes if minutes else math.inf
         self.step = 0
         self.seconds = 0.0
@@ -44,7 +46,7 @@ class Budget(keras.callbacks.Callback):
         self._start = time.monotonic() - self.seconds
 
     def on_train_batch_end(self, batch, logs=None):
-        self.step += 1
+        self.step += self.stride
         if self.progress >= 1.0:
             self.model.stop_training = True
 

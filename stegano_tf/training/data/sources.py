@@ -13,7 +13,6 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
-import psutil
 from absl import logging
 
 from stegano_tf import images, pairing
@@ -33,6 +32,8 @@ def opened(source: Any) -> Sequence[Any]:
         return pairing.list_pictures(source)
     if not hasattr(source, "as_numpy_iterator"):  # a tf.data.Dataset, recognised without importing TensorFlow
         return source
+    import psutil  # noqa: PLC0415
+
     pictures = []
     budget = psutil.virtual_memory().available / 2
     for element in source.as_numpy_iterator():
@@ -118,14 +119,14 @@ def split(options: Options) -> tuple[list, list]:
         count = min(count, max(2, len(pool) // 5))  # of a small collection, most is left to train on
     else:
         pool = _open(options, options.validation_data, options.validation_split)
-    chosen = _evenly(len(pool), count)
+    chosen = evenly(len(pool), count)
     if held_out:
         pictures = [picture for i, picture in enumerate(pictures) if i not in chosen]
         if len(pictures) < 2:
             source = options.data or options.dataset
             raise DataError(f"{source}: {len(pool)} pictures leave {len(pictures)} to train on, expected at least 2")
     if options.training_pictures is not None:
-        pictures = [pictures[i] for i in _evenly(len(pictures), options.training_pictures)]
+        pictures = [pictures[i] for i in evenly(len(pictures), options.training_pictures)]
     for name, found in (("training_pictures", len(pictures)), ("validation_pictures", len(chosen))):
         wanted = getattr(options, name)
         if options.protocol is not None and found != wanted:
@@ -159,8 +160,8 @@ def validation_pairs(
     return [(covers[i : i + batch_size], secrets[i : i + batch_size]) for i in range(0, len(covers), batch_size)]
 
 
-def _evenly(total: int, count: int) -> range:
-    """At most `count` indexes below `total`, at equal distances."""
+def evenly(total: int, count: int) -> range:
+    """Returns at most `count` indexes below `total`, at equal distances."""
     return range(0, total, max(1, total // count))[:count]
 
 
