@@ -29,6 +29,15 @@ _FOLDER = flags.DEFINE_string("folder", "tests/vectors", "Where to write.")
 PASSPHRASE = "vectors are no secret"
 PICTURE = np.random.default_rng(7).integers(0, 256, (5, 7, 3), dtype=np.uint8)
 FACTS = {"secret_size": (30, 20), "network": bytes.fromhex("0123456789abcdef")}
+MODEM = {
+    "modem_wide.wav": {"survive": "wide"},
+    "modem_robust.wav": {"survive": "robust"},
+    "modem_hifi.mp3": {"survive": "hifi", "codec_rate": 128},
+    "modem_music.ogg": {"survive": "music", "codec_rate": 96},
+    "modem_wide.opus": {"survive": "wide", "codec_rate": 64},
+    "modem_narrow.mp3": {"survive": "narrow", "codec_rate": 32},
+}
+"""What golden sounds of the modem are made with."""
 
 
 class Maker:
@@ -150,6 +159,8 @@ def valid(maker: Maker) -> None:
     maker.picture(path.name, facts={})
     codec.encode_payload(maker.armored(), folder / "sealed_armored.wav", force=True)
     maker.picture("sealed_armored.wav", facts={})
+    for name, options in MODEM.items():
+        maker.encoded(name, **options)
     with files.Reader(folder / "plain.wav") as reader:
         plain = reader.channel(0, reader.frames)
     maker.wav("stereo_second_channel.wav", np.stack([song[: len(plain)], plain], axis=1))

@@ -227,6 +227,40 @@ def repairs() -> str:
 
 
 @insert
+def modem_in_short() -> str:
+    """What each profile of the modem survives, and at what rate."""
+    result = load("modem")
+    rows = []
+    for profile, ways in result["modem"].items():
+        whole = [way for way, found in ways.items() if found["right"] == found["of"]]
+        codecs = ", ".join(way for way in whole if way in result["codecs"])
+        rows.append([f"`{profile}`", codecs, f"{next(iter(ways.values()))['kbps']:.1f} kb/s"])
+    return table(["`--survive`", "every message arrived through", "payload"], rows)
+
+
+@insert
+def modem() -> str:
+    """How many messages came back through each channel, by profile."""
+    result = load("modem")
+    rows = []
+    for profile, ways in result["modem"].items():
+        for way, found in ways.items():
+            rows.append([f"`{profile}`", way, f"{found['right']} of {found['of']}", f"{found['kbps']:.2f} kb/s"])
+    return table(["profile", "what happens to the sound", "messages that came back", "payload"], rows, result)
+
+
+@insert
+def modem_speed() -> str:
+    """The modem's speed beside real time: the slowest channel of each profile."""
+    result = load("modem")
+    rows = []
+    for profile, ways in result["modem"].items():
+        encode, decode = (min(way[f"{what}_times_real_time"] for way in ways.values()) for what in ("encode", "decode"))
+        rows.append([f"`{profile}`", f"{encode:.0f} times real time", f"{decode:.0f} times real time"])
+    return table(["profile", "encode", "decode"], rows, result)
+
+
+@insert
 def sound_speed() -> str:
     """Speed of sealing and of parity, and the noise in carriers."""
     result = load("audio")

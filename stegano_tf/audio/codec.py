@@ -53,7 +53,7 @@ def check(
         PNG or WebP becomes is not known, so a recording that is too short for it may pass.
       OutputError: `path` cannot be written, or exists and `force` is not set.
     """
-    form = form or forms.choose(options, spell)
+    form = form or forms.choose(forms.for_file(path, options), spell)
     name = " and ".join(spell(name) for name, value in options.items() if value) or form.name
     if payload not in PAYLOADS:
         raise forms.OptionError(f"{spell('payload')} is {payload!r}, expected one of {', '.join(PAYLOADS)}")
@@ -260,7 +260,7 @@ def read_payload(path: str | os.PathLike, *, key: sealing.Key | None = None) -> 
 def _open(path: str | os.PathLike, key: sealing.Key | None) -> Iterator[tuple[Message, Callable[..., AudioInfo]]]:
     """Yields the message in a sound file, and a function: of it, or of that inside its seal, to what is known."""
     found_bare = False
-    with files.Reader(path) as reader, framing.Digest() as digest:
+    with files.Reader(path, lossy=True) as reader, framing.Digest() as digest:
         try:
             form, message = _message(reader, key, digest)
             found_bare = form.needs_passphrase
@@ -297,13 +297,17 @@ def _message(reader: files.Reader, key: sealing.Key | None, digest: framing.Dige
 def _find(reader: files.Reader, key: sealing.Key | None) -> tuple[type[Form], Found]:
     """Returns the message that a sound holds, and its form; raises FormatError if there is none."""
     sound = Sound(reader)
+    samples = reader.frames * reader.channels
     # A search takes the whole sound: not for a few bytes that claim to be hours of it.
-    searched = reader.frames * reader.channels <= limits.searched(reader.size)
-    for look in ("recognise", "search") if searched else ("recognise",):
+    held, heard = samples <= limits.searched(reader.size), samples <= limits.heard(reader.size)
+    for look in ("recognise", "search"):
         for form in forms.FORMS:
-            found = getattr(form, look)(sound, key)
-            if found:
-                return form, found
+            if (form.lossy and heard) or (not reader.lossy and (held or look == "recognise")):
+                found = getattr(form, look)(sound, key)
+                if found:
+                    return form, found
+    if reader.lossy:
+        raise reader.loses(", and holds no message that was made to survive that")
     begins = sound.heads[0][: len(framing.MAGIC)].hex(" ") if sound.heads else "nothing"
     expected = " or ".join(form.magic.hex(" ") for form in forms.FORMS if form.magic)
     hidden = "one that lies in a recording and is sealed with a passphrase is seen with that passphrase only"

@@ -28,7 +28,7 @@ CONTAINERS = MappingProxyType(
 )
 """The container that a file name's suffix asks for, in libsndfile's terms."""
 
-_LOSSY_SUFFIXES = {".mp3", ".mp2", ".ogg", ".oga", ".opus", ".m4a", ".mp4", ".aac", ".wma", ".amr", ".gsm"}
+LOSSY_SUFFIXES = {".mp3", ".mp2", ".ogg", ".oga", ".opus", ".m4a", ".mp4", ".aac", ".wma", ".amr", ".gsm"}
 _FLOAT_SUBTYPES = frozenset({"FLOAT", "DOUBLE"})
 # Of ALAC only 16 bits: libsndfile 1.2.2 does not return what it wrote as ALAC_20, ALAC_24 or ALAC_32.
 _LOSSLESS_SUBTYPES = _FLOAT_SUBTYPES | {"PCM_S8", "PCM_U8", "PCM_16", "PCM_24", "PCM_32", "ALAC_16"}
@@ -70,7 +70,7 @@ def container_for(path: str | os.PathLike, samples: int, *, sample_rate: int = 4
     path = Path(path)
     suffix = path.suffix.lower()
     expected = f"expected {' '.join(CONTAINERS)}"
-    if suffix in _LOSSY_SUFFIXES:
+    if suffix in LOSSY_SUFFIXES:
         raise AudioError(f"{path}: {suffix} files are lossy and would destroy the message, {expected}")
     if suffix not in CONTAINERS:
         raise AudioError(f"{path}: the suffix {suffix!r} is of no known sound file, {expected}")
@@ -122,7 +122,7 @@ def write(
     container = container_for(path, samples * channels * depth // 16, sample_rate=sample_rate)
     with outputs.replacing(path, force=force) as partial:
         try:
-            name, subtype = _native(partial), f"PCM_{depth}"
+            name, subtype = native(partial), f"PCM_{depth}"
             with soundfile.SoundFile(name, "w", sample_rate, channels, subtype, format=container) as file:
                 for tag, text in tags.items():
                     with contextlib.suppress(soundfile.LibsndfileError):
@@ -132,9 +132,14 @@ def write(
         except soundfile.LibsndfileError as error:
             if error.code == _IMPOSSIBLE_FORMAT:
                 raise AudioError(f"{path}: {container} holds no {channels} channels of {depth} bits") from error
-            free = shutil.disk_usage(partial.parent).free
-            raise OutputError(f"{path}: cannot be written: {_reason(error)}, {free:,} bytes are free") from error
+            raise unwritable(path, error) from error
         return _check_written(path, partial, samples, check)
+
+
+def unwritable(path: Path, error) -> OutputError:
+    """Returns what to raise when libsndfile could not write a file."""
+    free = shutil.disk_usage(path.parent).free
+    return OutputError(f"{path}: cannot be written: {_reason(error)}, {free:,} bytes are free")
 
 
 def _check_written(path: Path, partial: Path, frames: int, check: Callable[["Reader"], None] | None) -> "Reader":
@@ -163,12 +168,13 @@ class Reader(contextlib.AbstractContextManager):
       container, subtype: libsndfile's names, such as "WAV" and "PCM_16".
       sample_rate: in Hz.
       channels: at least 1.
+      lossy: what it holds is no longer what was written.
       frames: samples of each channel.
       size: of the file, in bytes.
     """
 
-    def __init__(self, path: str | os.PathLike):
-        """Opens a sound file or a pipe that holds one; raises AudioError if it is none, or one that loses samples.
+    def __init__(self, path: str | os.PathLike, *, lossy: bool = False):
+        """Opens a sound file or a pipe that holds one; raises AudioError if it is none, or lossy and not asked for.
 
         What comes through a pipe, or has a header that libsndfile does not take, is copied into a temporary file.
         """
@@ -196,17 +202,19 @@ class Reader(contextlib.AbstractContextManager):
             found = f"is not a sound file that can be read ({_reason(error)})"
             if kind:
                 found = f"is {kind}, which is not supported"
-            advice = _ADVICE if path.suffix.lower() in _LOSSY_SUFFIXES else "expected a WAV, FLAC or other lossless one"
+            advice = _ADVICE if path.suffix.lower() in LOSSY_SUFFIXES else "expected a WAV, FLAC or other lossless one"
             raise AudioError(f"{path}: {found}; {advice}") from error
         except TypeError as error:  # soundfile asks for a sample rate when a name ends in .raw
             raise AudioError(f"{path}: is raw sound, without a header; expected WAV or FLAC") from error
         self.container, self.subtype = self._file.format, self._file.subtype
         self.sample_rate, self.channels = self._file.samplerate, self._file.channels
-        if self.container in _BROKEN or self.subtype not in _LOSSLESS_SUBTYPES:
+        self.lossy = self.subtype.startswith(_LOSSY_SUBTYPES)
+        if self.lossy and not lossy:
+            self.close()
+            raise self.loses()
+        if self.container in _BROKEN or not (self.lossy or self.subtype in _LOSSLESS_SUBTYPES):
             self.close()
             found = f"is {self.subtype} in {self.container}"
-            if self.subtype.startswith(_LOSSY_SUBTYPES):
-                raise AudioError(f"{path}: {found}, which loses samples, expected PCM; {_ADVICE}")
             raise AudioError(f"{path}: {found}, which is not supported, expected PCM or float")
         self._dtype = "float64" if self.subtype in _FLOAT_SUBTYPES else "int16"
         self._block_frames = max(1, pcm.BLOCK // self.channels)
@@ -246,7 +254,7 @@ class Reader(contextlib.AbstractContextManager):
         import soundfile  # noqa: PLC0415
 
         if self._copy is None:
-            return soundfile.SoundFile(_native(self._path))
+            return soundfile.SoundFile(native(self._path))
         os.lseek(self._copy.fileno(), 0, os.SEEK_SET)
         return soundfile.SoundFile(self._copy.fileno(), closefd=False)
 
@@ -268,6 +276,11 @@ class Reader(contextlib.AbstractContextManager):
                 self._copied(file)
         headers.overwrite(self._copy, headers.flac_length(start, low + 1))
         self._file = self._open()
+
+    def loses(self, why: str = "") -> AudioError:
+        """Returns what to raise where a lossy file does not serve."""
+        found = f"{self.subtype} in {self.container}"
+        return AudioError(f"{self._path}: is {found}, which loses samples{why}, expected PCM; {_ADVICE}")
 
     def __exit__(self, *_) -> None:
         self.close()
@@ -341,6 +354,16 @@ class Reader(contextlib.AbstractContextManager):
         empty = empty_bits(samples)
         return samples >> empty if 8 <= empty < 24 else None
 
+    def mono_blocks(self, channel: int | None = None) -> Iterator[np.ndarray]:
+        """Yields the rest of one channel, or of the mean of all, in blocks, float32[N], full scale being 1.
+
+        Raises AudioError as `blocks`, but not for a file that is shorter than it says.
+        """
+        with self._reading():
+            while len(block := self._file.read(self._block_frames, "float32", always_2d=True)):
+                samples = block.mean(axis=1) if channel is None else block[:, channel]
+                yield np.clip(np.nan_to_num(samples, copy=False), -64, 64)
+
     def recording(self) -> "Recording":
         """Returns the whole file as its integers are; raises AudioError if they are not of 16 or 24 bits."""
         if self.subtype not in RECORDINGS:
@@ -378,7 +401,7 @@ def _reason(error) -> str:
     return error.error_string.removeprefix("Error : ").rstrip(".")
 
 
-def _native(path: Path) -> str | bytes:
+def native(path: Path) -> str | bytes:
     """Returns `path` as soundfile opens it whatever its name: not "-" (standard input), and not only if it is UTF-8."""
     return str(path.absolute()) if os.name == "nt" else os.fsencode(path.absolute())
 
@@ -390,7 +413,7 @@ def read_channel(path: str | os.PathLike, channel: int) -> np.ndarray:
     """
     if Path(path).is_fifo():
         raise AudioError(f"{path}: is a pipe, which can be read only once, expected a file")
-    with Reader(path) as reader:
+    with Reader(path, lossy=True) as reader:
         frames = min(reader.frames, limits.streamed(reader.size) // reader.channels)
         return pcm.gather(reader.channel_blocks(channel, frames), scratch.zeros(2 * frames).view(np.int16))
 

@@ -19,6 +19,11 @@ def held(file_bytes: int) -> int:
     return _HELD + 2 * file_bytes
 
 
+def heard(file_bytes: int) -> int:
+    """Returns in how many samples, of all channels, a message is searched block by block: speech takes few bytes."""
+    return _SEARCHED + 128 * file_bytes
+
+
 def searched(file_bytes: int) -> int:
     """Returns in how many samples, of all channels, a message is searched: all are held as numbers of 4 bytes."""
     return _SEARCHED + 2 * file_bytes

@@ -19,7 +19,7 @@ from stegano_tf.commands import streams
 from stegano_tf.settings import setting
 
 SECRET_OUT = "the picture to write"
-SOUND_OUT = "the sound to write: .wav .flac .aiff .caf .w64 .rf64"
+SOUND_OUT = "the sound to write: .wav .flac .aiff .caf .w64 .rf64; .mp3 .ogg .opus for --survive"
 _PRESET = f"which networks (default: {presets.DEFAULT}, or to receive, those that the sound names)"
 _STDIN = "/dev/stdin"
 
@@ -84,7 +84,9 @@ class Output:
 class Sound:
     """What a sound holds, whatever its form."""
 
-    sample_rate: int = setting(44100, "of the sound; a recording keeps its own", low=1, high=2**31 - 1, metavar="HZ")
+    sample_rate: int = setting(
+        44100, "of the sound; a recording keeps its own, a modem has one", low=1, high=2**31 - 1, metavar="HZ"
+    )
     payload: str = setting("bmp", "png and webp last half as long", choices=tuple(PAYLOADS))
 
 

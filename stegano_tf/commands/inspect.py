@@ -55,6 +55,8 @@ def _lines(info):
     yield "message", f"{message}, {info.samples_after} samples after it"
     if info.parity is not None:
         yield "parity", f"{info.parity} of 255, {info.damage or 'nothing to repair'}"
+    if info.profile:
+        yield "modem", f"{info.profile}; {info.reception}; {info.damage or 'no block was lost'}"
     if info.sealed:
         yield "sealed", "opened" if info.image_size else "with age; not opened"
     if info.image_size:

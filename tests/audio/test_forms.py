@@ -108,7 +108,7 @@ def test_a_bare_sound_is_not_for_recipients(tmp_path, recipient):
 
 def test_bad_outputs_are_known_before_there_is_a_picture(tmp_path, song):
     for name, options, error, message in (
-        ("a.mp3", {}, AudioError, r"a\.mp3: \.mp3 files are lossy"),
+        ("a.m4a", {}, AudioError, r"a\.m4a: \.m4a files are lossy"),
         ("a.flac", {"sample_rate": 700_000}, AudioError, r"a\.flac: a sample rate of 700000 Hz, expected 1 to 655350"),
         ("no/a.wav", {}, OutputError, "does not exist"),
         ("song.wav", {}, OutputError, r"song\.wav: exists already"),

@@ -28,7 +28,7 @@ def identity(tmp_path_factory):
 
 def test_the_list_names_all_files():
     listed = [vector["file"] for vector in LIST["vectors"]]
-    assert sorted(listed) == sorted(path.name for path in FOLDER.glob("*.wav"))
+    assert sorted(listed) == sorted(path.name for path in FOLDER.iterdir() if path.suffix != ".json")
 
 
 @pytest.mark.parametrize("vector", LIST["vectors"], ids=lambda vector: vector["file"])
@@ -48,17 +48,19 @@ def test_package(vector, identity):
     assert decoded.info.network == (bytes.fromhex(vector["network"]) if vector["network"] else None)
 
 
-def test_verifier(capsys):
+def test_verifier(capsys, monkeypatch):
+    monkeypatch.syspath_prepend(VERIFIER.parent)
     spec = importlib.util.spec_from_file_location("verify_sound", VERIFIER)
     verifier = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(verifier)
     assert verifier.check_vectors(FOLDER) == []
-    assert capsys.readouterr().out.count("right") == len(LIST["vectors"])
+    assert capsys.readouterr().out.count("right") == sum(vector["file"].endswith(".wav") for vector in LIST["vectors"])
 
 
 def test_the_verifier_shares_no_code():
     modules = set()
-    for node in ast.walk(ast.parse(VERIFIER.read_text(encoding="utf-8"))):
+    text = "".join(path.read_text(encoding="utf-8") for path in VERIFIER.parent.glob("verify_*.py"))
+    for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Import):
             modules |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):

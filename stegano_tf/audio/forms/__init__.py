@@ -8,10 +8,12 @@ from collections.abc import Callable, Mapping
 from stegano_tf.audio.forms.form import Form
 
 FORMS: tuple[type[Form], ...] = tuple(
-    importlib.import_module(f"{__name__}.{module}").FORM for module in ("carried", "marked", "plain", "raw", "bare")
+    importlib.import_module(f"{__name__}.{module}").FORM
+    for module in ("modem", "carried", "marked", "plain", "raw", "bare")
 )
 """In the order in which a reader asks them. A frame in any channel goes before two letters, which chance writes too. A
-message that was put into a recording goes before what the recording held before."""
+message that was put into a recording goes before what the recording held before. The modem's search takes little memory
+and goes before those that hold a whole sound."""
 
 
 class OptionError(ValueError):

@@ -102,6 +102,7 @@ class Form:
     sealable: ClassVar[bool] = True
     needs_passphrase: ClassVar[bool] = False  # whether it must be sealed, with a passphrase
     payloads: ClassVar[tuple[str, ...] | None] = None  # names of the picture files that it takes; None for all
+    lossy: ClassVar[bool] = False  # whether it is looked for in lossy files, too, and in long ones, block by block
     unproved: ClassVar[str | None] = None  # why reading a message, unopened, does not prove it whole; None if it does
     facts = MappingProxyType({})  # what `info.AudioInfo` says of the options
 

@@ -1,0 +1,66 @@
+"""Files of lossy codecs, as libsndfile writes them."""
+
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from types import MappingProxyType
+
+import numpy as np
+
+from stegano_tf import outputs
+from stegano_tf.audio import files
+
+CODECS = MappingProxyType({".mp3": "MP3", ".ogg": "VORBIS", ".opus": "OPUS"})
+"""The codec that a file name's suffix asks for."""
+
+# Container, subtype and options for libsndfile; then which kb/s it makes of which compression level. It interpolates
+# for MP3 and Opus. Vorbis knows no rates: these were measured on noise.
+_OPTIONS = {
+    "MP3": ("MP3", "MPEG_LAYER_III", {"bitrate_mode": "CONSTANT"}, [32, 320], [1, 0]),
+    "MP3 below 32 kHz": ("MP3", "MPEG_LAYER_III", {"bitrate_mode": "CONSTANT"}, [8, 160], [1, 0]),
+    "OPUS": ("OGG", "OPUS", {}, [6, 256], [1, 0]),
+    "VORBIS": ("OGG", "VORBIS", {}, [63, 68, 72, 78, 89, 139, 276], [0.9, 0.8, 0.7, 0.6, 0.5, 0.25, 0]),
+}
+_LEAST = 0.99  # the highest compression level that libsndfile 1.2.2 takes for MP3
+
+
+def write(
+    path: str | os.PathLike,
+    blocks: Iterable[np.ndarray],
+    *,
+    sample_rate: int,
+    codec: str,
+    codec_rate: int,
+    check: Callable[[files.Reader], None],
+    force: bool = False,
+) -> files.Reader:
+    """Writes a mono sound file of a lossy codec, whole or not at all, and returns its closed reader.
+
+    Args:
+      path: of any suffix.
+      blocks: int16[N] arrays.
+      sample_rate: in Hz, one that the codec knows.
+      codec: a value of `CODECS`.
+      codec_rate: in kb/s; the codec takes the nearest one that it has.
+      check: is called with what was written, before it gets its name.
+
+    Raises:
+      OutputError: `path` cannot be written, or exists and `force` is not set.
+    """
+    import soundfile  # noqa: PLC0415
+
+    path = Path(path)
+    slow = codec == "MP3" and sample_rate < 32_000
+    container, subtype, options, rates, levels = _OPTIONS["MP3 below 32 kHz" if slow else codec]
+    options = {**options, "compression_level": min(float(np.interp(codec_rate, rates, levels)), _LEAST)}
+    with outputs.replacing(path, force=force) as partial:
+        try:
+            name = files.native(partial)
+            with soundfile.SoundFile(name, "w", sample_rate, 1, subtype, format=container, **options) as file:
+                for block in blocks:
+                    file.write(block)
+        except soundfile.LibsndfileError as error:
+            raise files.unwritable(path, error) from error
+        with files.Reader(partial, lossy=True) as reader:
+            check(reader)
+            return reader

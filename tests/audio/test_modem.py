@@ -1,0 +1,316 @@
+"""The modem: its code, its carriers, its blocks, and messages through what happens to sound."""
+
+import dataclasses
+import functools
+import itertools
+
+import numpy as np
+import pytest
+import soundfile
+import soxr
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stegano_tf.audio import codec, forms, framing
+from stegano_tf.audio.forms.modem import PROFILES, Modem, blocks, graphs, ldpc, ofdm, profiles, reading, search
+from stegano_tf.errors import AudioError, FormatError
+
+RATE = 48_000
+
+
+@functools.cache
+def made(profile, size=60, seed=0):
+    """Returns a framed message and its samples, float32[N] at the profile's rate."""
+    payload = np.random.default_rng(seed).bytes(size)
+    message = b"".join(framing.frame(framing.Header(size), [payload]))
+    form = Modem(survive=profile)
+    count, pieces = form.encode(len(message), [message])
+    samples = np.concatenate(list(pieces))
+    assert len(samples) == count == form.samples(len(message))
+    return message, samples.astype(np.float32) / 32768
+
+
+def read(samples, rate=RATE):
+    found = reading.read(lambda: np.array_split(np.asarray(samples, np.float32), 3), rate)
+    return found and found[0]
+
+
+# The LDPC codes
+
+
+def test_the_base_graphs_have_the_entries_of_the_standard():
+    rows = [table.strip().splitlines() for table in (graphs.BASE_GRAPH_1, graphs.BASE_GRAPH_2)]
+    assert [(len(lines), len(" ".join(lines).split())) for lines in rows] == [(46, 316), (42, 197)]
+    assert rows[0][4] == "0:332 1:181 26:0"
+    assert rows[1][41] == "1:147 5:7 11:60 51:0"
+
+
+@pytest.mark.parametrize("profile", PROFILES.values(), ids=list(PROFILES))
+def test_each_check_of_a_codeword_is_even(profile):
+    code = dataclasses.replace(profile.code, sent=profile.code.sent // profile.lift * profile.lift)
+    bits = np.random.default_rng(0).integers(0, 2, (2, code.size), dtype=np.uint8)
+    words = code.encode(bits)
+    np.testing.assert_array_equal(words[:, : code.size - 2 * code.lift], bits[:, 2 * code.lift :])
+    whole = np.concatenate([bits[:, : 2 * code.lift], words], axis=1)
+    checks = ldpc._rows(code)
+    assert all((whole[:, row].sum(axis=1) % 2 == 0).all() for row in checks)
+    assert not code.encode(np.zeros((1, code.size), np.uint8)).any()
+
+
+def test_a_code_corrects_what_is_told_to_be_doubtful():
+    code = PROFILES["robust"].code
+    random = np.random.default_rng(1)
+    bits = random.integers(0, 2, (3, code.size), dtype=np.uint8)
+    # The noise is 0.4 dB above the signal: 17 % of the bits are wrong, and a third of all say the message.
+    received = 1 - 2.0 * code.encode(bits) + random.normal(0, 1.05, (3, code.sent))
+    assert (np.signbit(received) != code.encode(bits)).mean() > 0.15
+    np.testing.assert_array_equal(code.decode((2 * received / 1.05**2).astype(np.float32)), bits)
+
+
+# Carriers
+
+
+def test_levels():
+    values, bits = ofdm.levels(2)
+    np.testing.assert_allclose(values, np.array([-3, -1, 1, 3]) / np.sqrt(10), rtol=1e-6)
+    assert bits.astype(int).tolist() == [[0, 0], [0, 1], [1, 1], [1, 0]]
+
+
+@pytest.mark.parametrize("profile", PROFILES.values(), ids=list(PROFILES))
+def test_the_sound_keeps_to_its_peak_and_its_band(profile):
+    _, samples = made(profile.name)
+    assert 0.7 < np.abs(samples).max() <= 10 ** (-3 / 20)
+    assert len(samples) % (4352 // profile.step) == 9600 // profile.step % (4352 // profile.step)
+    assert not samples[: 4800 // profile.step].any()
+    power = np.abs(np.fft.rfft(samples[4800 // profile.step :])) ** 2
+    hertz = np.fft.rfftfreq(len(samples) - 4800 // profile.step, 1 / profile.rate)
+    high = (profile.last + 1) * RATE / 4096
+    assert power[(hertz > 290) & (hertz < high + 15)].sum() > 0.995 * power.sum()
+
+
+@pytest.mark.parametrize("profile", PROFILES.values(), ids=list(PROFILES))
+def test_a_segment_bit_by_bit(profile):
+    code = profile.code
+    bits = np.random.default_rng(2).integers(0, 2, (profile.blocks, code.size), dtype=np.uint8)
+    words = code.encode(bits)
+    samples = np.concatenate([ofdm.modulate(words, profile), ofdm.closing(profile)]).astype(np.float32)
+    samples = soxr.resample(samples, profile.rate, RATE) if profile.step > 1 else samples
+    for closed in (True, False):
+        likelihoods, snr = ofdm.demodulate(samples, profile, closed=closed)
+        np.testing.assert_array_equal(likelihoods < 0, words == 1)
+        assert np.median(snr) > 100
+
+
+# Blocks
+
+
+def test_shapes_by_hand():
+    # 1,056 bytes less 14 hold 1,042 of the message: 10,420 bytes are 10 blocks. 4 in a burst, and 5 % of 10.
+    shape = blocks.Shape(10_420, 1056, burst=4)
+    assert (shape.data, shape.groups, shape.checks, shape.blocks) == (10, 1, 5, 15)
+    # One byte more; 201 blocks are two groups, each of which bears half a burst.
+    assert blocks.Shape(10_421, 1056, burst=4).data == 11
+    shape = blocks.Shape(201 * 1042, 1056, burst=4)
+    assert (shape.groups, shape.checks, shape.blocks) == (2, 2 + 6, 217)
+    assert shape.members(1) == [*range(1, 201, 2), *range(202, 217, 2)]
+
+
+def test_any_blocks_in_sufficient_number_are_a_message():
+    message = np.random.default_rng(3).integers(0, 256, 250, dtype=np.uint8)
+    shape = blocks.Shape(250, 114, burst=2)  # 3 blocks, and 3 more
+    parsed = [blocks.parse(block) for block in blocks.split(message, shape)]
+    label = parsed[0][0]
+    assert label.size == 250
+    assert [number for _, number, _ in parsed] == list(range(6))
+    for some in itertools.combinations(parsed, 3):
+        assert blocks.join(label, {number: data for _, number, data in some}, shape) == message.tobytes()
+    assert blocks.join(label, {0: parsed[0][2], 5: parsed[5][2]}, shape) is None
+
+
+def test_two_groups():
+    message = np.random.default_rng(4).integers(0, 256, 16 * 230, dtype=np.uint8)
+    shape = blocks.Shape(len(message), 30, burst=6)
+    parsed = [blocks.parse(block) for block in blocks.split(message, shape)][6:]  # a burst at the start
+    found = {number: data for _, number, data in parsed[::-1]}
+    assert shape.groups == 2
+    assert blocks.join(parsed[0][0], found, shape) == message.tobytes()
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(0, 2**32 - 1), st.dictionaries(st.integers(0, 2**16 - 1), st.binary()))
+def test_invented_blocks_are_no_message(size, crc, found):
+    shape = blocks.Shape(size, 30, burst=2)
+    found = {number: data.ljust(16)[:16] for number, data in found.items()}
+    try:
+        assert blocks.join(blocks.Label(size, crc), found, shape) in (None, b"")
+    except FormatError as error:
+        assert "CRC-32" in str(error)
+
+
+def test_blocks_that_lie():
+    shape = blocks.Shape(16, 30, burst=1)
+    block, *_ = blocks.split(np.zeros(16, np.uint8), shape)
+    damaged = bytearray(block)
+    damaged[12] ^= 1
+    assert blocks.parse(bytes(damaged)) is None
+    huge = blocks.Label((1 << 32) - 1, 0)  # costs nothing: there are not as many blocks
+    assert blocks.join(huge, {0: bytes(16)}, dataclasses.replace(shape, size=huge.size)) is None
+    label, number, data = blocks.parse(block)
+    with pytest.raises(FormatError, match="CRC-32"):
+        blocks.join(dataclasses.replace(label, crc=1), {number: data}, shape)
+    with pytest.raises(FormatError, match="a message of 2,000,000 bytes"):
+        list(blocks.split(np.zeros(2_000_000, np.uint8), blocks.Shape(2_000_000, 30, burst=1)))
+
+
+# Finding
+
+
+def test_segments_are_found_where_they_are_and_the_clocks_are_compared():
+    _, samples = made("wide")
+    places = list(search.search([np.zeros(7000, np.float32), samples], RATE))
+    # 3 segments and the last symbol, behind 0.1 s of silence and a guard.
+    starts = (7000 + 4800 + 256 + np.arange(4) * profiles.SEGMENT) / RATE
+    np.testing.assert_allclose([place.time for place in places], starts, atol=0.3 / RATE)
+    assert {place.profile.name for place in places} == {"wide"}
+    assert min(place.alike for place in places) > 0.9
+    _, how = reading.read(lambda: [samples], round(RATE * (1 + 200e-6)))
+    assert how.clock == pytest.approx(-208, abs=3)  # 48,010 Hz are 208 ppm more
+
+
+# The last symbol then lies where the first piece of the search is too short for it, and there is no whole second one.
+@pytest.mark.parametrize("silence", [86_000, 87_024])
+def test_a_message_at_the_end_of_a_sound_is_found_whole(silence):
+    _, samples = made("wide")
+    places = list(search.search([np.zeros(silence, np.float32), samples], RATE))
+    assert len(places) == 4
+
+
+def test_nothing_is_found_in_noise_silence_and_tones():
+    random = np.random.default_rng(5)
+    for samples in (
+        random.normal(0, 0.1, 20 * RATE),
+        np.zeros(5 * RATE),
+        np.sin(np.arange(10 * RATE) * 0.05),
+        np.cumsum(random.normal(0, 0.01, 10 * RATE)),
+    ):
+        assert read(samples) is None
+    assert read(np.zeros(0)) is None
+
+
+# What happens to sound
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda x: 0.03 * x + 0.3,
+        lambda x: -x,
+        lambda x: x[: int(2.3 * RATE)],  # 2 of 3 segments, and 1 of 6 blocks is enough
+        lambda x: x[RATE:],
+        lambda x: np.concatenate([np.sin(np.arange(3 * RATE) / 9), x, np.zeros(40 * RATE), x]),
+        lambda x: soxr.resample(x, RATE, RATE * (1 + 200e-6)),
+        lambda x: soxr.resample(x, RATE, RATE * (1 - 200e-6)),
+        lambda x: x + np.random.default_rng(0).normal(0, 0.08, len(x)),
+    ],
+    ids=["gain and offset", "inverted", "cut behind", "cut in front", "twice", "+200 ppm", "-200 ppm", "noise"],
+)
+def test_what_a_message_survives(change):
+    message, samples = made("wide")
+    assert read(change(samples)) == message
+
+
+@pytest.mark.parametrize(
+    ("profile", "rate"), [("narrow", 8000), ("robust", 11_025), ("wide", 32_000), ("hifi", 96_000)]
+)
+def test_other_sample_rates(profile, rate):
+    message, samples = made(profile)
+    assert read(soxr.resample(samples, PROFILES[profile].rate, rate), rate) == message
+
+
+def test_a_gap_costs_the_segments_that_it_touches():
+    message, samples = made("wide", 9000)
+    samples = samples.copy()
+    samples[int(3.6 * RATE) : int(5.3 * RATE)] = 0
+    found, how = reading.read(lambda: [samples], RATE)
+    assert found == message
+    assert how.damage == "4 of 14 blocks were lost and restored"
+    assert str(how).endswith(" dB, clocks differ by +0 ppm")
+
+
+# Files
+
+
+def test_options_and_names_choose_the_modem():
+    assert forms.choose({"survive": "narrow"}).profile is PROFILES["narrow"]
+    assert forms.for_file("a.MP3", {"codec_rate": 64, "bits": None}) == {
+        "codec_rate": 64,
+        "bits": None,
+        "survive": "wide",
+    }
+    assert forms.for_file("a.wav", {}) == {}
+    assert forms.for_file("a.mp3", {"parity": 0.1}) == {"parity": 0.1}
+    with pytest.raises(forms.OptionError, match="codec_rate takes survive"):
+        forms.choose({"codec_rate": 64})
+    with pytest.raises(
+        forms.OptionError, match="the profile 'best', expected one of hifi, music, wide, narrow, robust"
+    ):
+        forms.choose({"survive": "best"})
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "expected"),
+    [
+        ("a.mp3", {}, ("MPEG_LAYER_III", 48_000)),
+        ("a.ogg", {}, ("VORBIS", 48_000)),
+        ("a.opus", {"codec_rate": 64}, ("OPUS", 48_000)),
+        ("n.mp3", {"survive": "narrow", "codec_rate": 32}, ("MPEG_LAYER_III", 24_000)),
+        ("a.flac", {"survive": "hifi"}, ("PCM_16", 48_000)),
+    ],
+)
+def test_a_picture_through_a_file(tmp_path, image, name, options, expected):
+    info = codec.encode(image, tmp_path / name, secret_size=(3, 4), **options)
+    found = codec.decode(tmp_path / name)
+    np.testing.assert_array_equal(found.image, image)
+    assert (info.subtype, info.sample_rate) == expected
+    assert (found.info.profile, found.secret_size) == (options.get("survive", "wide"), (3, 4))
+    assert found.info.damage is None
+
+
+def test_one_channel_of_two_and_channels_that_cancel_out(tmp_path):
+    message, samples = made("wide")
+    for other in (np.zeros_like(samples), -samples):
+        soundfile.write(tmp_path / "two.wav", np.stack([other, samples], axis=1), RATE)
+        assert codec.read_payload(tmp_path / "two.wav") == message[40:-32]
+
+
+def test_a_rate_that_does_not_serve_is_noticed_before_there_is_a_file(tmp_path, image):
+    with pytest.raises(
+        AudioError, match=r"a\.opus: a message made to survive as hifi does not survive OPUS at 16 kb/s"
+    ):
+        codec.encode(image, tmp_path / "a.opus", survive="hifi", codec_rate=16)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_said_of_a_message_that_did_not_arrive(tmp_path):
+    _, samples = made("wide", 9000)
+    path = tmp_path / "a.wav"
+    soundfile.write(path, samples[: 3 * RATE], RATE)
+    arrived = "is damaged: 6 of the 14 blocks of a message of 9,072 bytes arrived, expected at least 9; signal to noise"
+    with pytest.raises(FormatError, match=rf"a\.wav: {arrived} .* or one made to survive as narrow or robust"):
+        codec.decode(path)
+    soundfile.write(path, soxr.resample(samples, RATE, 8000), 8000)
+    with pytest.raises(FormatError, match="8 segments in the profile 'wide' are seen, no block of them is right"):
+        codec.decode(path)
+
+
+@pytest.mark.parametrize("rate", [1, 6_999, 1_000_001, 2**31 - 1])
+def test_a_sound_of_an_absurd_rate_is_not_searched(tmp_path, rate, monkeypatch):
+    monkeypatch.setattr(reading, "read", lambda *_: pytest.fail("was searched"))
+    soundfile.write(tmp_path / "a.wav", np.zeros(200_000), rate)
+    with pytest.raises(FormatError, match="holds no message"):
+        codec.decode(tmp_path / "a.wav")
+
+
+def test_a_lossy_file_without_a_message(tmp_path):
+    soundfile.write(tmp_path / "a.ogg", np.random.default_rng(0).normal(0, 0.1, 2 * RATE), RATE)
+    with pytest.raises(AudioError, match=r"a\.ogg: is VORBIS in OGG, which loses samples, and holds no message"):
+        codec.decode(tmp_path / "a.ogg")
