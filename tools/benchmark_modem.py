@@ -27,7 +27,7 @@ import soxr
 from absl import app, flags
 from publishing import publish
 
-from stegano_tf.audio import codec, framing
+from stegano_tf.audio import codec, files, framing
 from stegano_tf.audio.forms.modem import PROFILES, Modem
 from stegano_tf.audio.forms.modem.profiles import RATE
 from stegano_tf.errors import SteganoError
@@ -188,10 +188,12 @@ def trial(profile: str, way: str, seed: int, seconds: float) -> dict:
     payload = np.random.default_rng(seed).bytes(message_size(profile, seconds))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "sent.wav")
-        frame = framing.frame(framing.Header(len(payload)), [payload])
+        with framing.Digest() as digest:
+            frame = b"".join(framing.frame(framing.Header(len(payload)), [payload], digest))
+        form = Modem(survive=profile)
         start = time.process_time()
-        sizes = {"sample_rate": 0, "force": True, "passphrase": None}
-        Modem(survive=profile).write(path, len(payload) + framing.OVERHEAD, frame, **sizes)
+        count, blocks = form.encode(len(frame), [frame])
+        files.write(path, blocks, count, sample_rate=form.profile.rate)
         encoding = time.process_time() - start
         samples, rate = soundfile.read(path)
         sound = Sound(samples, rate, seed)

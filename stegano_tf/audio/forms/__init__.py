@@ -3,9 +3,12 @@
 import dataclasses
 import importlib
 import itertools
+import os
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 from stegano_tf.audio.forms.form import Form
+from stegano_tf.audio.forms.modem import lossy
 
 FORMS: tuple[type[Form], ...] = tuple(
     importlib.import_module(f"{__name__}.{module}").FORM
@@ -56,6 +59,13 @@ def choose(given: Mapping[str, object], spell: Callable[[str], str] = str) -> Fo
         return form(**given)
     except ValueError as error:
         raise OptionError(str(error)) from error
+
+
+def for_file(path: str | os.PathLike, options: Mapping[str, object]) -> dict[str, object]:
+    """Returns the options, with those that a file's name implies: what is lossy is survived in the profile "wide"."""
+    survives = Path(path).suffix.lower() in lossy.CODECS
+    chosen = {name for name, value in options.items() if value is not None and value is not False}
+    return {**options, "survive": "wide"} if survives and chosen <= {"codec_rate"} else dict(options)
 
 
 def _required(form: type[Form]) -> set[str]:
