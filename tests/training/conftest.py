@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+import forked
 import numpy as np
-import processes
 import pytest
 from PIL import Image
 
@@ -32,7 +32,7 @@ def start(pictures):
             "--batch_size=2", "--crop=32", "--learning_rate=0.01", "--validation_pictures=3", "--validation_size=64",
             *arguments,
         ]  # fmt: skip
-        process = processes.Process(flags, Path(f"{run_dir}.out"), **options)
+        process = forked.Process(flags, Path(f"{run_dir}.out"), **options)
         started.append(process)
         return process
 

@@ -274,9 +274,9 @@ def spoil(folder: Path) -> Path:
 
 def test_bad_picture_is_named(folder):
     bad = spoil(folder)
-    with pytest.raises(ImageError, match=f"{bad}: cannot be decoded"):
+    with pytest.raises(ImageError, match=f"{bad}: is a JPEG file that cannot be decoded"):
         PairBatches(folder, batch_size=2, crop=24)
-    with pytest.raises(tf.errors.UnknownError, match=f"{bad}: cannot be decoded"):
+    with pytest.raises(tf.errors.UnknownError, match=f"{bad}: is a JPEG file that cannot be decoded"):
         epoch_of(folder, epochs=3, batch_size=2, crop=24, cache=False)
     with pytest.raises(ImageError, match="picture 1: starts with b'text', expected a whole picture file"):
         PairBatches([encoded(pictures(1)[0]), b"text"], batch_size=1, crop=24)
@@ -301,7 +301,7 @@ def test_skip_bad_images_leaves_them_out_and_counts(folder, cache, caplog):
 def test_skip_bad_images_of_validation(folder, caplog):
     bad = spoil(folder)
     good = [file for file in pairing.list_pictures(folder) if file != bad]
-    with pytest.raises(ImageError, match=f"{bad}: cannot be decoded"):
+    with pytest.raises(ImageError, match=f"{bad}: is a JPEG file that cannot be decoded"):
         validation_pairs(folder, batch_size=9, size=32)
     with caplog.at_level("WARNING"):
         ((cover, secret),) = validation_pairs(folder, batch_size=9, size=32, skip_bad_images=True)

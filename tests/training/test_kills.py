@@ -11,8 +11,8 @@ import time
 from pathlib import Path
 
 import exported_networks
+import forked
 import numpy as np
-import processes
 import pytest
 from test_resume import checkpoint_of, log_of
 
@@ -32,7 +32,7 @@ def test_an_export_that_is_stopped_leaves_the_old_version(tmp_path, number):
     before = functools.partial(signal.signal, number, signal.SIG_DFL)  # a shell's background jobs ignore SIGINT
     environment = {"STOPPED_BY": number.name}
     out = tmp_path / "out"
-    process = processes.Process(flags, out, environment=environment, before=before, script=QUICK_EXPORT)
+    process = forked.Process(flags, out, environment=environment, before=before, script=QUICK_EXPORT)
     assert process.wait() == 128 + number
     assert out.read_text().splitlines()[-1] == f"stegano_tf.export: stopped by {number.name}"
     assert "Traceback" not in out.read_text()
@@ -55,7 +55,7 @@ def lives(start, seconds, kills, seed):
     random = np.random.default_rng(seed)
     while kills:
         at = random.uniform(0.0, 1.2 * seconds)  # some live to the end
-        status = start(functools.partial(processes.killed_after_seconds, at)).wait()
+        status = start(functools.partial(forked.killed_after_seconds, at)).wait()
         assert status in (0, -signal.SIGPROF)
         kills -= status != 0
         yield status != 0
@@ -103,7 +103,7 @@ def test_export_killed_at_random_moments(tmp_path):
     def export(before=None):
         calls.append(weights[len(calls) % 2])
         flags = ["--preset=tiny", f"--out={tmp_path}", "--version=1", "--force", f"--weights={calls[-1]}"]
-        return processes.Process(flags, tmp_path / "out", before=before, script=QUICK_EXPORT)
+        return forked.Process(flags, tmp_path / "out", before=before, script=QUICK_EXPORT)
 
     assert export(functools.partial(report_seconds, seconds)).wait() == 0
     changes = 0

@@ -8,8 +8,8 @@ import socket
 import time
 from pathlib import Path
 
+import forked
 import numpy as np
-import processes
 import pytest
 
 LONG = ("--epochs=3", "--steps_per_epoch=6", "--ema=0.9", "--early_stopping=5", "--checkpoint_minutes=0")
@@ -51,8 +51,8 @@ def test_a_killed_run_ends_with_the_bits_of_an_uninterrupted_one(uninterrupted, 
     run_dir = tmp_path / "run"
     # Within the first epoch, and between the last step of all and its validation.
     for before in (
-        functools.partial(processes.killed_after_checkpoint, 4),
-        functools.partial(processes.killed_before_validation, 3),
+        functools.partial(forked.killed_after_checkpoint, 4),
+        functools.partial(forked.killed_before_validation, 3),
     ):
         assert start(run_dir, *LONG, before=before).wait(240) == -signal.SIGKILL
     for name in (".0123456789ab.partial.log.jsonl", "checkpoints/.0123456789ab.partial.step-000000001.npz"):
@@ -95,7 +95,7 @@ def test_a_complete_run_is_left_alone(uninterrupted, capsys):
 def test_a_second_training_in_the_folder_is_refused(uninterrupted, start, tmp_path):
     run_dir = tmp_path / "run"
     # The first one stands still at its first checkpoint.
-    first = start(run_dir, *LONG, before=processes.stopped_after_first_checkpoint)
+    first = start(run_dir, *LONG, before=forked.stopped_after_first_checkpoint)
     wait_for(lambda: steps_in(run_dir), first)
     second = start(run_dir, *LONG)
     assert second.wait(240) == 1
@@ -155,7 +155,7 @@ def test_other_pictures_are_refused(uninterrupted, tmp_path):
 
 def test_a_full_disk_costs_checkpoints_and_not_the_run(start, tmp_path):
     run_dir = tmp_path / "run"
-    process = start(run_dir, "--epochs=2", "--steps_per_epoch=3", before=processes.limited_to_small_files)
+    process = start(run_dir, "--epochs=2", "--steps_per_epoch=3", before=forked.limited_to_small_files)
     assert process.wait(240) == 0
     output = (tmp_path / "run.out").read_text()
     assert "No checkpoint of step 3" in output

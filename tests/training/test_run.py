@@ -6,8 +6,8 @@ import math
 import subprocess
 import sys
 
+import forked
 import keras
-import processes
 import pytest
 from PIL import Image
 
@@ -224,7 +224,7 @@ def test_the_rates_of_the_paper_fall_one_by_one(monkeypatch):
 def test_dry_run_trains_nothing(tmp_path):
     run_dir, out = tmp_path / "run", tmp_path / "out"
     flags = ["--preset=tiny", "--crop=32", "--batch_size=2", "--dry_run", f"--run_dir={run_dir}"]
-    assert processes.Process(flags, out).wait() == 0, out.read_text()
+    assert forked.Process(flags, out).wait() == 0, out.read_text()
     assert "parameters: 4,608" in out.read_text()
     assert "a step on each device: 2 pairs of 32x32" in out.read_text()
     assert not run_dir.exists()
@@ -240,7 +240,7 @@ def test_tensorboard_early_stopping_and_flagfile(pictures, tmp_path):
         f"--flagfile={flagfile}", f"--data={pictures}", "--epochs=9", "--steps_per_epoch=20", "--learning_rate=0",
         "--early_stopping=2", "--tensorboard", f"--run_dir={tmp_path / 'run'}",
     ]  # fmt: skip
-    assert processes.Process(flags, out).wait() == 0, out.read_text()
+    assert forked.Process(flags, out).wait() == 0, out.read_text()
     events = EventAccumulator(str(tmp_path / "run" / "tensorboard")).Reload()
     assert [scalar.step for scalar in events.Scalars("val_loss")] == [20, 40, 60]
     assert [scalar.step for scalar in events.Scalars("step_loss")] == [20, 40, 60]

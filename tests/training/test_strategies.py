@@ -3,9 +3,9 @@
 import json
 from pathlib import Path
 
+import forked
 import keras
 import numpy as np
-import processes
 import pytest
 
 from stegano_tf.errors import StrategyError
@@ -72,7 +72,7 @@ def test_mirrored_without_a_gpu_says_so(caplog):
 
 def test_two_devices_train_as_one(tmp_path):
     out = tmp_path / "figures.json"
-    assert processes.Process([], out, script=Path(__file__).with_name("two_devices.py")).wait() == 0, out.read_text()
+    assert forked.Process([], out, script=Path(__file__).with_name("two_devices.py")).wait() == 0, out.read_text()
     found = json.loads(out.read_text().splitlines()[-1])
 
     (one, metrics, weights), (two, metrics_two, weights_two) = found["plain"]
