@@ -209,7 +209,7 @@ class Reader(contextlib.AbstractContextManager):
         self.container, self.subtype = self._file.format, self._file.subtype
         self.sample_rate, self.channels = self._file.samplerate, self._file.channels
         self.lossy = self.subtype.startswith(_LOSSY_SUBTYPES)
-        if self.lossy and not lossy:
+        if self.lossy and not (lossy and self._file.seekable()):
             self.close()
             raise self.loses()
         if self.container in _BROKEN or not (self.lossy or self.subtype in _LOSSLESS_SUBTYPES):

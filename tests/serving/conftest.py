@@ -1,6 +1,7 @@
 """A small model, exported, and servers that answer for it on free ports."""
 
 import contextlib
+import multiprocessing.forkserver
 import re
 import subprocess
 import sys
@@ -8,6 +9,15 @@ import time
 
 import numpy as np
 import pytest
+
+
+@pytest.fixture(scope="package", autouse=True)
+def small_fork_server():
+    """The tests of training, in the same process, fork from one that has TensorFlow: too large for a reader's limit."""
+    from stegano_tf.serving import workers
+
+    multiprocessing.forkserver._forkserver._stop()
+    workers._PROCESSES.set_forkserver_preload(["stegano_tf.serving.reading"])
 
 
 @pytest.fixture(scope="session")
