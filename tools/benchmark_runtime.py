@@ -140,7 +140,7 @@ def measure_processes(preset: str, side: int, repeats: int) -> dict:
                 command = [sys.executable, "-m", "stegano_tf", "hide", *files, "--force"]
                 line = [sys.executable, "-c", LAUNCHER, *command, "--preset", preset, "--runtime", name]
                 said = subprocess.run(line, check=True, stdout=subprocess.PIPE, text=True).stdout
-                for figure, value in zip(("seconds", "peak_mb"), said.split(), strict=True):
+                for figure, value in zip(("seconds", "peak_mb"), said.splitlines()[-1].split(), strict=True):
                     values[figure].append(float(value))
     return {
         name: {"hide_s": statistics.median(values["seconds"]), "peak_mb": max(values["peak_mb"])}
