@@ -344,7 +344,12 @@ def _to_repair(size: int, random: np.random.Generator) -> np.ndarray:
 
 def measure(folder: Path, sound: Path, command: tuple[str, ...]) -> dict:
     """Returns status, memory and processor time of a command, and its last line."""
-    arguments = [command[0], sound.name, *command[1:], *(["--force"] if command != _INSPECT else [])]
+    arguments = [
+        command[0],
+        sound.name,
+        *command[1:],
+        *(["--force"] if command[0] != "inspect" or "--plot" in " ".join(command) else []),
+    ]
     context = multiprocessing.get_context("forkserver")
     said, measured = folder / "said", folder / "figures"
     measured.unlink(missing_ok=True)

@@ -17,7 +17,9 @@ _AS_LOUD = 0.7, 1.5  # gains
 _MAYBE = 0.6  # of the header alone, from which the rest is looked at
 _LOOKED_AT = 1 << 21  # samples behind the first that is not 0
 _RATE = 44_100  # Hz at which a message is written unless somebody asks for another
-_LEAST_RATE = 16_000  # Hz; below, too few samples are left of a header
+_RATES = 16_000, 192_000  # Hz; below, too few samples are left of a header
+_PART = 1 << 18  # samples that are looked at together
+_OVERLAP = 1 << 11  # more samples than the longest pattern has at the highest rate
 _MOST_OFFSET = 8000  # of the middle of the levels, in 16-bit steps at full volume
 _UNKNOWN = -1
 
@@ -56,19 +58,25 @@ def find(samples: np.ndarray, sample_rate: int) -> Trace | None:
     """Returns where a message seems to begin in float32[N] samples of 16 bits, if anywhere."""
     loud = np.flatnonzero(samples)[:1]
     first = max(0, int(loud[0]) - len(_HEADER)) if len(loud) else len(samples)
-    part = np.append(samples[first : first + _LOOKED_AT].astype(np.float64), np.zeros(2 * len(_HEADER)))
     least, most = _AS_LOUD
     clear = [
-        trace
+        dataclasses.replace(trace, place=start + trace.place)
+        for start in range(first, min(first + _LOOKED_AT, len(samples)), _PART)
         for ratio in _ratios(sample_rate)
-        for trace in _traces(part, ratio)
+        for trace in _traces(_part(samples, start), ratio)
         if trace.chance < _CHANCE and (trace.alike > _SAME or least <= abs(trace.gain) <= most)
     ]
-    return dataclasses.replace(min(clear), place=first + min(clear).place) if clear else None
+    return min(clear, default=None)
+
+
+def _part(samples: np.ndarray, start: int) -> np.ndarray:
+    part = samples[start : start + _PART + _OVERLAP].astype(np.float64)
+    return np.append(part, np.zeros(2 * len(_HEADER))) if start + len(part) == len(samples) else part
 
 
 def _ratios(sample_rate: int) -> set[float]:
-    return {1.0} | ({sample_rate / _RATE} if sample_rate >= _LEAST_RATE else set())
+    least, most = _RATES
+    return {1.0} | ({sample_rate / _RATE} if least <= sample_rate <= most else set())
 
 
 def _traces(samples: np.ndarray, ratio: float) -> Iterator[Trace]:
