@@ -4,7 +4,7 @@
 #     tools/measure.sh [PYTHON]
 #
 # Start it from a clean commit and run nothing else meanwhile. It takes the pictures in ../shared/data and the packages of
-# `pip install '.[test,test_cluster]'`, and if they are installed those of '.[benchmark]'. Single lines can be run again
+# `pip install '.[test,cluster]'`, and if they are installed those of '.[benchmark]'. Single lines can be run again
 # alone.
 set -euo pipefail
 cd "$(dirname "$0")/.."

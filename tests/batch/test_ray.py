@@ -1,4 +1,4 @@
-"""Ray, with nodes and drivers that are really killed. `.ci/run` runs this file; it needs the extra `test_cluster`."""
+"""Ray, with nodes and drivers that are really killed. `.ci/run` runs this file; it needs the extra `cluster`."""
 
 import hashlib
 import itertools

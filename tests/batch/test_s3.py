@@ -1,4 +1,4 @@
-"""A bucket on a server on loopback, in place of an object store. `.ci/run` runs this file; it needs `test_cluster`."""
+"""A bucket on a server on loopback, in place of an object store. `.ci/run` runs this file; it needs `cluster`."""
 
 import hashlib
 import re
