@@ -1,9 +1,9 @@
-"""int16 samples to sound files and back, through libsndfile (python-soundfile), a block at a time.
+"""Sound files to int16 samples, a block at a time.
 
-Written are mono PCM_16 files of the lossless containers in `CONTAINERS`. Read is every file in which libsndfile finds
-samples that survived exactly: PCM of 8 to 32 bits, float and double, FLAC and ALAC of 16 bits, at any rate, of any
-number of channels; from a pipe, too, and if it was written to one (`headers`). Lossy files are refused by name, because
-what they hold is no longer what was written, and so are files that libsndfile does not read.
+Read is every file in which libsndfile finds samples that survived exactly: PCM of 8 to 32 bits, float and double, FLAC
+and ALAC of 16 bits, at any rate, of any number of channels; from a pipe, too, and if it was written to one (`headers`).
+Lossy files are refused by name, because what they hold is no longer what was written, and so are files that libsndfile
+does not read.
 """
 
 import contextlib
@@ -12,21 +12,16 @@ import os
 import shutil
 import stat
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from types import MappingProxyType
 from typing import BinaryIO
 
 import numpy as np
 
-from stegano_tf import outputs, scratch
+from stegano_tf import scratch
 from stegano_tf.audio import headers, limits, pcm
-from stegano_tf.errors import AudioError, OutputError
-
-CONTAINERS = MappingProxyType(
-    {".wav": "WAV", ".rf64": "RF64", ".flac": "FLAC", ".aiff": "AIFF", ".aif": "AIFF", ".caf": "CAF", ".w64": "W64"}
-)
-"""The container that a file name's suffix asks for, in libsndfile's terms."""
+from stegano_tf.errors import AudioError
 
 LOSSY_SUFFIXES = {".mp3", ".mp2", ".ogg", ".oga", ".opus", ".m4a", ".mp4", ".aac", ".wma", ".amr", ".gsm"}
 _FLOAT_SUBTYPES = frozenset({"FLOAT", "DOUBLE"})
@@ -50,112 +45,8 @@ _LOSSY_SUBTYPES = (
 )
 _START_BYTES = 64  # enough to tell what a file is
 _ADVICE = "ask for the WAV or FLAC file itself, sent as a file: a sound message or a converter loses samples"
-_MAX_32_BIT_FILE = (1 << 32) - (1 << 16)  # WAV and AIFF count bytes in 32 bits; the rest is left for their headers
 _HIGHEST_24 = 2.0**31 - 2.0**7  # of an integer of 24 bits in the upper bits of 32
 _MAX_SAMPLES_A_BYTE = 65_535 // 10  # FLAC's largest block, constant, in its smallest frame; nothing compresses more
-_IMPOSSIBLE_FORMAT = 1  # libsndfile's SF_ERR_UNRECOGNISED_FORMAT, for what a container cannot hold
-_MAX_SAMPLE_RATES = {"FLAC": 655_350, "AIFF": 800_000_000}  # libsndfile's; other containers hold any positive int32
-
-
-def container_for(path: str | os.PathLike, samples: int, *, sample_rate: int = 44100) -> str:
-    """Returns the libsndfile container in which `samples` 16-bit samples are written to a file of this name.
-
-    A ``.wav`` above 4 GiB becomes RF64, which every reader of large WAV files knows. Raises AudioError if the suffix is
-    lossy or unknown, or the container cannot hold so many samples or state the rate.
-
-    Example:
-      >>> container_for("a.wav", 10), container_for("a.wav", 1 << 32)
-      ('WAV', 'RF64')
-    """
-    path = Path(path)
-    suffix = path.suffix.lower()
-    expected = f"expected {' '.join(CONTAINERS)}"
-    if suffix in LOSSY_SUFFIXES:
-        raise AudioError(f"{path}: {suffix} files are lossy and would destroy the message, {expected}")
-    if suffix not in CONTAINERS:
-        raise AudioError(f"{path}: the suffix {suffix!r} is of no known sound file, {expected}")
-    container = CONTAINERS[suffix]
-    highest = _MAX_SAMPLE_RATES.get(container, (1 << 31) - 1)
-    if not 1 <= sample_rate <= highest:
-        raise AudioError(f"{path}: a sample rate of {sample_rate} Hz, expected 1 to {highest} in a {container} file")
-    if 2 * samples > _MAX_32_BIT_FILE:
-        if container == "WAV":
-            return "RF64"
-        if container == "AIFF":
-            raise AudioError(f"{path}: {samples:,} samples exceed the 4 GiB of an AIFF file, expected .wav or .flac")
-    return container
-
-
-def write(
-    path: str | os.PathLike,
-    blocks: Iterable[np.ndarray],
-    samples: int,
-    *,
-    sample_rate: int = 44100,
-    channels: int = 1,
-    depth: int = 16,
-    tags: Mapping[str, str] = MappingProxyType({}),
-    force: bool = False,
-    check: Callable[["Reader"], None] | None = None,
-) -> "Reader":
-    """Writes a sound file, whole or not at all.
-
-    Args:
-      path: its suffix chooses the container, see `container_for`.
-      blocks: int16[N] or int32[N, channels] arrays. Of int32, the upper `depth` bits count.
-      samples: how many samples of a channel `blocks` holds in total.
-      sample_rate, channels, depth: in Hz, number, and bits of a sample, 16 or 24.
-      tags: libsndfile's strings; those that the container does not know are left out.
-      force: whether an existing file is replaced.
-      check: is called with what was written, before it gets its name.
-
-    Returns:
-      A closed reader, whose attributes say what was written.
-
-    Raises:
-      AudioError: the container, the sample rate, or the channels in this container are not possible.
-      OutputError: `path` cannot be written, or exists and `force` is not set.
-    """
-    import soundfile  # noqa: PLC0415 (it loads a shared library: 45 ms that nobody should pay at import)
-
-    path = Path(path)
-    container = container_for(path, samples * channels * depth // 16, sample_rate=sample_rate)
-    with outputs.replacing(path, force=force) as partial:
-        try:
-            name, subtype = native(partial), f"PCM_{depth}"
-            with soundfile.SoundFile(name, "w", sample_rate, channels, subtype, format=container) as file:
-                for tag, text in tags.items():
-                    with contextlib.suppress(soundfile.LibsndfileError):
-                        setattr(file, tag, text)
-                for block in blocks:
-                    file.write(block)
-        except soundfile.LibsndfileError as error:
-            if error.code == _IMPOSSIBLE_FORMAT:
-                raise AudioError(f"{path}: {container} holds no {channels} channels of {depth} bits") from error
-            raise unwritable(path, error) from error
-        return _check_written(path, partial, samples, check)
-
-
-def unwritable(path: Path, error) -> OutputError:
-    """Returns what to raise when libsndfile could not write a file."""
-    free = shutil.disk_usage(path.parent).free
-    return OutputError(f"{path}: cannot be written: {_reason(error)}, {free:,} bytes are free")
-
-
-def _check_written(path: Path, partial: Path, frames: int, check: Callable[["Reader"], None] | None) -> "Reader":
-    """Looks for the last sample: libsndfile says nothing when the last writes fail, those of closing a file."""
-    with contextlib.ExitStack() as stack:
-        try:
-            reader = stack.enter_context(Reader(partial))
-            reader.seek(frames - 1)
-            complete = reader.frames == frames and len(next(reader.blocks(1))) == 1
-        except AudioError:
-            complete = False
-        if not complete:
-            raise OutputError(f"{path}: cannot be written: closing the file failed; is the disk full?")
-        if check:
-            check(reader)
-    return reader
 
 
 class Reader(contextlib.AbstractContextManager):
@@ -199,7 +90,7 @@ class Reader(contextlib.AbstractContextManager):
         except self._error as error:
             self.close()
             kind = headers.other_kind(start)
-            found = f"is not a sound file that can be read ({_reason(error)})"
+            found = f"is not a sound file that can be read ({reason(error)})"
             if kind:
                 found = f"is {kind}, which is not supported"
             advice = _ADVICE if path.suffix.lower() in LOSSY_SUFFIXES else "expected a WAV, FLAC or other lossless one"
@@ -383,7 +274,7 @@ class Reader(contextlib.AbstractContextManager):
         try:
             yield
         except self._error as error:
-            raise AudioError(f"{self._path}: is damaged: {what}{_reason(error)}") from error
+            raise AudioError(f"{self._path}: is damaged: {what}{reason(error)}") from error
 
     def _read(self, buffer: np.ndarray) -> np.ndarray:
         with self._reading():
@@ -396,7 +287,7 @@ class Reader(contextlib.AbstractContextManager):
         return block.astype(np.int16)
 
 
-def _reason(error) -> str:
+def reason(error) -> str:
     """Returns libsndfile's own words, as a part of a sentence."""
     return error.error_string.removeprefix("Error : ").rstrip(".")
 
@@ -442,11 +333,3 @@ def read_recording(path: str | os.PathLike) -> Recording:
     """Returns a recording as its integers are, for `write_recording`; raises AudioError as `Reader.recording`."""
     with Reader(path) as reader:
         return reader.recording()
-
-
-def write_recording(path: str | os.PathLike, recording: Recording, **options) -> Reader:
-    """Writes a recording with its depth, rate, channels and tags, as `write` does; options: its force and check."""
-    frames, channels = recording.samples.shape
-    blocks = [recording.samples << (32 - recording.depth)]
-    facts = {"sample_rate": recording.sample_rate, "depth": recording.depth, "tags": recording.tags}
-    return write(path, blocks, frames, channels=channels, **facts, **options)
