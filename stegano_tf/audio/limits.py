@@ -4,6 +4,9 @@ A sample that compresses well costs a FLAC file nothing, and neither does a pixe
 much as an honest small file holds, and beyond that in proportion to what they are.
 """
 
+CHANNELS = 8
+"""In how many channels of a sound a message is searched: each takes the whole file."""
+
 _STREAMED = 24 << 20
 _HELD = 8 << 20
 _SEARCHED = 4 << 20

@@ -63,10 +63,10 @@ class LitertBackend(Backend):
         except ImportError as error:
             raise BackendError(f"the runtime 'litert' needs the package ai-edge-litert: {error}") from error
         self.network = found.network
-        self._exported, self._variant, self._interpreter = found, variant, interpreter.Interpreter
-        self._multiples = presets.get(found.preset).networks.multiples
-        self._threads = threads or usable_cores()
-        if presets.get(found.preset).networks.halos == (0, 0):
+        self._interpreter = interpreter.Interpreter
+        networks = presets.get(found.preset).networks
+        self._multiples, self._threads = networks.multiples, threads or usable_cores()
+        if networks.halos == (0, 0):
             self._threads, self.workers, self.tile_pixels = 1, self._threads, _CACHED_PIXELS
         self._content = functools.cache(lambda name: found.content(tflite_file(found.preset, name, variant)))
         self._idle, self._free = {"hide": [], "reveal": []}, threading.BoundedSemaphore(self.workers)

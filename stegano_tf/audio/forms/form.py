@@ -25,7 +25,7 @@ from typing import ClassVar
 import numpy as np
 
 from stegano_tf import scratch
-from stegano_tf.audio import files, pcm, sealing
+from stegano_tf.audio import files, limits, pcm, sealing
 
 _START = 80  # samples: the longest beginning that any form looks at
 
@@ -77,6 +77,12 @@ class Sound:
         They are the same in a file of 16 bits and in one of 24 or 32 bits, or of floats, that was made of it.
         """
         return self.reader.integers()
+
+    def channels(self) -> Iterator[tuple[int, np.ndarray]]:
+        """Yields the channels that are searched, by number: float32[frames] each, as `files.Reader.floats`."""
+        for channel in range(min(self.reader.channels, limits.CHANNELS)):
+            self.reader.seek(0)
+            yield channel, self.reader.floats(channel)
 
     def stream(self, channel: int) -> Found:
         """Returns the message whose bytes are the samples of a channel; it is read block by block."""

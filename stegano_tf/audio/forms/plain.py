@@ -11,7 +11,6 @@ from stegano_tf.errors import FormatError
 
 # A sample in the middle of its level is half-way between two of 8 bits; a converter that rounds takes the upper one.
 _ROUNDED_MAGIC = bytes(byte + 1 for byte in framing.MAGIC)
-_MOST_CHANNELS = 8  # in which a message is searched for
 _SURE = 1000  # samples in the middle of a level from which they are no chance
 
 
@@ -33,9 +32,7 @@ class Plain(Form):
     @classmethod
     def search(cls, sound: Sound, key: sealing.Key | None) -> Found | None:
         """As `Form.search`; says what became of a message that can no longer be read."""
-        for channel in range(min(sound.reader.channels, _MOST_CHANNELS)):
-            sound.reader.seek(0)
-            samples = sound.reader.floats(channel)
+        for channel, samples in sound.channels():
             trace = traces.find(samples, sound.reader.sample_rate)
             if trace is not None:
                 return _undone(samples, channel, trace)

@@ -15,10 +15,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from stegano_tf.audio import limits
+
 SALT = 128  # samples, of which the lowest bits are the salt
 GROUP = 8  # samples that hold whole bytes at any number of bits
 _SILENCE = 32  # zeros in a row that count as digital silence
-_MOST_CHANNELS = 8  # of a sound whose channels are looked at one by one
 
 
 def loud(samples: np.ndarray, *, inside: bool = True) -> np.ndarray:
@@ -64,7 +65,7 @@ def views(samples: np.ndarray) -> Iterator[tuple[int, list[np.ndarray]]]:
     within the sound is damage; and, last, everything, as version 1 has it.
     """
     parts = [(0, samples)]
-    if 1 < samples.shape[1] <= _MOST_CHANNELS:
+    if 1 < samples.shape[1] <= limits.CHANNELS:
         for number, channel in enumerate(samples.T):
             if not any(np.array_equal(channel, other) for other in samples.T[:number]):
                 parts.append((number, channel[:, None]))

@@ -23,8 +23,6 @@ from stegano_tf.audio.forms.marked import reading, writing
 from stegano_tf.audio.forms.marked.label import HIGHEST, MARK, Label
 from stegano_tf.settings import setting
 
-_CHANNELS = 8  # that are read for this form: each takes the whole file
-
 
 def _percent(text: str) -> float:
     try:
@@ -85,7 +83,7 @@ class Marked(Form):
     def recognise(cls, sound: Sound, key: sealing.Key | None) -> Found | None:
         reader = sound.reader
         frames = min(reader.frames, limits.streamed(reader.size) // reader.channels)
-        for channel, start in enumerate(sound.starts[:_CHANNELS]):
+        for channel, start in enumerate(sound.starts[: limits.CHANNELS]):
             label = reading.recognise(start)
             if label is not None and label.samples <= frames:
                 reader.seek(0)
@@ -96,9 +94,7 @@ class Marked(Form):
 
     @classmethod
     def search(cls, sound: Sound, key: sealing.Key | None) -> Found | None:
-        for channel in range(min(sound.reader.channels, _CHANNELS)):
-            sound.reader.seek(0)
-            samples = sound.reader.floats(channel)
+        for channel, samples in sound.channels():
             places = reading.search(samples)
             if places:
                 message, damage = reading.decode(samples, places)
