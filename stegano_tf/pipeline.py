@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from stegano_tf import images, metrics, presets, scratch
-from stegano_tf.audio import codec, sealing
+from stegano_tf import images, metrics, presets, scratch, sealing
+from stegano_tf.audio import codec
 from stegano_tf.audio.payloads import bmp
 from stegano_tf.errors import FormatError, ImageError, PresetError
 from stegano_tf.runtime import Runtime, check_side, load, preset_of

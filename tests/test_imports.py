@@ -43,7 +43,10 @@ ALLOWED = {
     "metrics": {"errors", "images", "scratch"},
     "figures": {"errors", "images", "metrics", "scratch"},
     "demo_pictures": {"images", "pairing"},
-    "audio": {"errors", "outputs", "scratch", "settings"},
+    "coding": set(),
+    "sealing": {"errors", "outputs"},
+    "audio": {"errors", "outputs", "scratch", "settings", "coding", "sealing"},
+    "message": {"errors", "images", "metrics", "coding", "sealing", "scratch"},
     "networks": {"errors", "presets", "savedmodels"},
     "training": {
         *("errors", "presets", "images", "figures", "networks", "outputs", "pairing", "datasets", "provenance"),
@@ -51,16 +54,18 @@ ALLOWED = {
     },
     "runtime": {"errors", "presets", "images", "metrics", "networks", "savedmodels", "scratch"},
     "scoreboard": {"errors", "images", "metrics", "pairing", "audio", "runtime"},
-    "pipeline": {"errors", "presets", "images", "metrics", "outputs", "scratch", "audio", "runtime"},
+    "pipeline": {
+        *("errors", "presets", "images", "metrics", "outputs", "scratch", "audio", "message", "runtime", "sealing"),
+    },
     "exporting": {
         *("errors", "settings", "outputs", "pairing", "presets", "savedmodels"),
         *("networks", "runtime", "scoreboard"),
     },
     "serving": {"errors", "settings", "runtime", "savedmodels"},
-    "batch": {"errors", "images", "metrics", "audio", "pipeline", "runtime"},
+    "batch": {"errors", "images", "metrics", "audio", "pipeline", "runtime", "sealing"},
     "commands": {
         *("errors", "settings", "stopping", "outputs", "presets", "scratch", "images", "metrics", "figures"),
-        *("demo_pictures", "audio", "batch", "pipeline", "runtime", "serving", "savedmodels"),
+        *("demo_pictures", "audio", "batch", "message", "pipeline", "runtime", "sealing", "serving", "savedmodels"),
     },
 }
 

@@ -23,8 +23,10 @@ import soundfile
 from absl import app, flags
 from publishing import publish
 
-from stegano_tf.audio import age, codec, files, parity, sealing
+from stegano_tf import sealing
+from stegano_tf.audio import codec, files, parity
 from stegano_tf.audio.forms import carried
+from stegano_tf.sealing import age
 
 _MEGABYTES = flags.DEFINE_float("megabytes", 10.0, "Size of what is timed.", lower_bound=0.1)
 _REPEATS = flags.DEFINE_integer("repeats", 5, "How often everything is timed.", lower_bound=1)

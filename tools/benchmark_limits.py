@@ -25,11 +25,12 @@ import numpy as np
 from absl import app, flags
 from publishing import publish
 
-from stegano_tf import commands, figures
-from stegano_tf.audio import age, files, framing, pcm, sealing
+from stegano_tf import commands, figures, sealing
+from stegano_tf.audio import files, framing, pcm
 from stegano_tf.audio.forms.marked import writing
 from stegano_tf.audio.forms.marked.label import SYNC, Label
 from stegano_tf.audio.payloads import bmp
+from stegano_tf.sealing import age
 
 _ONLY = flags.DEFINE_string("only", "", "Regular expression: measure the sounds with such names only.")
 _FOLDER = flags.DEFINE_string("folder", None, "Where the sounds are written; by default a temporary folder.")

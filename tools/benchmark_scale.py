@@ -18,8 +18,7 @@ from absl import app, flags
 from PIL import Image
 from publishing import publish
 
-from stegano_tf import images, presets
-from stegano_tf.audio import sealing
+from stegano_tf import images, presets, sealing
 from stegano_tf.audio.payloads import bmp
 from stegano_tf.errors import SteganoError
 from stegano_tf.pairing import list_pictures

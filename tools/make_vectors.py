@@ -21,7 +21,8 @@ import numpy as np
 import pyrage
 from absl import app, flags
 
-from stegano_tf.audio import codec, files, framing, pcm, sealing
+from stegano_tf import sealing
+from stegano_tf.audio import codec, files, framing, pcm
 from stegano_tf.audio.forms import marked
 from stegano_tf.audio.payloads import PAYLOADS
 

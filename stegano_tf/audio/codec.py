@@ -15,13 +15,14 @@ from typing import BinaryIO
 
 import numpy as np
 
-from stegano_tf import outputs, scratch
-from stegano_tf.audio import age, files, forms, framing, limits, pcm, sealing
+from stegano_tf import outputs, scratch, sealing
+from stegano_tf.audio import files, forms, framing, limits, pcm
 from stegano_tf.audio.forms.form import Form, Found, Sound
 from stegano_tf.audio.info import AudioInfo, Decoded
 from stegano_tf.audio.message import Message, fill, unsealed
 from stegano_tf.audio.payloads import PAYLOADS, bmp
 from stegano_tf.errors import FormatError, OutputError, SteganoError
+from stegano_tf.sealing import age
 
 
 def check(

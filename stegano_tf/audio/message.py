@@ -7,11 +7,12 @@ from typing import BinaryIO
 
 import numpy as np
 
-from stegano_tf import scratch
-from stegano_tf.audio import age, framing, limits, pcm, sealing
+from stegano_tf import scratch, sealing
+from stegano_tf.audio import framing, limits, pcm
 from stegano_tf.audio.forms.form import Found
 from stegano_tf.audio.payloads import PAYLOADS, bmp
 from stegano_tf.errors import FormatError
+from stegano_tf.sealing import age
 
 
 class Message:

@@ -25,10 +25,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset
 
-from stegano_tf import __version__, runtime
-from stegano_tf.audio import age, sealing
+from stegano_tf import __version__, runtime, sealing
 from stegano_tf.batch import manifest, rows, store
 from stegano_tf.errors import BackendError, DataError, OutputError, one_line
+from stegano_tf.sealing import age
 
 Engine = Callable[[rows.Work, Iterable[int]], Iterator[tuple[int, rows.Tally | None]]]
 """Runs `rows.run` for numbers of blocks, and yields each number with what came of it, or with None if whoever worked on

@@ -53,7 +53,8 @@ def run(args) -> None:
 
 def sound_options(args) -> dict:
     """Returns the options with which `audio.codec.encode` writes `args.audio`; raises what `audio.codec.check` does."""
-    from stegano_tf.audio import codec, sealing
+    from stegano_tf import sealing
+    from stegano_tf.audio import codec
 
     options = given_options(args) | {"lock": flags.lock(args)}
     try:

@@ -162,8 +162,8 @@ def networks(args: argparse.Namespace, *groups: type) -> dict:
 
 
 def lock(args: argparse.Namespace):
-    """Returns who can open what is sent, an `audio.sealing.Lock`, or None for everybody."""
-    from stegano_tf.audio import sealing
+    """Returns who can open what is sent, an `sealing.Lock`, or None for everybody."""
+    from stegano_tf import sealing
 
     text = passphrase(args, twice=True)
     if text is not None and args.recipient:
@@ -175,7 +175,7 @@ def lock(args: argparse.Namespace):
 
 def passphrase(args: argparse.Namespace, *, twice: bool = False) -> str | None:
     """Returns the passphrase that the options lead to, or None; `twice` asks for it twice."""
-    from stegano_tf.audio import sealing
+    from stegano_tf import sealing
 
     if args.passphrase_file and args.ask_passphrase:
         args.usage_error("--passphrase-file does not go with --ask-passphrase")
@@ -187,8 +187,8 @@ def passphrase(args: argparse.Namespace, *, twice: bool = False) -> str | None:
 
 
 def key(args: argparse.Namespace, *, ask: bool = True):
-    """Returns what opens a message, an `audio.sealing.Key`; with `ask` it asks once a message needs it."""
-    from stegano_tf.audio import sealing
+    """Returns what opens a message, an `sealing.Key`; with `ask` it asks once a message needs it."""
+    from stegano_tf import sealing
 
     if args.bare and args.identity:
         args.usage_error("--identity does not go with --bare: only a passphrase opens a bare sound")

@@ -10,6 +10,6 @@ def add_arguments(parser) -> None:
 
 
 def run(args) -> None:
-    from stegano_tf.audio import sealing
+    from stegano_tf import sealing
 
     streams.say(sealing.keygen(args.identity, force=args.force))

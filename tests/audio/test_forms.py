@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 import soundfile
 
-from stegano_tf import pipeline
-from stegano_tf.audio import age, codec, files, forms, payloads, sealing
+from stegano_tf import pipeline, sealing
+from stegano_tf.audio import codec, files, forms, payloads
 from stegano_tf.errors import AudioError, FormatError, OutputError
+from stegano_tf.sealing import age
 
 PASSPHRASE = sealing.Lock(passphrase="correct horse")
 

@@ -11,8 +11,8 @@ import processes
 import pytest
 from processes import COMMAND
 
-from stegano_tf import scratch
-from stegano_tf.audio import codec, parity, sealing
+from stegano_tf import scratch, sealing
+from stegano_tf.audio import codec, parity
 from stegano_tf.audio.payloads import bmp
 from stegano_tf.errors import FormatError
 

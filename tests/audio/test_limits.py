@@ -11,13 +11,14 @@ import psutil
 import pytest
 from PIL import Image
 
-from stegano_tf import outputs, scratch
-from stegano_tf.audio import age, codec, files, framing, limits, pcm, sealing
+from stegano_tf import outputs, scratch, sealing
+from stegano_tf.audio import codec, files, framing, limits, pcm
 from stegano_tf.audio.forms import bare
 from stegano_tf.audio.forms.marked import reading, writing
 from stegano_tf.audio.forms.marked.label import SYNC, Label
 from stegano_tf.audio.payloads import bmp
 from stegano_tf.errors import FormatError, ImageError
+from stegano_tf.sealing import age
 
 
 def sound(path, message):

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from stegano_tf.audio import codec, files, forms, framing
 from stegano_tf.audio.forms.form import Sound
-from stegano_tf.audio.forms.modem import PROFILES, Modem, blocks, graphs, ldpc, ofdm, profiles, reading, search
+from stegano_tf.audio.forms.modem import PROFILES, Modem, blocks, ofdm, profiles, reading, search
+from stegano_tf.coding import graphs, ldpc
 from stegano_tf.errors import AudioError, FormatError
 
 RATE = 48_000

@@ -8,7 +8,8 @@ import pytest
 import soundfile
 from scipy import signal
 
-from stegano_tf.audio import codec, files, sealing
+from stegano_tf import sealing
+from stegano_tf.audio import codec, files
 from stegano_tf.errors import FormatError, OutputError
 
 RATE = 44_100

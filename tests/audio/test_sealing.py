@@ -18,10 +18,12 @@ import pyrage
 import pytest
 from PIL import Image
 
-from stegano_tf.audio import age, codec, files, pcm, sealing
+from stegano_tf import sealing
+from stegano_tf.audio import codec, files, pcm
 from stegano_tf.audio.forms import bare
 from stegano_tf.audio.forms.marked import writing
 from stegano_tf.errors import FormatError, OutputError
+from stegano_tf.sealing import age
 
 PASSPHRASE = "correct horse battery staple"
 needs_age = pytest.mark.skipif(

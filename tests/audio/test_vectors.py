@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stegano_tf import errors
-from stegano_tf.audio import codec, sealing
+from stegano_tf import errors, sealing
+from stegano_tf.audio import codec
 
 FOLDER = Path(__file__).parent.parent / "vectors"
 VERIFIER = Path(__file__).parent.parent.parent / "tools" / "verify_sound.py"

@@ -4,7 +4,8 @@ import sys
 
 import pytest
 
-from stegano_tf.audio import codec, sealing
+from stegano_tf import sealing
+from stegano_tf.audio import codec
 from stegano_tf.batch import local, rows
 
 

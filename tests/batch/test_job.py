@@ -3,10 +3,10 @@ import dataclasses
 import pyarrow.parquet as pq
 import pytest
 
-from stegano_tf import images
-from stegano_tf.audio import age, sealing
+from stegano_tf import images, sealing
 from stegano_tf.batch import job, rows
 from stegano_tf.errors import BackendError, DataError, OutputError
+from stegano_tf.sealing import age
 
 
 def here(work, numbers):

@@ -6,8 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from stegano_tf import __version__, images, metrics, pipeline, runtime
-from stegano_tf.audio import sealing
+from stegano_tf import __version__, images, metrics, pipeline, runtime, sealing
 from stegano_tf.batch import rows, store
 from stegano_tf.errors import BackendError
 

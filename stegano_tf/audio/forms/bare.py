@@ -11,9 +11,10 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from stegano_tf.audio import age, pcm, sealing
+from stegano_tf import sealing
+from stegano_tf.audio import pcm
 from stegano_tf.audio.forms.form import Form, Found, Sound, in_memory
-from stegano_tf.audio.sealing import SealingError
+from stegano_tf.sealing import SealingError, age
 from stegano_tf.settings import setting
 
 _HEADER = re.compile(rb"-> scrypt ([A-Za-z0-9+/]{22}) ([1-9][0-9]?)\n([A-Za-z0-9+/]{43})\n--- ([A-Za-z0-9+/]{43})\n")

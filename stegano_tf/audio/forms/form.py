@@ -24,8 +24,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from stegano_tf import scratch
-from stegano_tf.audio import files, limits, pcm, sealing
+from stegano_tf import scratch, sealing
+from stegano_tf.audio import files, limits, pcm
 
 _START = 80  # samples: the longest beginning that any form looks at
 

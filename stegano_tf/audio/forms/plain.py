@@ -4,7 +4,8 @@ import dataclasses
 
 import numpy as np
 
-from stegano_tf.audio import framing, sealing
+from stegano_tf import sealing
+from stegano_tf.audio import framing
 from stegano_tf.audio.forms import traces
 from stegano_tf.audio.forms.form import Form, Found, Sound
 from stegano_tf.errors import FormatError

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from stegano_tf.audio import sealing
+from stegano_tf import sealing
 from stegano_tf.audio.forms.form import Form, Found, Sound
 from stegano_tf.audio.payloads import bmp
 from stegano_tf.settings import setting

@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
-from stegano_tf.audio import files, framing, parity, pcm, sealing
+from stegano_tf import sealing
+from stegano_tf.audio import files, framing, parity, pcm
 from stegano_tf.audio.forms.carried import places
 from stegano_tf.audio.forms.carried.low_bits import MAX_BITS, capacity, embed, extract, group, snr
 from stegano_tf.audio.forms.form import Form, Found, Sound, in_memory

@@ -16,8 +16,8 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from stegano_tf import scratch
-from stegano_tf.audio import framing, limits, parity, pcm, sealing
+from stegano_tf import scratch, sealing
+from stegano_tf.audio import framing, limits, parity, pcm
 from stegano_tf.audio.forms.form import Form, Found, Sound, in_memory
 from stegano_tf.audio.forms.marked import reading, writing
 from stegano_tf.audio.forms.marked.label import HIGHEST, MARK, Label

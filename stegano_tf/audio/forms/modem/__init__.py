@@ -14,7 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-from stegano_tf.audio import files, framing, pcm, sealing
+from stegano_tf import sealing
+from stegano_tf.audio import files, framing, pcm
 from stegano_tf.audio.forms.form import Form, Found, Sound, in_memory
 from stegano_tf.audio.forms.modem import lossy
 from stegano_tf.audio.forms.modem.profiles import PAUSE, PROFILES, RATE, SEGMENT, SYMBOL, Profile, shape

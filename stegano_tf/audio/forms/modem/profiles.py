@@ -8,7 +8,7 @@ from types import MappingProxyType
 import numpy as np
 
 from stegano_tf.audio.forms.modem.blocks import Shape
-from stegano_tf.audio.forms.modem.ldpc import Code
+from stegano_tf.coding.ldpc import Code
 
 RATE = 48_000  # samples a second, which all that follows counts
 BODY = 4096  # samples of a symbol: carriers lie 11.7 Hz apart

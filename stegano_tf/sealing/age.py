@@ -15,8 +15,8 @@ from typing import BinaryIO
 
 import psutil
 
-from stegano_tf.audio.sealing import Key, Lock, SealingError, parse_recipient, read_identities, spellings
 from stegano_tf.errors import OutputError, one_line
+from stegano_tf.sealing import Key, Lock, SealingError, parse_recipient, read_identities, spellings
 
 MAGIC = b"age-encryption.org/v1\n"
 ARMOR_MAGIC = b"-----BEGIN AGE ENCRYPTED FILE-----"

@@ -15,7 +15,7 @@ import functools
 
 import numpy as np
 
-from stegano_tf.audio.forms.modem import graphs
+from stegano_tf.coding import graphs
 
 _CORE = 4  # rows of which the parity bits depend on each other; each row after them makes one more column of parity
 _ITERATIONS = 40

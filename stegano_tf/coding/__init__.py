@@ -1,0 +1,1 @@
+"""Error-correcting codes that sound and pictures share."""

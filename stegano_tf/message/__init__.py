@@ -1,0 +1,1 @@
+"""Bytes in a picture: any secret, framed and sealed, put in by one of several ways."""

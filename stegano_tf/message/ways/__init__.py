@@ -1,0 +1,1 @@
+"""The ways to put bytes into a picture."""
