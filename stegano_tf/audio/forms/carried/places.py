@@ -1,14 +1,11 @@
 """Which samples of a recording hold a message, and in what order. Section 5 of docs/FORMAT.md.
 
 Digital silence holds nothing: noise where there was none would be seen at a glance. With a passphrase the samples are
-taken in an order that nobody else knows. scrypt (RFC 7914) stretches the passphrase as age does, with a salt for every
-message. So a guess costs what it costs against the age file itself, and no table serves for two messages. The salt lies
-in the lowest bits of the first samples, where any noise could be a salt. SHAKE-256 (FIPS 202) makes one 32-bit word a
-group of samples from the result, and the order sorts these words. Other languages have both functions too; numpy's
-permutations depend on its version. A group is as many samples as hold whole bytes, so that a burst damages few bytes.
+taken in an order that nobody else knows, see `sealing.stretching`. The salt lies in the lowest bits of the first
+samples, where any noise could be a salt. A group is as many samples as hold whole bytes, so that a burst damages few
+bytes.
 """
 
-import functools
 import hashlib
 import unicodedata
 from collections.abc import Iterator
@@ -16,6 +13,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from stegano_tf.audio import limits
+from stegano_tf.sealing import stretching
 
 SALT = 128  # samples, of which the lowest bits are the salt
 GROUP = 8  # samples that hold whole bytes at any number of bits
@@ -81,12 +79,9 @@ def key_v1(passphrase: str) -> bytes:
     return hashlib.scrypt(text, salt=b"stegano_tf carrier 1", n=1 << 15, r=8, p=1, maxmem=64 << 20, dklen=32)
 
 
-@functools.lru_cache(maxsize=1)  # what was written is read back at once
 def key(passphrase: str, salt: bytes) -> bytes:
     """Returns the 32 bytes that decide the order, of the NFC text: as much work as age's usual factor, 2^18."""
-    text = unicodedata.normalize("NFC", passphrase).encode()
-    salt = b"stegano_tf carrier 2" + salt
-    return hashlib.scrypt(text, salt=salt, n=1 << 18, r=8, p=1, maxmem=320 << 20, dklen=32)
+    return stretching.stretch(passphrase, b"stegano_tf carrier 2" + salt)
 
 
 def order(samples: int, group: int, key: bytes, first: int | None = None) -> np.ndarray:
@@ -94,11 +89,5 @@ def order(samples: int, group: int, key: bytes, first: int | None = None) -> np.
 
     Those after the last whole group are not used.
     """
-    count = samples // group
-    words = np.frombuffer(hashlib.shake_256(key).digest(4 * count), "<u4")
-    if first is None or first >= count:
-        groups = np.argsort(words, kind="stable")
-    else:
-        groups = np.argpartition(words, first)[:first]
-        groups = groups[np.lexsort((groups, words[groups]))]
+    groups = stretching.order(stretching.words(samples // group, key), first)
     return (group * groups[:, None] + np.arange(group)).reshape(-1)
