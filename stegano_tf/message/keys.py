@@ -17,8 +17,7 @@ from stegano_tf import sealing
 from stegano_tf.message.ways.way import SALT, Way
 from stegano_tf.sealing import stretching
 
-ANYBODY = bytes(32)
-"""The root of what anybody may read."""
+_ANYBODY = bytes(32)
 _LABEL = b"stegano_tf picture 1 "
 TAG = 16  # bytes
 
@@ -59,6 +58,11 @@ def check(lock: sealing.Lock | None) -> None:
         raise sealing.SealingError(f"{found}: a message in a picture takes age1…, which `stegano-tf keygen` makes")
 
 
+def anybody(way: Way) -> bytes:
+    """Returns the key of what anybody may read."""
+    return part(_ANYBODY, way.name.encode())
+
+
 class Sender:
     """Draws the keys of all messages that one picture gets.
 
@@ -84,7 +88,7 @@ class Sender:
         from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey  # noqa: PLC0415
 
         if lock is None:
-            return part(ANYBODY, way.name.encode())
+            return anybody(way)
         if lock.passphrase is not None:
             return part(stretching.stretch(lock.passphrase, _LABEL + salt), way.name.encode())
         public = _bech32(lock.recipients[0].strip())

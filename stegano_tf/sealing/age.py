@@ -33,15 +33,15 @@ _HEADER_END = b"\n--- "
 _START_BYTES = len(ARMOR_MAGIC) + 2 * MAX_HEADER  # more than a header takes, armored or not
 
 
-def seal(plaintext: BinaryIO, sealed: BinaryIO, lock: Lock) -> None:
-    """Pads what a file object holds with zeros to whole `PADDING` bytes and writes it to another as an age v1 file.
+def seal(plaintext: BinaryIO, sealed: BinaryIO, lock: Lock, *, padding: int = PADDING) -> None:
+    """Pads what a file object holds with zeros to whole `padding` bytes and writes it to another as an age v1 file.
 
     Raises OutputError if one of the two cannot be written, or SealingError for more recipients than can be opened.
     """
     import pyrage  # noqa: PLC0415 (a shared library that a sound without a seal does not need)
 
     try:
-        plaintext.write(bytes(-plaintext.seek(0, os.SEEK_END) % PADDING))
+        plaintext.write(bytes(-plaintext.seek(0, os.SEEK_END) % padding))
         plaintext.seek(0)
         if lock.passphrase is not None:
             sealed.write(pyrage.passphrase.encrypt(plaintext.read(), lock.passphrase))

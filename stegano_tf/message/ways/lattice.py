@@ -53,6 +53,10 @@ class Capacity(Way):
 
     name = "capacity"
 
+    def __init__(self, rate: float = 2.5):
+        """Pictures are coded to `rate` bits a sample, 0.5 to 3.5; whatever else there is may take more."""
+        self.rate = rate
+
     def salt(self, picture: np.ndarray) -> bytes:
         return salt.read(picture)
 
@@ -60,11 +64,15 @@ class Capacity(Way):
         return salt.write(picture, salt_)
 
     def capacity(self, cover: np.ndarray) -> int:
-        return self.room(cover, DEPTHS - 1)
+        return self._most(cover, bits_of(DEPTHS - 1))
 
-    def room(self, cover: np.ndarray, depth: float = DEPTHS - 1) -> int:
-        """Returns how many bytes one message may have if its groups have this mean depth; 2 is 2.5 bits a sample."""
-        return max(0, int(_room(len(_free(cover)) - _HEADER_GROUPS, depth)))
+    def room(self, cover: np.ndarray) -> int:
+        return self._most(cover, GROUP * self.rate)
+
+    @staticmethod
+    def _most(cover: np.ndarray, bits: float) -> int:
+        """Returns how many bytes one message may have at so many bits a group."""
+        return max(0, int(_room(len(_free(cover)) - _HEADER_GROUPS, bits)))
 
     def embed(self, cover: np.ndarray, messages: Mapping[bytes, bytes]) -> np.ndarray:
         lanes = _lanes(cover)
@@ -85,8 +93,11 @@ class Capacity(Way):
         return stego
 
     def extract(self, stego: np.ndarray, key: bytes) -> bytes | None:
+        try:
+            lanes = _lanes(stego)
+        except RoomError:
+            return None
         samples = _grouped(stego)
-        lanes = _lanes(stego)
         words = stretching.words(len(samples), keys.part(key, b"order"))
         for start, lane in enumerate(lanes):
             head = lane[stretching.order(words[lane], _HEADER_GROUPS)]
@@ -98,7 +109,7 @@ class Capacity(Way):
 
     def _message(self, samples: np.ndarray, key: bytes, size: int, places: np.ndarray) -> bytes:
         length = size + keys.TAG
-        if length <= _room(len(places), DEPTHS - 1) + keys.TAG:
+        if length <= _room(len(places)) + keys.TAG:
             read = [_read(samples, part, depth) for part, depth, _ in _pieces(places, length)]
             data = keys.masked(key, bytes(_HEADER.size) + b"".join(read)[:length])[_HEADER.size :]
             if keys.tag(key, data[:size]) == data[size:]:
@@ -138,21 +149,21 @@ def _places(lanes: Sequence[np.ndarray], start: int, share: int, words: np.ndarr
     return head, used[stretching.order(words[used])]
 
 
-def _room(groups: int, depth: float) -> float:
-    """Returns how many bytes a message has at most in so many groups, besides its tag."""
-    return groups * bits_of(depth) / 8 - keys.TAG
+def _room(groups: int, bits: float = bits_of(DEPTHS - 1)) -> float:
+    """Returns how many bytes a message has at most in so many groups of so many bits, besides its tag."""
+    return groups * bits / 8 - keys.TAG
 
 
 def _shares(sizes: Sequence[int], lanes: Sequence[int]) -> list[int]:
     """Returns how many lanes each message gets, so that the fullest has as much room as possible; RoomError if none."""
     groups = min(lanes)
-    most = [_room(groups * share - _HEADER_GROUPS, DEPTHS - 1) for share in range(len(lanes) + 1)]
+    most = [_room(groups * share - _HEADER_GROUPS) for share in range(len(lanes) + 1)]
     if len(sizes) == 1:
-        most[-1] = _room(sum(lanes) - _HEADER_GROUPS, DEPTHS - 1)
+        most[-1] = _room(sum(lanes) - _HEADER_GROUPS)
     shares = [next((share for share, room in enumerate(most) if share and room >= size), None) for size in sizes]
     if None in shares or sum(shares) > len(lanes):
         found = " and ".join(f"{size:,}" for size in sizes)
-        room = max(0, int(_room(sum(lanes) - _HEADER_GROUPS, DEPTHS - 1)))
+        room = max(0, int(_room(sum(lanes) - _HEADER_GROUPS)))
         raise RoomError(f"has room for {room:,} bytes in one message, expected {found}")
     for _ in range(len(lanes) - sum(shares)):
         fullest = max(range(len(sizes)), key=lambda one: sizes[one] / shares[one])

@@ -13,15 +13,15 @@ GROUP = 8  # samples that lie together, of the picture as one row of samples
 def groups(samples: int) -> np.ndarray:
     """Returns which of the groups of 8 in a picture of so many samples are the salt's: int64[32].
 
-    Raises RoomError if there are not so many.
+    Raises RoomError if there are not twice as many.
 
     Example:
       >>> groups(16 * 16 * 3)[:4].tolist()  # of 96
       [1, 4, 7, 10]
     """
     count = samples // GROUP
-    if count < SALT:
-        raise RoomError(f"has {samples // 3} pixels, expected at least {-(-GROUP * SALT // 3)}")
+    if count < 2 * SALT:
+        raise RoomError(f"has {samples // 3} pixels, expected at least {-(-GROUP * 2 * SALT // 3)}")
     return (2 * np.arange(SALT) + 1) * count // (2 * SALT)
 
 

@@ -40,6 +40,10 @@ class Way(abc.ABC):
     def capacity(self, cover: np.ndarray) -> int:
         """Returns how many bytes `embed` takes at most, for one message."""
 
+    def room(self, cover: np.ndarray) -> int:
+        """Returns how many bytes a picture is coded to that is to be hidden: no more than `capacity`."""
+        return self.capacity(cover)
+
     @abc.abstractmethod
     def embed(self, cover: np.ndarray, messages: Mapping[bytes, bytes]) -> np.ndarray:
         """Returns a stego image that holds `messages`, bytes by key; the salt stays.

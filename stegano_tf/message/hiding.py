@@ -1,0 +1,113 @@
+"""A secret into a picture and out of it: framed, sealed by age, and put in by one of the ways, under a key."""
+
+import dataclasses
+import io
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from stegano_tf import sealing
+from stegano_tf.errors import SteganoError
+from stegano_tf.message import frame, keys, ways
+from stegano_tf.message.frame import Secret
+from stegano_tf.message.ways.way import DamagedError, RoomError, Way
+from stegano_tf.sealing import age
+
+_HEADER = {"passphrase": 150, "recipient": 512}  # bytes of an age file's header at most: rage adds a stanza of any size
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """A message that a picture holds."""
+
+    secret: Secret
+    way: str
+    sealed: bool  # whether a passphrase or an identity opened it
+    size: int  # bytes that the way carried
+
+
+def most(room: int, lock: sealing.Lock | None) -> int:
+    """Returns how many bytes a frame may have so that it fits into so many bytes when it is sealed."""
+    if lock is None:
+        return room
+    rest = room - _HEADER["recipient" if lock.passphrase is None else "passphrase"] - 16
+    return max(0, rest - 16 * -(-rest // (age.PADDING + 16)))  # chunks have tags of 16 bytes
+
+
+def hide(way: Way, cover: np.ndarray, secrets: Sequence[tuple[Secret, sealing.Lock | None]]) -> np.ndarray:
+    """Returns the stego image, uint8[H, W, 3], that holds secrets, each for those who open its lock.
+
+    Every message was read back from it.
+
+    Raises:
+      RoomError: they do not fit.
+      SealingError: a lock is of no use here, or two secrets have the same one.
+
+    Example:
+      stego = hide(ways.make("capacity"), cover, [(Secret(b"hello", "note.txt"), None)])
+      reveal(stego).secret.data
+    """
+    sender = keys.Sender(lock for _, lock in secrets)
+    if sender.salt is not None:
+        cover = way.with_salt(cover, sender.salt)
+    salt, capacity = way.salt(cover), way.capacity(cover)
+    messages = {}
+    for secret, lock in secrets:
+        key = sender.key(way, lock, salt)
+        if key in messages:
+            raise sealing.SealingError("two secrets have the same passphrase or recipient, expected one for each")
+        messages[key] = _sealed(secret.pack(), lock, capacity)
+    stego = way.embed(cover, messages)
+    if way.salt(stego) != salt or any(way.extract(stego, key) != message for key, message in messages.items()):
+        raise AssertionError(f"{way.name} does not read what it wrote")
+    return stego
+
+
+def reveal(stego: np.ndarray, key: sealing.Key | None = None, names: Iterable[str] | None = None) -> Found | None:
+    """Returns the message in a picture, None if nothing says that there is one.
+
+    Those come first that a passphrase or an identity leads to. For all that do not open it, it takes the same work.
+
+    Args:
+      stego: uint8[H, W, 3].
+      key: what the receiver has. A passphrase that is a function is asked for at once.
+      names: of the ways to look for, by default all.
+
+    Raises:
+      DamagedError: there is a message, but not whole.
+      SealingError, FormatError: it is no message that this version can read.
+    """
+    if key is not None and callable(key.passphrase):
+        key = dataclasses.replace(key, passphrase=key.passphrase())
+    readers = [ways.make(name) for name in names or ways.installed()]
+    for sealed in (True, False) if key else (False,):
+        for way in readers:
+            for candidate in _keys(way, stego, key if sealed else None):
+                message = way.extract(stego, candidate)
+                if message is not None:
+                    secret = Secret.parse(_opened(message, key) if sealed else message)
+                    return Found(secret=secret, way=way.name, sealed=sealed, size=len(message))
+    return None
+
+
+def _keys(way: Way, stego: np.ndarray, key: sealing.Key | None) -> Iterable[bytes]:
+    if key is None:
+        return [keys.anybody(way)]
+    try:
+        return keys.receiver(way, key, way.salt(stego))
+    except RoomError:  # too small a picture for a message
+        return []
+
+
+def _sealed(packed: bytes, lock: sealing.Lock | None, room: int) -> bytes:
+    if lock is None:
+        return packed
+    sealed = io.BytesIO()
+    age.seal(io.BytesIO(frame.padded(packed, most(room, lock))), sealed, lock, padding=1)
+    return sealed.getvalue()
+
+
+def _opened(message: bytes, key: sealing.Key) -> bytes:
+    opened = io.BytesIO()
+    age.unseal(io.BytesIO(message), opened, key)
+    return opened.getvalue()
