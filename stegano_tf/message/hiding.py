@@ -7,10 +7,9 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from stegano_tf import sealing
-from stegano_tf.errors import SteganoError
 from stegano_tf.message import frame, keys, ways
 from stegano_tf.message.frame import Secret
-from stegano_tf.message.ways.way import DamagedError, RoomError, Way
+from stegano_tf.message.ways.way import RoomError, Way
 from stegano_tf.sealing import age
 
 _HEADER = {"passphrase": 150, "recipient": 512}  # bytes of an age file's header at most: rage adds a stanza of any size
