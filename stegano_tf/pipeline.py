@@ -8,7 +8,9 @@ import dataclasses
 import math
 import os
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -16,14 +18,15 @@ from stegano_tf import images, metrics, presets, scratch, sealing
 from stegano_tf.audio import codec
 from stegano_tf.audio.payloads import bmp
 from stegano_tf.errors import FormatError, ImageError, PresetError
+from stegano_tf.message import hiding, pictures
+from stegano_tf.message.pictures import Picture
+from stegano_tf.message.ways.way import Way
 from stegano_tf.runtime import Runtime, check_side, load, preset_of
 from stegano_tf.runtime.tiles import Progress
 
 _POOR = 30  # dB below which a picture's errors are plain to see
 _SAMPLE = 512  # pixels each way that are looked at before a result is called good
 _SECRET_SHARE = 16  # pixels of a secret for each one of the stego image: 4 times its width and height
-
-Picture = np.ndarray | str | os.PathLike
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,11 +39,15 @@ class Sent:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Received:
-    """What `receive` found: secret uint8[H', W', 3], stego image uint8[H, W, 3], and where they came from."""
+    """What `receive` found: secret uint8[H', W', 3], stego image uint8[H, W, 3], and where they came from.
 
-    secret: np.ndarray
+    If the secret was hidden as bytes, `found` is it; if it is no picture, `secret` is None.
+    """
+
+    secret: np.ndarray | None
     stego: np.ndarray
     info: codec.AudioInfo
+    found: hiding.Found | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,21 +83,31 @@ def hide(
     memory_limit: int | None = None,
     max_pixels: int | None = None,
     progress: Progress | None = None,
+    way: str | Way | None = None,
+    lock: sealing.Lock | None = None,
+    also: Sequence[tuple[Any, sealing.Lock]] = (),
 ) -> np.ndarray:
     """Returns the stego image, uint8[H, W, 3] in the size of the cover: the cover with the secret inside.
+
+    Networks hide a picture. With a `way`, a `lock` or bytes, the secret is hidden as bytes, without networks:
+    `message.pictures.hide` says how.
 
     Warns (`CoverWarning`) if stego image or secret will be poor, as under a cover that is black or white all over.
 
     Args:
       cover: at least 16 pixels high and wide.
-      secret: of any size; it is resized to the cover.
+      secret: of any size; it is resized to the cover. Or any file, to be hidden as bytes.
       preset, weights, runtime, threads: which networks hide it, and what runs them, as for `runtime.Runtime`.
       refine: how many gradients or trials improve the stego image (`Runtime.refine`).
       balance: their weight, in dB, on the secret (above 0) or on the cover (below).
       memory_limit, progress: as `Runtime.hide`.
       max_pixels: refuse a file with a larger picture (default: `images.MAX_PIXELS`).
+      way, lock, also: as `message.pictures.hide`.
     """
-    cover, secret = _large(cover, "the cover", max_pixels), _picture(secret, max_pixels)
+    if way is not None or lock is not None or also or isinstance(secret, bytes):
+        way = way or "capacity"
+        return pictures.hide(cover, secret, way=way, lock=lock, also=also, max_pixels=max_pixels).stego
+    cover, secret = _large(cover, "the cover", max_pixels), pictures.read(secret, max_pixels)
     networks = load(preset, runtime, weights=weights, threads=threads)
     return _hide(networks, cover, secret, (refine, balance), memory_limit=memory_limit, progress=progress)
 
@@ -109,8 +126,8 @@ def report(
     progress: Progress | None = None,
 ) -> Report:
     """Returns what sender and receiver will see, so that it is known before anything is sent; arguments as `hide`'s."""
-    of_cover = metrics.quality(_picture(cover, max_pixels), stego)
-    secret = _picture(secret, max_pixels)
+    of_cover = metrics.quality(pictures.read(cover, max_pixels), stego)
+    secret = pictures.read(secret, max_pixels)
     networks = load(preset, runtime, weights=weights, threads=threads)
     revealed = networks.reveal(stego, secret.shape[:2], memory_limit=memory_limit, progress=progress)
     return Report(cover=of_cover, secret=metrics.quality(secret, revealed))
@@ -119,8 +136,9 @@ def report(
 def reveal(
     stego: Picture,
     *,
+    key: sealing.Key | None = None,
     size: tuple[int, int] | None = None,
-    preset: str = presets.DEFAULT,
+    preset: str | None = None,
     weights: str | os.PathLike | None = None,
     runtime: str | None = None,
     threads: int | None = None,
@@ -128,16 +146,35 @@ def reveal(
     max_pixels: int | None = None,
     progress: Progress | None = None,
 ) -> np.ndarray:
-    """Returns the secret inside a stego image, uint8[H, W, 3] in its size or in `size` (height, width).
+    """Returns the secret inside a stego image, uint8[H, W, 3].
 
-    Any picture reveals something: a picture that hides nothing, or was hidden by other networks, gives nonsense.
-    Arguments as `hide`'s. Raises ImageError if `size` has more than `max_pixels`, too.
+    A picture that was hidden as bytes is found if neither `preset`, `weights` nor `size` is given. Otherwise networks
+    reveal one in the stego image's size or in `size` (height, width). They reveal something in any picture: one that
+    hides nothing, or was hidden by other networks, gives nonsense. Further arguments as `hide`'s.
+
+    Args:
+      key: finds what was hidden as bytes with a passphrase or for a recipient, and nothing else.
+
+    Raises:
+      ImageError: `size` has more than `max_pixels`, or the secret is no picture: `message.pictures.find` returns it.
+      SealingError: the key finds nothing.
     """
     if size is not None and math.prod(size) > (most := max_pixels or images.MAX_PIXELS):
         found = f"a secret of {size[1]}x{size[0]} = {math.prod(size)} pixels"
         raise ImageError(f"{found}, expected at most {most}", option="max_pixels", effect="raises the limit")
-    stego = _large(stego, "the stego image", max_pixels)
-    networks = load(preset, runtime, weights=weights, threads=threads)
+    name = "the stego image" if isinstance(stego, np.ndarray) else f"{stego}: the stego image"
+    stego = pictures.read(stego, max_pixels)
+    if preset is None and weights is None and size is None:
+        found = pictures.find(stego, key=key, name=name)
+        if found is not None:
+            secret = pictures.revealed(found, stego, name=name, max_pixels=max_pixels)
+            if secret is None:
+                raise ImageError(f"{name}: holds the file {found.secret.name!r}, expected a picture")
+            return secret
+        if key is not None:
+            raise pictures.nothing(name)
+    check_side(stego, name)
+    networks = load(preset or presets.DEFAULT, runtime, weights=weights, threads=threads)
     return networks.reveal(stego, size, memory_limit=memory_limit, progress=progress)
 
 
@@ -153,7 +190,7 @@ def encode(image: Picture, audio: str | os.PathLike, *, max_pixels: int | None =
         with contextlib.suppress(FormatError, OSError):  # no BMP file, or one of the kinds for which there is Pillow
             image = bmp.File(image)
     with scratch.off_disk(options.get("lock") is not None):
-        image = image if isinstance(image, bmp.File) else _picture(image, max_pixels)
+        image = image if isinstance(image, bmp.File) else pictures.read(image, max_pixels)
     return codec.encode(image, audio, **options)
 
 
@@ -176,15 +213,17 @@ def send(
     memory_limit: int | None = None,
     max_pixels: int | None = None,
     progress: Progress | None = None,
+    way: str | Way | None = None,
     force: bool = False,
     **options,
 ) -> Sent:
     """Hides a secret in a cover and writes the stego image as a sound file; further arguments as `hide`'s.
 
-    The frame around it records the secret's own size and which network reveals it.
+    The frame around it records the secret's own size and which network reveals it, if one hid it.
 
     Args:
       audio: the file to write; its suffix chooses the container.
+      way: hides the secret as bytes, for whoever gets the stego image: `lock` seals the sound.
       force: whether an existing file is replaced.
       options: the further ones of `audio.codec.encode`: sample_rate, payload, lock, and those of the sound's form. A
         form without a frame records nothing.
@@ -197,7 +236,10 @@ def send(
     with scratch.off_disk(options.get("lock") is not None):
         cover = _large(cover, "the cover", max_pixels)
         codec.check(audio, size=cover.shape[:2], force=force, **options)
-        secret = _picture(secret, max_pixels)
+        if way is not None:
+            stego = pictures.hide(cover, secret, way=way, max_pixels=max_pixels).stego
+            return Sent(stego=stego, info=codec.encode(stego, audio, force=force, **options))
+        secret = pictures.read(secret, max_pixels)
         secret_size = secret.shape[:2]
         networks = load(preset, runtime, weights=weights, threads=threads)
         stego = _hide(networks, cover, secret, (refine, balance), memory_limit=memory_limit, progress=progress)
@@ -233,8 +275,13 @@ def receive(
       ImageError: the stego image is too small.
     """
     decoded = codec.decode(audio, key=key)
-    check_side(decoded.image, f"{audio}: the stego image")
     network = decoded.info.network
+    if network is None and preset is None and weights is None:
+        found = _found(decoded, key, audio)
+        if found is not None:
+            secret = pictures.revealed(found, decoded.image, name=f"{audio}: the stego image", max_pixels=max_pixels)
+            return Received(secret=secret, stego=decoded.image, info=decoded.info, found=found)
+    check_side(decoded.image, f"{audio}: the stego image")
     if preset is None and weights is None:
         preset = preset_of(network) if network else presets.DEFAULT
         if network is None:
@@ -249,6 +296,16 @@ def receive(
     with scratch.off_disk(decoded.info.sealed):
         secret = networks.reveal(decoded.image, size, memory_limit=memory_limit, progress=progress)
     return Received(secret=secret, stego=decoded.image, info=decoded.info)
+
+
+def _found(decoded: codec.Decoded, key: sealing.Key | None, audio: str | os.PathLike) -> hiding.Found | None:
+    """Returns the message in a stego image, for everybody or for a key; nobody is asked for a passphrase."""
+    name = f"{audio}: the stego image"
+    found = pictures.find(decoded.image, name=name)
+    if found is None and key is not None:
+        key = dataclasses.replace(key, passphrase=None) if callable(key.passphrase) else key
+        found = pictures.find(decoded.image, key=key, name=name)
+    return found
 
 
 def _secret_size(audio: str | os.PathLike, decoded: codec.Decoded, max_pixels: int | None) -> tuple[int, int]:
@@ -296,14 +353,8 @@ def _warn_of_poor_result(networks: Runtime, cover: np.ndarray, secret: np.ndarra
         )
 
 
-def _picture(picture: Picture, max_pixels: int | None = None) -> np.ndarray:
-    if isinstance(picture, np.ndarray):
-        return picture
-    return images.read(picture, max_pixels=max_pixels or images.MAX_PIXELS)
-
-
 def _large(picture: Picture, name: str, max_pixels: int | None = None) -> np.ndarray:
     """Returns a picture that is large enough for the networks, for whose errors it is called `name`."""
-    image = _picture(picture, max_pixels)
+    image = pictures.read(picture, max_pixels)
     check_side(image, name if image is picture else f"{picture}: {name}")
     return image

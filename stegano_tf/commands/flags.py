@@ -199,6 +199,16 @@ def key(args: argparse.Namespace, *, ask: bool = True):
     return sealing.Key(passphrase=text, identities=args.identity, bare=args.bare)
 
 
+def picture_key(args: argparse.Namespace):
+    """Returns what finds and opens a message in a picture, a `sealing.Key`, or None if nothing was given."""
+    from stegano_tf import sealing
+
+    for path in args.identity:
+        sealing.read_identities(path)  # a wrong one is said although no message may need it
+    text = passphrase(args) or sealing.variable()
+    return None if text is None and not args.identity else sealing.Key(passphrase=text, identities=args.identity)
+
+
 def report(args: argparse.Namespace, info) -> None:
     """Says what was repaired of a sound that was read, and which options were given for nothing."""
     if info.damage:

@@ -1,9 +1,9 @@
-"""Hide a picture in another one."""
+"""Hide a picture, or any file, in a picture."""
 
 import dataclasses
 
 from stegano_tf import settings
-from stegano_tf.commands import flags, streams, terminal
+from stegano_tf.commands import flags, messages, streams, terminal
 from stegano_tf.settings import setting
 
 
@@ -24,18 +24,22 @@ def add_arguments(parser) -> None:
     add_pictures(parser)
     flags.add_output(parser, "stego", "the picture to write, losslessly")
     add_hiding(parser)
+    settings.add_arguments(parser, messages.Survival)
+    flags.add_passphrase(parser)
+    flags.add_recipient(parser)
+    messages.add_also(parser)
     settings.add_arguments(parser, flags.Output)
 
 
 def add_pictures(parser) -> None:
-    """Adds the two pictures that are read."""
+    """Adds the two files that are read."""
     flags.add_file(parser, "cover", "the picture to hide it in, at least 16x16 pixels")
-    flags.add_file(parser, "secret", "the picture to hide; it is resized to the cover's size")
+    flags.add_file(parser, "secret", "the picture to hide, which is resized to the cover's size, or any other file")
 
 
 def add_hiding(parser) -> None:
     """Adds the options of whatever hides a picture."""
-    settings.add_arguments(parser, *GROUPS)
+    settings.add_arguments(parser, *GROUPS, messages.Bytes)
     parser.add_argument("--report", action="store_true", help="say how the stego image and the revealed secret will do")
 
 
@@ -43,13 +47,57 @@ def run(args) -> None:
     from stegano_tf import images, pipeline
 
     options = hiding_options(args)
+    if as_bytes(args):
+        _hide_bytes(args)
+        return
     images.check(args.stego, force=args.force)
     cover, secret = pictures(args)
     with terminal.working(args) as progress:
         stego = pipeline.hide(cover, secret, progress=progress, **options)
-    images.write(args.stego, stego, force=args.force)
+    images.write(args.stego, stego, force=args.force, verify=True)
     terminal.wrote(args.stego, stego.shape)
     report(args, cover, secret, stego)
+
+
+def as_bytes(args) -> bool:
+    """Returns whether the secret is hidden as bytes: exits if an option of networks was given, too."""
+    from stegano_tf import sealing
+    from stegano_tf.message import contents
+
+    names = ("exact", "stealth", "survive", "passphrase_file", "ask_passphrase", "recipient", "also")
+    given = [f"--{name.replace('_', '-')}" for name in names if getattr(args, name)]
+    if not given and not settings.given(args, flags.Networks, Refinement) and sealing.variable() is not None:
+        given = [sealing.PASSPHRASE_VARIABLE]
+    if not given and not contents.is_picture(args.secret):
+        given = ["a secret that is no picture"]
+    if given:
+        messages.refuse_networks(args, given[0], Refinement)
+    return bool(given)
+
+
+def _hide_bytes(args) -> None:
+    from stegano_tf import images, sealing
+    from stegano_tf.message import pictures as message_pictures
+
+    way = messages.way(args) or "capacity"
+    if len(args.also) != len(args.also_passphrase_file):
+        args.usage_error("each --also takes an --also-passphrase-file, and the other way round")
+    if args.report:
+        terminal.need("--report", "skimage.metrics")
+    images.check(args.stego, force=args.force)
+    locks = [
+        flags.lock(args),
+        *(sealing.Lock(passphrase=sealing.read_passphrase(p)) for p in args.also_passphrase_file),
+    ]
+    cover = images.read(args.cover, max_pixels=args.max_pixels or images.MAX_PIXELS)
+    if args.survive:
+        cover = messages.scaled(args, cover)
+    with terminal.working(args):
+        also = list(zip(args.also, locks[1:], strict=True))
+        options = {"way": way, "lock": locks[0], "also": also, "max_pixels": args.max_pixels}
+        hidden = message_pictures.hide(cover, args.secret, name=args.cover, **options)
+    images.write(args.stego, hidden.stego, force=args.force, verify=True)
+    messages.describe(args, cover, hidden, locks)
 
 
 def hiding_options(args) -> dict:

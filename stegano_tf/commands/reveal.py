@@ -1,9 +1,10 @@
-"""Reveal the picture that a stego image holds."""
+"""Reveal the picture, or the file, that a stego image holds."""
 
 import dataclasses
+from pathlib import Path
 
 from stegano_tf import settings
-from stegano_tf.commands import flags, terminal
+from stegano_tf.commands import flags, messages, streams, terminal
 from stegano_tf.settings import setting
 
 
@@ -21,16 +22,40 @@ GROUPS = (flags.Networks, flags.Pictures, Size)
 
 def add_arguments(parser) -> None:
     flags.add_file(parser, "stego", "the stego image")
-    flags.add_output(parser, "secret", flags.SECRET_OUT)
+    flags.add_output(parser, "secret", messages.SECRET_OUT)
     settings.add_arguments(parser, *GROUPS, flags.Output)
+    flags.add_passphrase(parser)
+    flags.add_identity(parser)
 
 
 def run(args) -> None:
-    from stegano_tf import images, pipeline
+    from stegano_tf import images, outputs, pipeline, runtime
+    from stegano_tf.message import pictures
 
     options = flags.networks(args, flags.Pictures, Size)
+    asked = [name for name in ("passphrase_file", "ask_passphrase", "identity") if getattr(args, name)]
+    chosen = settings.given(args, flags.Networks, Size)
+    if asked:
+        messages.refuse_networks(args, f"--{asked[0].replace('_', '-')}", Size)
+    if not Path(args.secret).is_dir():
+        outputs.check(args.secret, force=args.force)
+    if chosen:
+        images.check(args.secret, lossless=False, force=args.force)
+    stego = images.read(args.stego, max_pixels=args.max_pixels or images.MAX_PIXELS)
+    if not chosen:
+        key = flags.picture_key(args)
+        with terminal.working(args):
+            found = pictures.find(stego, key=key, name=args.stego)
+        if found is not None:
+            if asked and not found.sealed:
+                streams.complain(f"stegano-tf: warning: {args.stego}: is not sealed, so nothing had to be opened")
+            messages.write(args, args.secret, found, stego, args.stego)
+            return
+        if asked:
+            raise pictures.nothing(args.stego)
     images.check(args.secret, lossless=False, force=args.force)
+    runtime.check_side(stego, f"{args.stego}: the stego image")
     with terminal.working(args) as progress:
-        secret = pipeline.reveal(args.stego, progress=progress, **options)
+        secret = pipeline.reveal(stego, **{"preset": flags.presets.DEFAULT, **options}, progress=progress)
     images.write(args.secret, secret, lossless=False, force=args.force)
     terminal.wrote(args.secret, secret.shape)

@@ -11,13 +11,24 @@ survives any number of reads); metadata is not kept.
 import logging
 
 from stegano_tf.images.arrays import centre_crop, check_rgb, resize
-from stegano_tf.images.writing import check, write
+from stegano_tf.images.writing import check, writable, write
 
 # These log what they find odd in a file. Users get one line about it, from us.
 for library in ("imagecodecs", "tifffile"):
     logging.getLogger(library).setLevel(logging.CRITICAL)
 
-__all__ = ["MAX_PIXELS", "ImageWarning", "centre_crop", "check", "check_rgb", "decode", "read", "resize", "write"]
+__all__ = [
+    "MAX_PIXELS",
+    "ImageWarning",
+    "centre_crop",
+    "check",
+    "check_rgb",
+    "decode",
+    "read",
+    "resize",
+    "writable",
+    "write",
+]
 
 
 def __getattr__(name: str):

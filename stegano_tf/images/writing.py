@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image
 
 from stegano_tf import outputs, scratch
-from stegano_tf.errors import ImageError
+from stegano_tf.errors import ImageError, OutputError
 from stegano_tf.images.arrays import check_rgb
 
 # Pillow's format name and save options by suffix. A stego image is noisy in its low bits: PNG levels above 1 take twice
@@ -41,16 +41,23 @@ def check(path: str | os.PathLike, *, lossless: bool = True, force: bool = False
     return outputs.check(path, force=force)
 
 
-def write(path: str | os.PathLike, image: np.ndarray, *, lossless: bool = True, force: bool = False) -> None:
+def writable(path: str | os.PathLike) -> bool:
+    """Returns whether the suffix of `path` names a format that `write` writes, perhaps a lossy one."""
+    return Path(path).suffix.lower() in _ALL
+
+
+def write(
+    path: str | os.PathLike, image: np.ndarray, *, lossless: bool = True, force: bool = False, verify: bool = False
+) -> None:
     """Writes `image`, `uint8[H, W, 3]` RGB, in the format that the suffix of `path` names.
 
     PNG, BMP, TIFF and lossless WebP are read back bit for bit. With `lossless=False`, which is for pictures that hide
-    nothing, JPEG (quality 95, no chroma subsampling) is allowed too.
+    nothing, JPEG (quality 95, no chroma subsampling) is allowed too. With `verify` the file is read back.
 
     Raises:
       TypeError, ValueError: `image` is not such an array.
       ImageError: as `check`, or the format cannot hold a picture of this size.
-      OutputError: as `outputs.replacing`.
+      OutputError: as `outputs.replacing`, or what is read back is another picture.
     """
     check_rgb(image)
     path = check(path, lossless=lossless, force=force)
@@ -63,3 +70,8 @@ def write(path: str | os.PathLike, image: np.ndarray, *, lossless: bool = True, 
         except ValueError as error:
             height, width, _ = image.shape
             raise ImageError(f"{path}: {name} cannot hold {width}x{height} pixels ({error})") from error
+        if verify:
+            from stegano_tf.images import reading  # noqa: PLC0415  (it needs libraries that writing does not)
+
+            if not np.array_equal(reading.read(partial, max_pixels=image.size), image):
+                raise OutputError(f"{path}: the file that was written is not the picture; the disk may be damaged")

@@ -60,10 +60,8 @@ def read(source: str | os.PathLike | bytes | np.ndarray, *, most: int, max_pixel
     return Source(name, data, picture)
 
 
-def fitted(
-    way: Way, cover: np.ndarray, sources: Sequence[tuple[Source, sealing.Lock | None]]
-) -> list[tuple[Secret, sealing.Lock | None]]:
-    """Returns what `hiding.hide` takes: pictures share what room the files leave.
+def fitted(way: Way, cover: np.ndarray, sources: Sequence[tuple[Source, sealing.Lock | None]]) -> list[Secret]:
+    """Returns secrets for `hiding.hide`: pictures share what room the files leave.
 
     A picture is taken as it is, file or pixels, if that fits. If not, it becomes as good as it can.
 
@@ -77,16 +75,16 @@ def fitted(
     found = []
     for source, lock in sources:
         if source.picture is None:
-            found.append((Secret(source.data, source.name), lock))
+            found.append(Secret(source.data, source.name))
             continue
         most = hiding.most(room, lock) - len(Secret(b"", source.name).pack())
         exact = code.lossless(source.picture)
         if source.data is not None and len(source.data) <= min(most, len(exact)):
-            found.append((Secret(source.data, source.name), lock))
+            found.append(Secret(source.data, source.name))
         else:
             pixels = PICTURE_SHARE * cover.shape[0] * cover.shape[1]
             coded = exact if len(exact) <= most else code.fitted(source.picture, most, pixels)
-            found.append((Secret(coded, source.name, Kind.PICTURE), lock))
+            found.append(Secret(coded, source.name, Kind.PICTURE))
     return found
 
 

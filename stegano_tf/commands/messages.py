@@ -1,0 +1,140 @@
+"""What `hide`, `send`, `reveal` and `receive` share where a secret is hidden as bytes, without networks."""
+
+import argparse
+import dataclasses
+import math
+import re
+from pathlib import Path
+
+from stegano_tf import outputs, settings
+from stegano_tf.commands import flags, streams, terminal
+from stegano_tf.settings import setting
+
+SECRET_OUT = "the file to write, or a folder, to keep its name"
+CHAT = 1600, 75  # pixels of the long side, and quality, of what chat apps send
+
+
+def survival(text: str) -> str:
+    """Reads what a stego image is to survive: jpeg:N or chat; raises ValueError."""
+    if text != "chat" and not (re.fullmatch(r"jpeg:\d{1,2}", text) and int(text[5:])):
+        raise ValueError("expected jpeg:N, N being the lowest quality from 1 to 99, or chat")
+    return text
+
+
+@dataclasses.dataclass(frozen=True)
+class Bytes:
+    """How a secret is hidden as bytes."""
+
+    exact: bool = setting(False, "hide bytes, without networks: any file, or a picture at its best")
+    stealth: bool = setting(False, "hide few bytes, where they are hard to tell from noise")
+    rate: float | None = setting(
+        None, "bits a sample: of --stealth, or that a picture takes (default: 0.1, or 2.5)", low=0.001, high=3.5
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Survival:
+    """What a picture goes through."""
+
+    survive: str | None = setting(
+        None,
+        "hide bytes that outlast JPEG of quality N or better; chat: 1600 pixels, quality 75",
+        metavar="jpeg:N|chat",
+        parse=survival,
+    )
+
+
+def add_also(parser: argparse.ArgumentParser) -> None:
+    """Adds the options for further secrets in one cover."""
+    flags.add_file(parser, "--also", "a further secret; each takes --also-passphrase-file", action="append", default=[])
+    flags.add_file(parser, "--also-passphrase-file", "for the --also before it", action="append", default=[])
+
+
+def way(args: argparse.Namespace):
+    """Returns the way that the options ask for, None for none of them; exits if they exclude each other."""
+    from stegano_tf.message import ways
+
+    survive = getattr(args, "survive", None) if "also" in args else None  # the sound's own --survive is another one
+    asked = [
+        f"--{name}" for name, value in (("exact", args.exact), ("stealth", args.stealth), ("survive", survive)) if value
+    ]
+    if len(asked) > 1:
+        args.usage_error(f"{asked[0]} does not go with {asked[1]}")
+    options = {} if args.rate is None else {"rate": args.rate}
+    if survive:
+        if options:
+            args.usage_error("--rate does not go with --survive")
+        return ways.make("jpeg", quality=CHAT[1] if survive == "chat" else int(survive[5:]))
+    if args.rate is not None and not asked:
+        args.usage_error("--rate takes --stealth or --exact")
+    return ways.make("stealth" if args.stealth else "capacity", **options) if asked else None
+
+
+def refuse_networks(args: argparse.Namespace, reason: str, *groups: type) -> None:
+    """Exits if options of networks were given although none is used, for a reason."""
+    for name in settings.given(args, flags.Networks, *groups):
+        args.usage_error(f"--{name.replace('_', '-')} does not go with {reason}: no network is used")
+
+
+def scaled(args: argparse.Namespace, cover):
+    """Returns the cover as chat apps would scale it, if that is asked for, and says so."""
+    from stegano_tf import images
+
+    height, width, _ = cover.shape
+    scale = CHAT[0] / max(height, width)
+    if args.survive != "chat" or scale >= 1:
+        return cover
+    size = max(1, round(scale * height)), max(1, round(scale * width))
+    streams.complain(f"{args.cover}: is scaled to {size[1]}x{size[0]}, as chat apps do")
+    return images.resize(cover, size)
+
+
+def describe(args: argparse.Namespace, cover, hidden, locks) -> None:
+    """Says what was hidden; with `--report`, how stego image and secrets do."""
+    from stegano_tf import metrics
+    from stegano_tf.message import contents
+
+    height, width, _ = hidden.stego.shape
+    streams.say(f"{args.stego}: a picture of {width}x{height}")
+    for secret, source, lock in zip(hidden.secrets, hidden.sources, locks, strict=True):
+        how = "" if lock is None else ", sealed"
+        streams.say(f"holds {source.name}: {quality(source, contents.picture(secret, max_pixels=2**40))}{how}")
+    if args.report:
+        found = metrics.quality(cover, hidden.stego)
+        rate = 8 * sum(len(secret.data) for secret in hidden.secrets) / cover.size
+        streams.say(f"cover   {found.psnr:5.1f} dB  SSIM {found.ssim:.3f}  APD {found.apd:.2f}")
+        streams.say(f"rate    {rate:.3f} bits a sample")
+
+
+def quality(source, revealed) -> str:
+    """Returns how close a secret will come to what was given."""
+    from stegano_tf import metrics
+
+    if source.picture is None or revealed is None:
+        return f"{len(source.data):,} bytes"
+    found = metrics.psnr(source.picture, revealed)
+    return "identical" if math.isinf(found) else f"{found:.1f} dB"
+
+
+def write(args: argparse.Namespace, out: str, found, stego, name: str) -> None:
+    """Writes what was found in a stego image as the file `out`, or into that folder, and says what it is."""
+    from stegano_tf import images
+    from stegano_tf.message import contents, pictures
+
+    secret = found.secret
+    kept = contents.name(secret)
+    path = Path(out) / kept if Path(out).is_dir() else Path(out)
+    same = path.suffix.lower() == Path(kept).suffix.lower()
+    if secret.kind == secret.kind.FILE and (same or not images.writable(path)):
+        data, what = secret.data, f"{len(secret.data):,} bytes"
+    else:
+        picture = pictures.revealed(found, stego, name=name, max_pixels=args.max_pixels)
+        if picture is None:
+            data, what = secret.data, f"{len(secret.data):,} bytes"
+        else:
+            images.write(path, picture, lossless=False, force=args.force)
+            terminal.wrote(str(path), picture.shape)
+            return
+    with outputs.replacing(path, force=args.force) as partial:
+        partial.write_bytes(data)
+    streams.say(f"{path}: {what}" + ("" if path.name == kept else f", sent as {kept}"))

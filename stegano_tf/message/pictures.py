@@ -1,0 +1,120 @@
+"""Any secret into a picture and out of it, as bytes: what the command and `stegano_tf.hide` call."""
+
+import dataclasses
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from stegano_tf import images, sealing
+from stegano_tf.errors import FormatError, ImageError
+from stegano_tf.message import contents, hiding, keys, ways
+from stegano_tf.message.frame import Secret
+from stegano_tf.message.ways.way import DamagedError, RoomError, Way
+
+Picture = np.ndarray | str | os.PathLike
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Hidden:
+    """A stego image, uint8[H, W, 3], and the secrets in it, as they were given and as they will be found."""
+
+    stego: np.ndarray
+    sources: tuple[contents.Source, ...]
+    secrets: tuple[Secret, ...]
+
+
+def hide(
+    cover: Picture,
+    secret: Picture | bytes,
+    *,
+    way: str | Way = "capacity",
+    lock: sealing.Lock | None = None,
+    also: Sequence[tuple[Any, sealing.Lock]] = (),
+    name: str | None = None,
+    max_pixels: int | None = None,
+) -> Hidden:
+    """Hides any file, or a picture as good as the room allows, as bytes; what it returns was read back.
+
+    Args:
+      cover: at least 171 pixels; errors call it `name`.
+      secret: a file's name, a picture, or a file's bytes.
+      way: one of `ways.WAYS`, or such with options: `ways.make("stealth", rate=0.05)`.
+      lock: who can find and open it; anybody if None.
+      also: further secrets, each with a lock of its own. None of them tells of another.
+      max_pixels: refuse a file with a larger picture (default: `images.MAX_PIXELS`).
+
+    Raises:
+      RoomError: the cover has too little room; says how much it has.
+      SealingError: a lock is of no use for a picture, or two are the same.
+
+    Example:
+      stego = hide("cover.png", "contract.pdf", lock=sealing.Lock(passphrase="correct horse")).stego
+      find(stego, key=sealing.Key(passphrase="correct horse")).secret.data
+    """
+    locks = [lock, *(other for _, other in also)]
+    for one in locks:
+        keys.check(one)
+    image = read(cover, max_pixels)
+    try:
+        way = ways.make(way) if isinstance(way, str) else way
+        most = way.capacity(image)
+        sources = [
+            contents.read(source, most=most, max_pixels=max_pixels) for source in (secret, *(s for s, _ in also))
+        ]
+        secrets = contents.fitted(way, image, list(zip(sources, locks, strict=True)))
+        stego = hiding.hide(way, image, list(zip(secrets, locks, strict=True)))
+    except RoomError as error:
+        raise error.about(name or _name(cover, "the cover")) from error
+    return Hidden(stego=stego, sources=tuple(sources), secrets=tuple(secrets))
+
+
+def find(
+    stego: Picture, *, key: sealing.Key | None = None, name: str | None = None, max_pixels: int | None = None
+) -> hiding.Found | None:
+    """Returns the message that lies as bytes in a picture, None if nothing says that there is one.
+
+    Args:
+      stego: a file's name or a picture, which errors call `name`.
+      key: a passphrase or identities; `hiding.reveal` says what is tried.
+
+    Raises:
+      DamagedError: there is one, but pixels have changed.
+      SealingError, FormatError: it cannot be opened or read.
+    """
+    try:
+        return hiding.reveal(read(stego, max_pixels), key)
+    except (DamagedError, FormatError) as error:
+        raise error.about(name or _name(stego, "the stego image")) from error
+
+
+def revealed(
+    found: hiding.Found, stego: np.ndarray, *, name: str = "the stego image", max_pixels: int | None = None
+) -> np.ndarray | None:
+    """Returns the picture, uint8[H, W, 3], that `find` found in a picture; None if it is another file.
+
+    Raises ImageError or FormatError if it has more than `max_pixels`, by default 16 for each of the stego image, or is
+    damaged.
+    """
+    most = max_pixels or min(contents.PICTURE_SHARE * stego.size // 3, images.MAX_PIXELS)
+    try:
+        return contents.picture(found.secret, max_pixels=most)
+    except (ImageError, FormatError) as error:
+        raise error.about(name) from error
+
+
+def nothing(name: str) -> sealing.SealingError:
+    """Returns what to say of a picture in which a key found nothing: always the same."""
+    return sealing.SealingError(f"{name}: holds no message for this passphrase or identity, or none at all")
+
+
+def read(picture: Picture, max_pixels: int | None = None) -> np.ndarray:
+    """Returns a picture that may be the name of a file; raises as `images.read`."""
+    if isinstance(picture, np.ndarray):
+        return picture
+    return images.read(picture, max_pixels=max_pixels or images.MAX_PIXELS)
+
+
+def _name(picture: Picture, name: str) -> str:
+    return name if isinstance(picture, np.ndarray) else f"{picture}"
