@@ -31,10 +31,14 @@ _SECRET_SHARE = 16  # pixels of a secret for each one of the stego image: 4 time
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Sent:
-    """What `send` wrote: the stego image, uint8[H, W, 3], and what `inspect` says about the sound."""
+    """What `send` wrote: the stego image, uint8[H, W, 3], and what `inspect` says about the sound.
+
+    If the secret was hidden as bytes, `hidden` is what there is to say about it.
+    """
 
     stego: np.ndarray
     info: codec.AudioInfo
+    hidden: pictures.Hidden | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -237,8 +241,9 @@ def send(
         cover = _large(cover, "the cover", max_pixels)
         codec.check(audio, size=cover.shape[:2], force=force, **options)
         if way is not None:
-            stego = pictures.hide(cover, secret, way=way, max_pixels=max_pixels).stego
-            return Sent(stego=stego, info=codec.encode(stego, audio, force=force, **options))
+            hidden = pictures.hide(cover, secret, way=way, max_pixels=max_pixels)
+            info = codec.encode(hidden.stego, audio, force=force, **options)
+            return Sent(stego=hidden.stego, info=info, hidden=hidden)
         secret = pictures.read(secret, max_pixels)
         secret_size = secret.shape[:2]
         networks = load(preset, runtime, weights=weights, threads=threads)

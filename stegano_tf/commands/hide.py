@@ -75,6 +75,18 @@ def as_bytes(args) -> bool:
     return bool(given)
 
 
+def way_in_sound(args):
+    """Returns the way in which `send` hides bytes, None for networks: passphrases and recipients seal the sound."""
+    from stegano_tf.message import contents
+
+    way = messages.way(args)
+    if way is None and not contents.is_picture(args.secret):
+        way = "capacity"
+    if way is not None:
+        messages.refuse_networks(args, "bytes", Refinement)
+    return way
+
+
 def _hide_bytes(args) -> None:
     from stegano_tf import images, sealing
     from stegano_tf.message import pictures as message_pictures
@@ -97,6 +109,7 @@ def _hide_bytes(args) -> None:
         options = {"way": way, "lock": locks[0], "also": also, "max_pixels": args.max_pixels}
         hidden = message_pictures.hide(cover, args.secret, name=args.cover, **options)
     images.write(args.stego, hidden.stego, force=args.force, verify=True)
+    terminal.wrote(args.stego, hidden.stego.shape)
     messages.describe(args, cover, hidden, locks)
 
 

@@ -1,15 +1,15 @@
-"""Say what a sound holds, and whether it is whole."""
+"""Say what a sound or a picture holds, and whether it is whole."""
 
 from pathlib import Path
 
 from stegano_tf import settings
-from stegano_tf.commands import flags, streams, terminal
+from stegano_tf.commands import flags, looking, streams, terminal
 
 
 def add_arguments(parser) -> None:
-    flags.add_sound(parser)
-    flags.add_file(parser, "picture", "for --capacity: what is to be sent", nargs="?")
-    parser.add_argument("--capacity", action="store_true", help="say how much a recording, AUDIO, can carry")
+    flags.add_file(parser, "audio", "the sound, in any lossless form, or the picture to look at")
+    flags.add_file(parser, "picture", "for --capacity: what is to be sent, or hidden", nargs="?")
+    parser.add_argument("--capacity", action="store_true", help="say how much AUDIO, a recording or a cover, can carry")
     flags.add_opening(parser)
     flags.add_output(parser, "--plot", "draw waveform and spectrogram into this picture", metavar="FIGURE")
     settings.add_arguments(parser, flags.Pictures, flags.Output)
@@ -19,15 +19,21 @@ def run(args) -> None:
     from stegano_tf import figures, images
     from stegano_tf.audio import codec, files
 
-    if args.capacity != bool(args.picture):
+    in_picture = looking.is_picture(args.audio)
+    if args.capacity != bool(args.picture) and not (args.capacity and in_picture):
         args.usage_error("--capacity takes PICTURE too" if args.capacity else "PICTURE takes --capacity")
     unused = ["plot", "bare", "identity", "passphrase_file", "ask_passphrase"] if args.capacity else ["max_pixels"]
+    if in_picture and not args.capacity:
+        unused = ["plot", "bare"]
     for name in unused:
         if getattr(args, name):
-            goes = "does not go with" if args.capacity else "takes"
-            args.usage_error(f"--{name.replace('_', '-')} {goes} --capacity")
+            goes = "does not go with" if args.capacity or in_picture else "takes"
+            args.usage_error(f"--{name.replace('_', '-')} {goes} {'a picture' if in_picture else '--capacity'}")
     if args.force and not args.plot:
         args.usage_error("--force takes --plot")
+    if in_picture:
+        (looking.show_capacity if args.capacity else looking.show)(args)
+        return
     if args.capacity:
         _show_capacity(args)
         return

@@ -54,7 +54,7 @@ def way(args: argparse.Namespace):
     """Returns the way that the options ask for, None for none of them; exits if they exclude each other."""
     from stegano_tf.message import ways
 
-    survive = getattr(args, "survive", None) if "also" in args else None  # the sound's own --survive is another one
+    survive = None if "audio" in args else args.survive  # a sound's --survive is another one
     asked = [
         f"--{name}" for name, value in (("exact", args.exact), ("stealth", args.stealth), ("survive", survive)) if value
     ]
@@ -94,8 +94,6 @@ def describe(args: argparse.Namespace, cover, hidden, locks) -> None:
     from stegano_tf import metrics
     from stegano_tf.message import contents
 
-    height, width, _ = hidden.stego.shape
-    streams.say(f"{args.stego}: a picture of {width}x{height}")
     for secret, source, lock in zip(hidden.secrets, hidden.sources, locks, strict=True):
         how = "" if lock is None else ", sealed"
         streams.say(f"holds {source.name}: {quality(source, contents.picture(secret, max_pixels=2**40))}{how}")

@@ -1,24 +1,29 @@
-"""Reveal the picture that a sound holds."""
+"""Reveal the picture, or the file, that a sound holds."""
+
+from pathlib import Path
 
 from stegano_tf import settings
-from stegano_tf.commands import flags, terminal
+from stegano_tf.commands import flags, messages, terminal
 
 GROUPS = (flags.Networks, flags.Pictures)
 
 
 def add_arguments(parser) -> None:
     flags.add_sound(parser)
-    flags.add_output(parser, "secret", flags.SECRET_OUT)
+    flags.add_output(parser, "secret", messages.SECRET_OUT)
     flags.add_output(parser, "--stego", "also write the stego image, bit for bit as it was sent")
     settings.add_arguments(parser, *GROUPS, flags.Output)
     flags.add_opening(parser)
 
 
 def run(args) -> None:
-    from stegano_tf import images, pipeline
+    from stegano_tf import images, outputs, pipeline
 
     options = flags.networks(args, flags.Pictures)
-    images.check(args.secret, lossless=False, force=args.force)
+    if settings.given(args, flags.Networks):
+        images.check(args.secret, lossless=False, force=args.force)
+    elif not Path(args.secret).is_dir():
+        outputs.check(args.secret, force=args.force)
     if args.stego:
         images.check(args.stego, force=args.force)
     key = flags.key(args)
@@ -28,5 +33,8 @@ def run(args) -> None:
     if args.stego:
         images.write(args.stego, received.stego, force=args.force)
         terminal.wrote(args.stego, received.stego.shape)
+    if received.found is not None:
+        messages.write(args, args.secret, received.found, received.stego, args.audio)
+        return
     images.write(args.secret, received.secret, lossless=False, force=args.force)
     terminal.wrote(args.secret, received.secret.shape)

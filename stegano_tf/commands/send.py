@@ -1,6 +1,6 @@
-"""Hide a picture in another one and write it as sound."""
+"""Hide a picture, or any file, in a picture and write it as sound."""
 
-from stegano_tf.commands import encode, flags, hide, terminal
+from stegano_tf.commands import encode, flags, hide, messages, terminal
 
 
 def add_arguments(parser) -> None:
@@ -12,11 +12,16 @@ def add_arguments(parser) -> None:
 
 def run(args) -> None:
     from stegano_tf import pipeline, scratch
+    from stegano_tf.message import pictures
 
     hiding, sound = hide.hiding_options(args), encode.sound_options(args)
+    way = hide.way_in_sound(args)
     with scratch.off_disk(sound["lock"] is not None):
         cover, secret = hide.pictures(args)
         with terminal.working(args) as progress:
-            sent = pipeline.send(cover, secret, args.audio, progress=progress, **hiding, **sound)
+            sent = pipeline.send(cover, secret, args.audio, progress=progress, way=way, **hiding, **sound)
         encode.describe(sent.info)
+        if sent.hidden is not None:
+            messages.describe(args, pictures.read(cover), sent.hidden, [None])
+            return
         hide.report(args, cover, secret, sent.stego)

@@ -9,7 +9,7 @@
 * Exactly: JPEG XL, lossless.
 * At many bits a pixel: JPEG XL, lossless, of the levels `round(v / T)`, which mean `round(T k)`. So an error is at most
   T / 2, rounded up. Where lossless coding comes near to fitting, this leaves much less noise than transform coding.
-* At fewer: AVIF of 10 bits.
+* At fewer: AVIF of 10 bits, or of 12 where its steps are finer.
 * At few, the picture is scaled down first.
 """
 
@@ -28,7 +28,7 @@ from stegano_tf.message.ways.way import RoomError
 
 _HEADER = struct.Struct("<IIH")
 _ONE = 256  # a step of 1
-_MANY = 3.0  # bits a pixel from which JPEG XL of fewer levels is tried
+_MANY = 3.0  # bits a pixel from which JPEG XL of fewer levels and AVIF of 12 bits are tried
 _FEW = 0.5  # bits a pixel below which smaller pictures are tried
 _COARSEST = 16.0  # step
 _SMALL = 1000  # bytes: the headers of AVIF take much of them
@@ -90,7 +90,8 @@ def _candidates(pixels: int, room: int) -> list[Callable[[np.ndarray], bytes | N
     scale, rate = 1.0, 8 * room / pixels
     enough = _FEW if room > _SMALL else 4 * _MANY
     while True:
-        found += [functools.partial(_searched, code, scale, room) for code in (_AVIF, _NEAR)[: 1 + (rate >= _MANY)]]
+        codes = (_AVIF_10, _AVIF_12, _NEAR) if rate >= _MANY else (_AVIF_10,)
+        found += [functools.partial(_searched, code, scale, room) for code in codes]
         if rate >= enough or pixels * scale**2 < _LEAST:
             return found
         scale, rate = scale / 2, 4 * rate
@@ -136,14 +137,13 @@ class _Code:
     step: Callable[[float], float] = lambda _: 1.0
 
 
-def _avif(picture: np.ndarray, quality: float) -> bytes:
-    """10 bits, because 8 bits of brightness and colour lose what 8 bits of red, green and blue have."""
+def _avif(bits: int, picture: np.ndarray, quality: float) -> bytes:
+    """More than 8 bits, because 8 of brightness and colour lose what 8 of red, green and blue have."""
     import imagecodecs  # noqa: PLC0415
 
-    deep = np.rint(picture * np.float32(1023 / 255)).astype(np.uint16)
-    level = round(100 * quality)
-    speed = 4 if picture.size <= 3 * _LARGE else 7
-    return imagecodecs.avif_encode(deep, level=level, speed=speed, pixelformat="444", bitspersample=10, numthreads=2)
+    deep = np.rint(picture * np.float32(((1 << bits) - 1) / 255)).astype(np.uint16)
+    options = {"speed": 4 if picture.size <= 3 * _LARGE else 7, "pixelformat": "444", "numthreads": 2}
+    return imagecodecs.avif_encode(deep, level=round(100 * quality), bitspersample=bits, **options)
 
 
 def _near_step(quality: float) -> float:
@@ -157,7 +157,7 @@ def _jpegxl(picture: np.ndarray) -> bytes:
     return imagecodecs.jpegxl_encode(picture, lossless=True, effort=7 if picture.size <= 3 * _LARGE else 3)
 
 
-_AVIF = _Code(_avif)
+_AVIF_10, _AVIF_12 = (_Code(functools.partial(_avif, bits)) for bits in (10, 12))
 _NEAR = _Code(lambda picture, quality: _jpegxl(_levels(_near_step(quality))[0][picture]), _near_step)
 
 

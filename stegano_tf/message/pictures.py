@@ -2,12 +2,12 @@
 
 import dataclasses
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
-from stegano_tf import images, sealing
+from stegano_tf import images, metrics, sealing
 from stegano_tf.errors import FormatError, ImageError
 from stegano_tf.message import contents, hiding, keys, ways
 from stegano_tf.message.frame import Secret
@@ -102,6 +102,35 @@ def revealed(
         return contents.picture(found.secret, max_pixels=most)
     except (ImageError, FormatError) as error:
         raise error.about(name) from error
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Fit:
+    """What fits into a cover by one way."""
+
+    way: str
+    room: int  # bytes of a message, not sealed
+    cover: float  # dB, PSNR of the stego image if the room is used
+    secret: float | None  # dB, PSNR of a secret that is coded to the room; None for a file, or if there is no secret
+    fits: bool | None  # whether the secret does
+
+
+def fits(cover: np.ndarray, secret: contents.Source | None = None) -> Iterator[Fit]:
+    """Yields what would fit into a cover, uint8[H, W, 3], by every way: random bytes, or a secret, are put into it."""
+    for way in (way for name in ways.installed() for way in ways.examples(name)):
+        room = max(0, way.room(cover) - len(Secret(b"", secret.name if secret else "").pack()))
+        message, psnr, enough = np.random.default_rng(0).bytes(room), None, None
+        if secret is not None:
+            try:
+                (found,) = contents.fitted(way, cover, [(secret, None)])
+                message, enough = found.pack(), len(found.pack()) <= way.capacity(cover)
+                if secret.picture is not None:
+                    revealed = contents.picture(found, max_pixels=images.MAX_PIXELS)
+                    psnr = metrics.psnr(secret.picture, revealed)
+            except RoomError:
+                enough = False
+        stego = way.embed(cover, {keys.anybody(way): message}) if enough is not False else cover
+        yield Fit(way=str(way), room=room, cover=metrics.psnr(cover, stego), secret=psnr, fits=enough)
 
 
 def nothing(name: str) -> sealing.SealingError:

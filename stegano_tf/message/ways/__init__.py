@@ -34,3 +34,9 @@ def make(name: str, **options) -> Way:
 def installed() -> list[str]:
     """Returns the names of the ways that this version has."""
     return [name for name, module in WAYS.items() if importlib.util.find_spec(f"{__name__}.{module}")]
+
+
+def examples(name: str) -> list[Way]:
+    """Returns a way with some of the options that it has, to say what fits: what its module lists as `EXAMPLES`."""
+    module = importlib.import_module(f"{__name__}.{WAYS[name]}")
+    return [make(name, **options) for options in getattr(module, "EXAMPLES", [{}])]

@@ -57,6 +57,9 @@ class Capacity(Way):
         """Pictures are coded to `rate` bits a sample, 0.5 to 3.5; whatever else there is may take more."""
         self.rate = rate
 
+    def __str__(self) -> str:
+        return f"{self.name}, {self.rate} bits a sample"
+
     def salt(self, picture: np.ndarray) -> bytes:
         return salt.read(picture)
 
@@ -118,6 +121,7 @@ class Capacity(Way):
 
 
 WAY = Capacity
+EXAMPLES = [{"rate": rate} for rate in (0.5, 1.5, 2.5, 3.5)]
 
 
 def _grouped(picture: np.ndarray) -> np.ndarray:

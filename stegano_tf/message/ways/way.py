@@ -28,6 +28,10 @@ class Way(abc.ABC):
 
     name: str
 
+    def __str__(self) -> str:
+        """Returns the way and its options, for people."""
+        return self.name
+
     @abc.abstractmethod
     def salt(self, picture: np.ndarray) -> bytes:
         """Returns the `SALT` bytes that lie in a picture at places that everybody knows, whether it holds a message."""
