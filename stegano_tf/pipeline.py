@@ -4,7 +4,6 @@ A picture argument is a file name or a uint8[H, W, 3] RGB array; results are arr
 """
 
 import contextlib
-import dataclasses
 import math
 import os
 import warnings
@@ -18,48 +17,15 @@ from stegano_tf import images, metrics, presets, scratch, sealing
 from stegano_tf.audio import codec
 from stegano_tf.audio.payloads import bmp
 from stegano_tf.errors import FormatError, ImageError, PresetError
-from stegano_tf.message import hiding, pictures
+from stegano_tf.message import contents, pictures
 from stegano_tf.message.pictures import Picture
 from stegano_tf.message.ways.way import Way
+from stegano_tf.results import Received, Report, Sent
 from stegano_tf.runtime import Runtime, check_side, load, preset_of
 from stegano_tf.runtime.tiles import Progress
 
 _POOR = 30  # dB below which a picture's errors are plain to see
 _SAMPLE = 512  # pixels each way that are looked at before a result is called good
-_SECRET_SHARE = 16  # pixels of a secret for each one of the stego image: 4 times its width and height
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Sent:
-    """What `send` wrote: the stego image, uint8[H, W, 3], and what `inspect` says about the sound.
-
-    If the secret was hidden as bytes, `hidden` is what there is to say about it.
-    """
-
-    stego: np.ndarray
-    info: codec.AudioInfo
-    hidden: pictures.Hidden | None = None
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Received:
-    """What `receive` found: secret uint8[H', W', 3], stego image uint8[H, W, 3], and where they came from.
-
-    If the secret was hidden as bytes, `found` is it; if it is no picture, `secret` is None.
-    """
-
-    secret: np.ndarray | None
-    stego: np.ndarray
-    info: codec.AudioInfo
-    found: hiding.Found | None = None
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
-    """What there is to see and what will be revealed: the stego image beside the cover, the secret beside its copy."""
-
-    cover: metrics.Quality
-    secret: metrics.Quality
 
 
 class CoverWarning(UserWarning):
@@ -169,14 +135,9 @@ def reveal(
     name = "the stego image" if isinstance(stego, np.ndarray) else f"{stego}: the stego image"
     stego = pictures.read(stego, max_pixels)
     if preset is None and weights is None and size is None:
-        found = pictures.find(stego, key=key, name=name)
-        if found is not None:
-            secret = pictures.revealed(found, stego, name=name, max_pixels=max_pixels)
-            if secret is None:
-                raise ImageError(f"{name}: holds the file {found.secret.name!r}, expected a picture")
+        secret = pictures.reveal(stego, key=key, name=name, max_pixels=max_pixels)
+        if secret is not None:
             return secret
-        if key is not None:
-            raise pictures.nothing(name)
     check_side(stego, name)
     networks = load(preset or presets.DEFAULT, runtime, weights=weights, threads=threads)
     return networks.reveal(stego, size, memory_limit=memory_limit, progress=progress)
@@ -282,9 +243,10 @@ def receive(
     decoded = codec.decode(audio, key=key)
     network = decoded.info.network
     if network is None and preset is None and weights is None:
-        found = _found(decoded, key, audio)
+        name = f"{audio}: the stego image"
+        found = pictures.find_unasked(decoded.image, key=key, name=name)
         if found is not None:
-            secret = pictures.revealed(found, decoded.image, name=f"{audio}: the stego image", max_pixels=max_pixels)
+            secret = pictures.revealed(found, decoded.image, name=name, max_pixels=max_pixels)
             return Received(secret=secret, stego=decoded.image, info=decoded.info, found=found)
     check_side(decoded.image, f"{audio}: the stego image")
     if preset is None and weights is None:
@@ -303,21 +265,11 @@ def receive(
     return Received(secret=secret, stego=decoded.image, info=decoded.info)
 
 
-def _found(decoded: codec.Decoded, key: sealing.Key | None, audio: str | os.PathLike) -> hiding.Found | None:
-    """Returns the message in a stego image, for everybody or for a key; nobody is asked for a passphrase."""
-    name = f"{audio}: the stego image"
-    found = pictures.find(decoded.image, name=name)
-    if found is None and key is not None:
-        key = dataclasses.replace(key, passphrase=None) if callable(key.passphrase) else key
-        found = pictures.find(decoded.image, key=key, name=name)
-    return found
-
-
 def _secret_size(audio: str | os.PathLike, decoded: codec.Decoded, max_pixels: int | None) -> tuple[int, int]:
     """Returns (height, width) to which a secret is scaled back: anybody can write any numbers into a sound."""
     carried = math.prod(decoded.image.shape[:2])
     stated = height, width = decoded.secret_size or decoded.image.shape[:2]
-    most = max_pixels or min(_SECRET_SHARE * carried, images.MAX_PIXELS)
+    most = max_pixels or min(contents.PICTURE_SHARE * carried, images.MAX_PIXELS)
     if height * width > most:
         scale = math.sqrt(most / (height * width))
         height = min(most, max(1, int(height * scale)))

@@ -212,7 +212,7 @@ def test_pictures_and_outputs_that_cannot_be(folder, tmp_path, fails):
     cover, secret, message = folder / "cover.png", folder / "secret.jpg", folder / "message.wav"
     out = tmp_path / "out.wav"
     assert "nothing.png" in fails("send", tmp_path / "nothing.png", secret, out)
-    assert "secret.txt" in fails("send", cover, _text(tmp_path / "secret.txt"), out)
+    assert "secret.txt" in fails("send", _text(tmp_path / "secret.txt"), secret, out)
     Image.new("RGB", (15, 40)).save(tmp_path / "small.png")
     for options in [], ["--report"]:
         said = fails("send", tmp_path / "small.png", secret, out, *options)

@@ -54,8 +54,10 @@ ALLOWED = {
     },
     "runtime": {"errors", "presets", "images", "metrics", "networks", "savedmodels", "scratch"},
     "scoreboard": {"errors", "images", "metrics", "pairing", "audio", "runtime"},
+    "results": {"audio", "message", "metrics"},
     "pipeline": {
         *("errors", "presets", "images", "metrics", "outputs", "scratch", "audio", "message", "runtime", "sealing"),
+        "results",
     },
     "exporting": {
         *("errors", "settings", "outputs", "pairing", "presets", "savedmodels"),

@@ -47,14 +47,15 @@ def run(args) -> None:
     from stegano_tf import images, pipeline
 
     options = hiding_options(args)
-    if as_bytes(args):
-        _hide_bytes(args)
+    way = messages.way(args, anyway=as_bytes(args))
+    if way is not None:
+        _hide_bytes(args, way)
         return
     images.check(args.stego, force=args.force)
     cover, secret = pictures(args)
     with terminal.working(args) as progress:
         stego = pipeline.hide(cover, secret, progress=progress, **options)
-    images.write(args.stego, stego, force=args.force, verify=True)
+    images.write(args.stego, stego, force=args.force)
     terminal.wrote(args.stego, stego.shape)
     report(args, cover, secret, stego)
 
@@ -79,24 +80,22 @@ def way_in_sound(args):
     """Returns the way in which `send` hides bytes, None for networks: passphrases and recipients seal the sound."""
     from stegano_tf.message import contents
 
-    way = messages.way(args)
-    if way is None and not contents.is_picture(args.secret):
-        way = "capacity"
+    way = messages.way(args, anyway=not contents.is_picture(args.secret))
     if way is not None:
         messages.refuse_networks(args, "bytes", Refinement)
     return way
 
 
-def _hide_bytes(args) -> None:
+def _hide_bytes(args, way) -> None:
     from stegano_tf import images, sealing
     from stegano_tf.message import pictures as message_pictures
 
-    way = messages.way(args) or "capacity"
     if len(args.also) != len(args.also_passphrase_file):
         args.usage_error("each --also takes an --also-passphrase-file, and the other way round")
     if args.report:
         terminal.need("--report", "skimage.metrics")
-    images.check(args.stego, force=args.force)
+    saving = getattr(way, "file_options", None)  # of a way that outlasts a JPEG file of its own
+    images.check(args.stego, lossless=saving is None, force=args.force)
     locks = [
         flags.lock(args),
         *(sealing.Lock(passphrase=sealing.read_passphrase(p)) for p in args.also_passphrase_file),
@@ -108,7 +107,8 @@ def _hide_bytes(args) -> None:
         also = list(zip(args.also, locks[1:], strict=True))
         options = {"way": way, "lock": locks[0], "also": also, "max_pixels": args.max_pixels}
         hidden = message_pictures.hide(cover, args.secret, name=args.cover, **options)
-    images.write(args.stego, hidden.stego, force=args.force, verify=True)
+    options = {"lossless": saving is None, "options": saving, "holds": hidden.written.holds}
+    images.write(args.stego, hidden.stego, force=args.force, **options)
     terminal.wrote(args.stego, hidden.stego.shape)
     messages.describe(args, cover, hidden, locks)
 

@@ -50,8 +50,11 @@ def add_also(parser: argparse.ArgumentParser) -> None:
     flags.add_file(parser, "--also-passphrase-file", "for the --also before it", action="append", default=[])
 
 
-def way(args: argparse.Namespace):
-    """Returns the way that the options ask for, None for none of them; exits if they exclude each other."""
+def way(args: argparse.Namespace, *, anyway: bool):
+    """Returns the way that the options ask for; exits if they exclude each other.
+
+    Without any of them it is the first way if bytes are hidden `anyway`, or else None.
+    """
     from stegano_tf.message import ways
 
     survive = None if "audio" in args else args.survive  # a sound's --survive is another one
@@ -60,14 +63,17 @@ def way(args: argparse.Namespace):
     ]
     if len(asked) > 1:
         args.usage_error(f"{asked[0]} does not go with {asked[1]}")
+    if args.rate is not None and (survive or not (asked or anyway)):
+        args.usage_error("--rate takes --stealth or --exact")
     options = {} if args.rate is None else {"rate": args.rate}
     if survive:
-        if options:
-            args.usage_error("--rate does not go with --survive")
-        return ways.make("jpeg", quality=CHAT[1] if survive == "chat" else int(survive[5:]))
-    if args.rate is not None and not asked:
-        args.usage_error("--rate takes --stealth or --exact")
-    return ways.make("stealth" if args.stealth else "capacity", **options) if asked else None
+        options = {"quality": CHAT[1] if survive == "chat" else int(survive[5:])}
+    if not asked and not anyway:
+        return None
+    try:
+        return ways.make("jpeg" if survive else "stealth" if args.stealth else "capacity", **options)
+    except ValueError as error:
+        args.usage_error(f"{asked[0]}: {error}")
 
 
 def refuse_networks(args: argparse.Namespace, reason: str, *groups: type) -> None:

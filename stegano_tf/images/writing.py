@@ -1,7 +1,9 @@
 """Pictures to files."""
 
 import os
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -47,31 +49,41 @@ def writable(path: str | os.PathLike) -> bool:
 
 
 def write(
-    path: str | os.PathLike, image: np.ndarray, *, lossless: bool = True, force: bool = False, verify: bool = False
+    path: str | os.PathLike,
+    image: np.ndarray,
+    *,
+    lossless: bool = True,
+    force: bool = False,
+    options: Mapping[str, Any] | None = None,
+    holds: Callable[[np.ndarray], bool] | None = None,
 ) -> None:
     """Writes `image`, `uint8[H, W, 3]` RGB, in the format that the suffix of `path` names.
 
     PNG, BMP, TIFF and lossless WebP are read back bit for bit. With `lossless=False`, which is for pictures that hide
-    nothing, JPEG (quality 95, no chroma subsampling) is allowed too. With `verify` the file is read back.
+    nothing, JPEG (quality 95, no chroma subsampling, or `options` of Pillow's) is allowed too.
+
+    If there is a function `holds`, the file is read back and must be what that says.
 
     Raises:
       TypeError, ValueError: `image` is not such an array.
       ImageError: as `check`, or the format cannot hold a picture of this size.
-      OutputError: as `outputs.replacing`, or what is read back is another picture.
+      OutputError: as `outputs.replacing`, or what is read back is not right.
     """
     check_rgb(image)
     path = check(path, lossless=lossless, force=force)
-    name, options = _ALL[path.suffix.lower()]
+    name, usual = _ALL[path.suffix.lower()]
+    if name == "JPEG" and options is not None:
+        usual = options
     with outputs.replacing(path, force=force) as partial:
         try:
             picture = Image.fromarray(image)
             scratch.release(image)
-            picture.save(partial, name, **options)
+            picture.save(partial, name, **usual)
         except ValueError as error:
             height, width, _ = image.shape
             raise ImageError(f"{path}: {name} cannot hold {width}x{height} pixels ({error})") from error
-        if verify:
+        if holds is not None:
             from stegano_tf.images import reading  # noqa: PLC0415  (it needs libraries that writing does not)
 
-            if not np.array_equal(reading.read(partial, max_pixels=image.size), image):
-                raise OutputError(f"{path}: the file that was written is not the picture; the disk may be damaged")
+            if not holds(reading.read(partial, max_pixels=image.size)):
+                raise OutputError(f"{path}: what was written does not read as it should; the disk may be damaged")

@@ -32,7 +32,7 @@ _MANY = 3.0  # bits a pixel from which JPEG XL of fewer levels and AVIF of 12 bi
 _FEW = 0.5  # bits a pixel below which smaller pictures are tried
 _COARSEST = 16.0  # step
 _SMALL = 1000  # bytes: the headers of AVIF take much of them
-_LEAST = 64  # pixels
+_LEAST = 16  # pixels
 _LARGE = 1 << 20  # pixels above which the quality is found on a sample
 _TILE = 128
 _HALVINGS = 8
@@ -55,12 +55,16 @@ def fitted(picture: np.ndarray, size: int, most: int) -> bytes:
     room = size - _HEADER.size
     scale = min(1.0, math.sqrt(most / (height * width)))
     target = images.resize(picture, (max(1, int(scale * height)), max(1, int(scale * width))))
-    best = None
-    for candidate in _candidates(target.size // 3, room) if room > 0 else ():
-        coded = candidate(target)
-        if coded is not None:
-            error = metrics.squared_error(target, decoded(coded, most))
-            best = min(best or (math.inf, b""), (error, coded))
+    best, scale, rate = None, 1.0, 8 * room / (target.size // 3)
+    enough = _FEW if room > _SMALL else 4 * _MANY
+    while room > 0:
+        for code in (_AVIF_10, _AVIF_12, _NEAR) if rate >= _MANY else (_AVIF_10,):
+            coded = _searched(code, scale, room, target)
+            if coded is not None:
+                best = min(best or (math.inf, b""), (metrics.squared_error(target, decoded(coded, most)), coded))
+        if (best and rate >= enough) or target.size * scale**2 < 3 * _LEAST:
+            break
+        scale, rate = scale / 2, 4 * rate
     if best is None:
         raise RoomError(f"has room for {max(0, size):,} bytes of a picture of {width}x{height}, which is too little")
     return best[1]
@@ -82,19 +86,6 @@ def decoded(data: bytes, most: int) -> np.ndarray:
     else:
         picture = images.decode(coded, "the message", max_pixels=most)
     return images.resize(_levels(step / _ONE)[1][picture], (height, width))
-
-
-def _candidates(pixels: int, room: int) -> list[Callable[[np.ndarray], bytes | None]]:
-    """Returns what may be best at so many bits a pixel: functions of a picture."""
-    found = []
-    scale, rate = 1.0, 8 * room / pixels
-    enough = _FEW if room > _SMALL else 4 * _MANY
-    while True:
-        codes = (_AVIF_10, _AVIF_12, _NEAR) if rate >= _MANY else (_AVIF_10,)
-        found += [functools.partial(_searched, code, scale, room) for code in codes]
-        if rate >= enough or pixels * scale**2 < _LEAST:
-            return found
-        scale, rate = scale / 2, 4 * rate
 
 
 def _searched(code: "_Code", scale: float, room: int, picture: np.ndarray) -> bytes | None:
@@ -180,7 +171,8 @@ def _from_jpegxl(coded: bytes, most: int) -> np.ndarray:
         raise FormatError(f"holds a picture of {width}x{height}, expected at most {most:,} pixels")
     try:
         picture = imagecodecs.jpegxl_decode(coded)
-    except imagecodecs.JpegxlError as error:
+    except Exception as error:  # imagecodecs raises whatever there is
         raise FormatError(f"holds a JPEG XL picture that cannot be decoded ({one_line(error)})") from error
-    images.check_rgb(picture)
+    if picture.dtype != np.uint8 or picture.shape != (height, width, 3):
+        raise FormatError(f"holds a JPEG XL picture of shape {picture.shape}, expected RGB")
     return picture

@@ -2,14 +2,15 @@
 
 import dataclasses
 import io
-from collections.abc import Iterable, Sequence
+import os
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
 from stegano_tf import sealing
 from stegano_tf.message import frame, keys, ways
 from stegano_tf.message.frame import Secret
-from stegano_tf.message.ways.way import RoomError, Way
+from stegano_tf.message.ways.way import SALT, DamagedError, RoomError, Way
 from stegano_tf.sealing import age
 
 _HEADER = {"passphrase": 150, "recipient": 512}  # bytes of an age file's header at most: rage adds a stanza of any size
@@ -33,22 +34,41 @@ def most(room: int, lock: sealing.Lock | None) -> int:
     return max(0, rest - 16 * -(-rest // (age.PADDING + 16)))  # chunks have tags of 16 bytes
 
 
-def hide(way: Way, cover: np.ndarray, secrets: Sequence[tuple[Secret, sealing.Lock | None]]) -> np.ndarray:
-    """Returns the stego image, uint8[H, W, 3], that holds secrets, each for those who open its lock.
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Written:
+    """A stego image, uint8[H, W, 3], and the messages in it, by key."""
 
-    Every message was read back from it.
+    stego: np.ndarray
+    way: Way
+    salt: bytes
+    messages: Mapping[bytes, bytes]
+
+    def holds(self, picture: np.ndarray) -> bool:
+        """Returns whether every message can be read from a picture, such as the stego image after a JPEG file."""
+        try:
+            there = [self.way.extract(picture, key) == message for key, message in self.messages.items()]
+        except DamagedError:
+            return False
+        return self.way.salt(picture) == self.salt and all(there)
+
+
+def hide(way: Way, cover: np.ndarray, secrets: Sequence[tuple[Secret, sealing.Lock | None]]) -> Written:
+    """Returns a stego image that holds secrets, each for those who open its lock; all were read back from it.
 
     Raises:
       RoomError: they do not fit.
       SealingError: a lock is of no use here, or two secrets have the same one.
 
     Example:
-      stego = hide(ways.make("capacity"), cover, [(Secret(b"hello", "note.txt"), None)])
+      stego = hide(ways.make("capacity"), cover, [(Secret(b"hello", "note.txt"), None)]).stego
       reveal(stego).secret.data
     """
     sender = keys.Sender(lock for _, lock in secrets)
-    if sender.salt is not None:
-        cover = way.with_salt(cover, sender.salt)
+    salt = sender.salt
+    if salt is None and way.salt(cover) == bytes(SALT):  # there is none yet, or the cover is black
+        salt = os.urandom(SALT)
+    if salt is not None:
+        cover = way.with_salt(cover, salt)
     salt, capacity = way.salt(cover), way.capacity(cover)
     messages = {}
     for secret, lock in secrets:
@@ -56,10 +76,10 @@ def hide(way: Way, cover: np.ndarray, secrets: Sequence[tuple[Secret, sealing.Lo
         if key in messages:
             raise sealing.SealingError("two secrets have the same passphrase or recipient, expected one for each")
         messages[key] = _sealed(secret.pack(), lock, capacity)
-    stego = way.embed(cover, messages)
-    if way.salt(stego) != salt or any(way.extract(stego, key) != message for key, message in messages.items()):
+    written = Written(stego=way.embed(cover, messages), way=way, salt=salt, messages=messages)
+    if not written.holds(written.stego):
         raise AssertionError(f"{way.name} does not read what it wrote")
-    return stego
+    return written
 
 
 def reveal(stego: np.ndarray, key: sealing.Key | None = None, names: Iterable[str] | None = None) -> Found | None:

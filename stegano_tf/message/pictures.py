@@ -18,11 +18,16 @@ Picture = np.ndarray | str | os.PathLike
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Hidden:
-    """A stego image, uint8[H, W, 3], and the secrets in it, as they were given and as they will be found."""
+    """A stego image and the secrets in it, as they were given and as they will be found."""
 
-    stego: np.ndarray
+    written: hiding.Written
     sources: tuple[contents.Source, ...]
     secrets: tuple[Secret, ...]
+
+    @property
+    def stego(self) -> np.ndarray:
+        """The stego image, uint8[H, W, 3]."""
+        return self.written.stego
 
 
 def hide(
@@ -64,10 +69,10 @@ def hide(
             contents.read(source, most=most, max_pixels=max_pixels) for source in (secret, *(s for s, _ in also))
         ]
         secrets = contents.fitted(way, image, list(zip(sources, locks, strict=True)))
-        stego = hiding.hide(way, image, list(zip(secrets, locks, strict=True)))
+        written = hiding.hide(way, image, list(zip(secrets, locks, strict=True)))
     except RoomError as error:
         raise error.about(name or _name(cover, "the cover")) from error
-    return Hidden(stego=stego, sources=tuple(sources), secrets=tuple(secrets))
+    return Hidden(written=written, sources=tuple(sources), secrets=tuple(secrets))
 
 
 def find(
@@ -87,6 +92,31 @@ def find(
         return hiding.reveal(read(stego, max_pixels), key)
     except (DamagedError, FormatError) as error:
         raise error.about(name or _name(stego, "the stego image")) from error
+
+
+def find_unasked(stego: np.ndarray, *, key: sealing.Key | None, name: str) -> hiding.Found | None:
+    """As `find`, first what anybody may read, and nobody is asked for a passphrase."""
+    found = find(stego, name=name)
+    if found is None and key is not None:
+        known = dataclasses.replace(key, passphrase=None) if callable(key.passphrase) else key
+        found = find(stego, key=known, name=name)
+    return found
+
+
+def reveal(
+    stego: np.ndarray, *, key: sealing.Key | None, name: str, max_pixels: int | None = None
+) -> np.ndarray | None:
+    """Returns the picture in a picture, None if anybody may look and there is none.
+
+    Raises as `find`, SealingError if a key finds nothing, and ImageError if it finds another file.
+    """
+    found = find(stego, key=key, name=name)
+    if found is None and key is not None:
+        raise nothing(name)
+    secret = found and revealed(found, stego, name=name, max_pixels=max_pixels)
+    if found is not None and secret is None:
+        raise ImageError(f"{name}: holds the file {found.secret.name!r}, expected a picture")
+    return secret
 
 
 def revealed(
