@@ -5,7 +5,7 @@
 The list, vectors.json, says what a reader must find in each file: a picture (its size, the SHA-256 of its RGB bytes,
 what the frame records) or the class of failure that tools/verify_sound.py names, with the exception and the words of
 the package's own. Sealed vectors differ each time they are made, so the committed ones stay as they are: run this for a
-new folder, and only to add to it.
+new folder, and only to add to it. `picture_vectors` makes those that are pictures.
 """
 
 import base64
@@ -18,6 +18,7 @@ import zlib
 from pathlib import Path
 
 import numpy as np
+import picture_vectors
 import pyrage
 from absl import app, flags
 
@@ -116,6 +117,7 @@ def make(folder: Path) -> None:
     refused(maker)
     text = {"identity": str(maker.identity), "passphrase": PASSPHRASE, "vectors": maker.vectors}
     (folder / "vectors.json").write_text(json.dumps(text, indent=1) + "\n", encoding="utf-8")
+    picture_vectors.make(folder)
 
 
 def valid(maker: Maker) -> None:

@@ -27,7 +27,8 @@ def identity(tmp_path_factory):
 
 
 def test_the_list_names_all_files():
-    listed = [vector["file"] for vector in LIST["vectors"]]
+    pictures = json.loads((FOLDER / "pictures.json").read_text(encoding="utf-8"))
+    listed = [vector["file"] for vector in LIST["vectors"] + pictures["vectors"]]
     assert sorted(listed) == sorted(path.name for path in FOLDER.iterdir() if path.suffix != ".json")
 
 
