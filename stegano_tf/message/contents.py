@@ -78,12 +78,13 @@ def fitted(way: Way, cover: np.ndarray, sources: Sequence[tuple[Source, sealing.
             found.append(Secret(source.data, source.name))
             continue
         most = hiding.most(room, lock) - len(Secret(b"", source.name).pack())
+        pixels = PICTURE_SHARE * cover.shape[0] * cover.shape[1]  # more are not believed by a receiver
         exact = code.lossless(source.picture)
         if source.data is not None and len(source.data) <= min(most, len(exact)):
             found.append(Secret(source.data, source.name))
         else:
-            pixels = PICTURE_SHARE * cover.shape[0] * cover.shape[1]
-            coded = exact if len(exact) <= most else code.fitted(source.picture, most, pixels)
+            fits = len(exact) <= most and source.picture.size <= 3 * pixels
+            coded = exact if fits else code.fitted(source.picture, most, pixels)
             found.append(Secret(coded, source.name, Kind.PICTURE))
     return found
 
