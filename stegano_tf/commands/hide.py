@@ -110,7 +110,8 @@ def _hide_bytes(args, way) -> None:
     options = {"lossless": saving is None, "options": saving, "holds": hidden.written.holds}
     images.write(args.stego, hidden.stego, force=args.force, **options)
     terminal.wrote(args.stego, hidden.stego.shape)
-    messages.describe(args, cover, hidden, locks)
+    stego = hidden.stego if saving is None else images.read(args.stego)
+    messages.describe(args, cover, stego, hidden, locks)
 
 
 def hiding_options(args) -> dict:

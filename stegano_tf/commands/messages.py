@@ -95,7 +95,7 @@ def scaled(args: argparse.Namespace, cover):
     return images.resize(cover, size)
 
 
-def describe(args: argparse.Namespace, cover, hidden, locks) -> None:
+def describe(args: argparse.Namespace, cover, stego, hidden, locks) -> None:
     """Says what was hidden; with `--report`, how stego image and secrets do."""
     from stegano_tf import metrics
     from stegano_tf.message import contents
@@ -104,8 +104,8 @@ def describe(args: argparse.Namespace, cover, hidden, locks) -> None:
         how = "" if lock is None else ", sealed"
         streams.say(f"holds {source.name}: {quality(source, contents.picture(secret, max_pixels=2**40))}{how}")
     if args.report:
-        found = metrics.quality(cover, hidden.stego)
-        rate = 8 * sum(len(secret.data) for secret in hidden.secrets) / cover.size
+        found = metrics.quality(cover, stego)
+        rate = 8 * sum(map(len, hidden.written.messages.values())) / cover.size
         streams.say(f"cover   {found.psnr:5.1f} dB  SSIM {found.ssim:.3f}  APD {found.apd:.2f}")
         streams.say(f"rate    {rate:.3f} bits a sample")
 
@@ -116,6 +116,8 @@ def quality(source, revealed) -> str:
 
     if source.picture is None or revealed is None:
         return f"{len(source.data):,} bytes"
+    if revealed.shape != source.picture.shape:
+        return f"made smaller, {revealed.shape[1]}x{revealed.shape[0]}"
     found = metrics.psnr(source.picture, revealed)
     return "identical" if math.isinf(found) else f"{found:.1f} dB"
 
@@ -129,16 +131,13 @@ def write(args: argparse.Namespace, out: str, found, stego, name: str) -> None:
     kept = contents.name(secret)
     path = Path(out) / kept if Path(out).is_dir() else Path(out)
     same = path.suffix.lower() == Path(kept).suffix.lower()
-    if secret.kind == secret.kind.FILE and (same or not images.writable(path)):
-        data, what = secret.data, f"{len(secret.data):,} bytes"
-    else:
+    picture = None
+    if secret.kind == secret.kind.PICTURE or (images.writable(path) and not same):
         picture = pictures.revealed(found, stego, name=name, max_pixels=args.max_pixels)
-        if picture is None:
-            data, what = secret.data, f"{len(secret.data):,} bytes"
-        else:
-            images.write(path, picture, lossless=False, force=args.force)
-            terminal.wrote(str(path), picture.shape)
-            return
+    if picture is not None:
+        images.write(path, picture, lossless=False, force=args.force)
+        terminal.wrote(str(path), picture.shape)
+        return
     with outputs.replacing(path, force=args.force) as partial:
-        partial.write_bytes(data)
-    streams.say(f"{path}: {what}" + ("" if path.name == kept else f", sent as {kept}"))
+        partial.write_bytes(secret.data)
+    streams.say(f"{path}: {len(secret.data):,} bytes" + ("" if path.name == kept else f", sent as {kept}"))

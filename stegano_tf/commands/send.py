@@ -11,17 +11,19 @@ def add_arguments(parser) -> None:
 
 
 def run(args) -> None:
-    from stegano_tf import pipeline, scratch
-    from stegano_tf.message import pictures
+    from stegano_tf import images, pipeline, scratch
 
     hiding, sound = hide.hiding_options(args), encode.sound_options(args)
     way = hide.way_in_sound(args)
     with scratch.off_disk(sound["lock"] is not None):
-        cover, secret = hide.pictures(args)
+        if way is None:
+            cover, secret = hide.pictures(args)
+        else:
+            cover, secret = images.read(args.cover, max_pixels=args.max_pixels or images.MAX_PIXELS), args.secret
         with terminal.working(args) as progress:
             sent = pipeline.send(cover, secret, args.audio, progress=progress, way=way, **hiding, **sound)
         encode.describe(sent.info)
-        if sent.hidden is not None:
-            messages.describe(args, pictures.read(cover), sent.hidden, [None])
-            return
-        hide.report(args, cover, secret, sent.stego)
+        if sent.hidden is None:
+            hide.report(args, cover, secret, sent.stego)
+        else:
+            messages.describe(args, cover, sent.stego, sent.hidden, [None])

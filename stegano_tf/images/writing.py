@@ -78,7 +78,7 @@ def write(
         try:
             picture = Image.fromarray(image)
             scratch.release(image)
-            picture.save(partial, name, **usual)
+            picture.save(partial, **{"format": name, **usual})
         except ValueError as error:
             height, width, _ = image.shape
             raise ImageError(f"{path}: {name} cannot hold {width}x{height} pixels ({error})") from error

@@ -55,14 +55,15 @@ def test_any_file_comes_back_under_its_name(here, command):
     assert re.search(r"secret +note.txt, 9 bytes", printed)
 
 
-def test_a_passphrase_and_a_second_one(here, command):
-    options = ["--passphrase-file", "passphrase", "--also", "note.txt", "--also-passphrase-file", "other"]
+def test_two_secrets_and_two_keys(here, command):
+    recipient = sealing.keygen("key.txt")
+    options = ["--recipient", recipient, "--also", "note.txt", "--also-passphrase-file", "other"]
     status, printed, _ = command("hide", "cover.png", "small.jpg", "stego.png", *options)
     assert (status, printed.splitlines()[1:]) == (
         0,
         ["holds small.jpg: identical, sealed", "holds note.txt: 9 bytes, sealed"],
     )
-    assert command("reveal", "stego.png", "out/a.jpg", "--passphrase-file", "passphrase")[0] == 0
+    assert command("reveal", "stego.png", "out/a.jpg", "--identity", "key.txt")[0] == 0
     assert (here / "out" / "a.jpg").read_bytes() == (here / "small.jpg").read_bytes()
     assert command("reveal", "stego.png", "out", "--passphrase-file", "other")[1] == "out/note.txt: 9 bytes\n"
     wrong = command("reveal", "stego.png", "b.png", "--passphrase-file", "note.txt")
@@ -101,7 +102,9 @@ def test_a_picture_as_good_as_the_room_allows(here, command):
 
 
 def test_sound_brings_bytes_too(here, command):
-    assert command("send", "cover.png", "note.txt", "message.wav")[1].endswith("holds note.txt: 9 bytes\n")
+    status, printed, _ = command("send", "cover.png", "note.txt", "message.wav", "--report")
+    assert status == 0
+    assert re.search(r"holds note.txt: 9 bytes\ncover +6\d.\d dB .*\nrate +0.02\d bits a sample\n$", printed)
     assert command("receive", "message.wav", "out", "--stego", "stego.png")[1].endswith("out/note.txt: 9 bytes\n")
     assert command("reveal", "stego.png", "again.txt")[0] == 0
 
