@@ -324,14 +324,14 @@ def _own_reveal(stego: Path, _: Path) -> bytes | None:
 
 
 def _stegpy_hide(binaries: Path, cover: Path, secret: Path, stego: Path) -> None:
-    _run(binaries / "stegpy", secret, cover, cwd=cover.parent)
+    _run(binaries / "stegpy", secret.name, cover.name, cwd=cover.parent)  # it writes beside names only
     (cover.parent / f"_{cover.name}").replace(stego)
 
 
 def _stegpy_reveal(binaries: Path, stego: Path, folder: Path) -> bytes:
     with contextlib.suppress(FileNotFoundError):
         (folder / "_secret.bin").unlink()
-    _run(binaries / "stegpy", stego, cwd=folder)
+    _run(binaries / "stegpy", stego.name, cwd=folder)
     return (folder / "_secret.bin").read_bytes()
 
 
