@@ -87,7 +87,7 @@ def way_in_sound(args):
 
 
 def _hide_bytes(args, way) -> None:
-    from stegano_tf import images, sealing
+    from stegano_tf import images, scratch, sealing
     from stegano_tf.message import pictures as message_pictures
 
     if len(args.also) != len(args.also_passphrase_file):
@@ -100,18 +100,19 @@ def _hide_bytes(args, way) -> None:
         flags.lock(args),
         *(sealing.Lock(passphrase=sealing.read_passphrase(p)) for p in args.also_passphrase_file),
     ]
-    cover = images.read(args.cover, max_pixels=args.max_pixels or images.MAX_PIXELS)
-    if args.survive:
-        cover = messages.scaled(args, cover)
-    with terminal.working(args):
-        also = list(zip(args.also, locks[1:], strict=True))
-        options = {"way": way, "lock": locks[0], "also": also, "max_pixels": args.max_pixels}
-        hidden = message_pictures.hide(cover, args.secret, name=args.cover, **options)
-    options = {"lossless": saving is None, "options": saving, "holds": hidden.written.holds}
-    images.write(args.stego, hidden.stego, force=args.force, **options)
-    terminal.wrote(args.stego, hidden.stego.shape)
-    stego = hidden.stego if saving is None else images.read(args.stego)
-    messages.describe(args, cover, stego, hidden, locks)
+    with scratch.off_disk(any(locks)):
+        cover = images.read(args.cover, max_pixels=args.max_pixels or images.MAX_PIXELS)
+        if args.survive:
+            cover = messages.scaled(args, cover)
+        with terminal.working(args):
+            also = list(zip(args.also, locks[1:], strict=True))
+            options = {"way": way, "lock": locks[0], "also": also, "max_pixels": args.max_pixels}
+            hidden = message_pictures.hide(cover, args.secret, name=args.cover, **options)
+        options = {"lossless": saving is None, "options": saving, "holds": hidden.written.holds}
+        images.write(args.stego, hidden.stego, force=args.force, **options)
+        terminal.wrote(args.stego, hidden.stego.shape)
+        stego = hidden.stego if saving is None else images.read(args.stego)
+        messages.describe(args, cover, stego, hidden, locks)
 
 
 def hiding_options(args) -> dict:

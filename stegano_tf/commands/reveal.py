@@ -29,12 +29,12 @@ def add_arguments(parser) -> None:
 
 
 def run(args) -> None:
-    from stegano_tf import images, outputs, pipeline, runtime
+    from stegano_tf import images, outputs, pipeline, runtime, scratch
     from stegano_tf.message import pictures
 
     options = flags.networks(args, flags.Pictures, Size)
     asked = [name for name in ("passphrase_file", "ask_passphrase", "identity") if getattr(args, name)]
-    chosen = settings.given(args, flags.Networks, Size)
+    chosen = args.preset or args.weights or args.runtime or args.size
     if asked:
         messages.refuse_networks(args, f"--{asked[0].replace('_', '-')}", Size)
     if not Path(args.secret).is_dir():
@@ -44,13 +44,14 @@ def run(args) -> None:
     stego = images.read(args.stego, max_pixels=args.max_pixels or images.MAX_PIXELS)
     if not chosen:
         key = flags.picture_key(args)
-        with terminal.working(args):
-            found = pictures.find(stego, key=key, name=args.stego)
-        if found is not None:
-            if asked and not found.sealed:
-                streams.complain(f"stegano-tf: warning: {args.stego}: is not sealed, so nothing had to be opened")
-            messages.write(args, args.secret, found, stego, args.stego)
-            return
+        with scratch.off_disk(key is not None):
+            with terminal.working(args):
+                found = pictures.find(stego, key=key, name=args.stego)
+            if found is not None:
+                if asked and not found.sealed:
+                    streams.complain(f"stegano-tf: warning: {args.stego}: is not sealed, so nothing had to be opened")
+                messages.write(args, args.secret, found, stego, args.stego)
+                return
         if asked:
             raise pictures.nothing(args.stego)
     images.check(args.secret, lossless=False, force=args.force)

@@ -69,13 +69,12 @@ def hide(way: Way, cover: np.ndarray, secrets: Sequence[tuple[Secret, sealing.Lo
         salt = os.urandom(SALT)
     if salt is not None:
         cover = way.with_salt(cover, salt)
-    salt, capacity = way.salt(cover), way.capacity(cover)
-    messages = {}
+    salt, messages = way.salt(cover), {}
     for secret, lock in secrets:
         key = sender.key(way, lock, salt)
         if key in messages:
             raise sealing.SealingError("two secrets have the same passphrase or recipient, expected one for each")
-        messages[key] = _sealed(secret.pack(), lock, capacity)
+        messages[key] = secret.pack() if lock is None else _sealed(secret.pack(), lock, way, cover)
     written = Written(stego=way.embed(cover, messages), way=way, salt=salt, messages=messages)
     if not written.holds(written.stego):
         raise AssertionError(f"{way.name} does not read what it wrote")
@@ -118,11 +117,12 @@ def _keys(way: Way, stego: np.ndarray, key: sealing.Key | None) -> Iterable[byte
         return []
 
 
-def _sealed(packed: bytes, lock: sealing.Lock | None, room: int) -> bytes:
-    if lock is None:
-        return packed
+def _sealed(packed: bytes, lock: sealing.Lock, way: Way, cover: np.ndarray) -> bytes:
+    room = most(way.room(cover), lock)
+    if room < len(packed):
+        room = most(way.capacity(cover), lock)
     sealed = io.BytesIO()
-    age.seal(io.BytesIO(frame.padded(packed, most(room, lock))), sealed, lock, padding=1)
+    age.seal(io.BytesIO(frame.padded(packed, room)), sealed, lock, padding=1)
     return sealed.getvalue()
 
 

@@ -46,7 +46,7 @@ def test_a_message_for_anybody(cover):
 
 
 def test_a_passphrase_opens_however_it_is_spelled(cover, monkeypatch):
-    monkeypatch.setattr(hiding, "_sealed", lambda packed, lock, room: packed)  # age takes a second each time
+    monkeypatch.setattr(hiding, "_sealed", lambda packed, lock, way, cover: packed)  # age takes a second each time
     monkeypatch.setattr(hiding, "_opened", lambda message, key: message)
     stego = hiding.hide(WAY, cover, [(NOTE, sealing.Lock(passphrase="ho\u0301rse"))]).stego
     assert hiding.reveal(stego, sealing.Key(passphrase=" h\xf3rse ")).secret == NOTE
@@ -122,6 +122,16 @@ def test_room_less_what_the_seal_takes(cover, identity):
     assert hiding.most(100, lock) == 0
     with pytest.raises(RoomError):
         hiding.hide(WAY, cover, [(Secret(bytes(WAY.capacity(cover))), lock)])
+
+
+def test_padding_stays_within_the_room_of_a_picture(cover, identity):
+    lock = sealing.Lock(recipients=[identity[1]])
+    room = hiding.most(WAY.room(cover), lock)
+    for size in (10, room - 400, room - 45, room + 10):
+        written = hiding.hide(WAY, cover, [(Secret(bytes(size), "a"), lock)])
+        (message,) = written.messages.values()
+        assert size < len(message)
+        assert (len(message) <= WAY.room(cover)) == (size <= room - 45)
 
 
 def test_black_pictures_get_a_salt():
