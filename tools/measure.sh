@@ -40,6 +40,7 @@ measure codec tools/benchmark_codec.py                                          
 measure audio tools/benchmark_audio.py --trials=200                                         # 2
 measure limits tools/benchmark_limits.py                                                    # 3
 measure batch tools/benchmark_batch.py --data=$train                                         # 45
+measure message tools/benchmark_message.py --data=$never_jpeg                                # 20
 measure modem tools/benchmark_modem.py                                                      # 240
 measure benchmark_serving tools/benchmark_serving.py                                        # 5
 measure attack tools/attack.py                                                              # 13

@@ -58,6 +58,7 @@ def hide(way: Way, cover: np.ndarray, secrets: Sequence[tuple[Secret, sealing.Lo
     Raises:
       RoomError: they do not fit.
       SealingError: a lock is of no use here, or two secrets have the same one.
+      DamagedError: they cannot be read back.
 
     Example:
       stego = hide(ways.make("capacity"), cover, [(Secret(b"hello", "note.txt"), None)]).stego
@@ -77,7 +78,7 @@ def hide(way: Way, cover: np.ndarray, secrets: Sequence[tuple[Secret, sealing.Lo
         messages[key] = secret.pack() if lock is None else _sealed(secret.pack(), lock, way, cover)
     written = Written(stego=way.embed(cover, messages), way=way, salt=salt, messages=messages)
     if not written.holds(written.stego):
-        raise AssertionError(f"{way.name} does not read what it wrote")
+        raise DamagedError(f"what was hidden by the way {way.name} cannot be read back; another cover may help")
     return written
 
 
