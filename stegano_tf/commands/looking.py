@@ -56,14 +56,7 @@ def show_capacity(args) -> None:
     streams.show(streams.plain(f"{args.audio}: {cover.shape[1]}x{cover.shape[0]}, {cover.size:,} samples"))
     for fit in pictures.fits(cover, secret):
         text = f"{fit.way}: {fit.room:,} bytes"
-        if fit.fits is False:
-            streams.show(f"{text}, does not fit")
-            continue
-        revealed = (
-            ""
-            if fit.secret is None
-            else ", secret identical"
-            if math.isinf(fit.secret)
-            else f", secret {fit.secret:.1f} dB"
-        )
-        streams.show(f"{text}, cover {fit.cover:.1f} dB{revealed}")
+        text += ", does not fit" if fit.cover is None else f", cover {fit.cover:.1f} dB"
+        if fit.secret is not None:
+            text += ", secret identical" if math.isinf(fit.secret) else f", secret {fit.secret:.1f} dB"
+        streams.show(text)

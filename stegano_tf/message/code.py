@@ -40,7 +40,7 @@ _HALVINGS = 8
 
 def lossless(picture: np.ndarray) -> bytes:
     """Returns the picture, uint8[H, W, 3], exactly."""
-    return _packed(picture, 1.0, _jpegxl(picture))
+    return _packed(picture, 1.0, _jpegxl(picture, picture.size > 3 * _LARGE))
 
 
 def fitted(picture: np.ndarray, size: int, most: int) -> bytes:
@@ -92,18 +92,18 @@ def _searched(code: "_Code", scale: float, room: int, picture: np.ndarray) -> by
     """Returns a picture in the best quality that is found to fit; None if the coarsest does not."""
     height, width, _ = picture.shape
     small = images.resize(picture, (max(1, round(scale * height)), max(1, round(scale * width))))
-    sample = _sample(small)
+    sample, quick = _sample(small), small.size > 3 * _LARGE
     low, high, best = 0.0, 1.0, None
     for _ in range(_HALVINGS):
         middle = (low + high) / 2
-        coded = code.encode(sample, middle)
+        coded = code.encode(sample, middle, quick)
         if len(coded) <= room * sample.size / small.size:
             low, best = middle, coded
         else:
             high = middle
     quality = low
     while sample is not small and quality >= 0:
-        best = code.encode(small, quality)
+        best = code.encode(small, quality, quick)
         if len(best) <= room:
             break
         best, quality = None, quality - 1 / 50
@@ -124,16 +124,16 @@ def _sample(picture: np.ndarray) -> np.ndarray:
 class _Code:
     """A file format, and how a quality from 0 to 1 becomes its parameters."""
 
-    encode: Callable[[np.ndarray, float], bytes]
+    encode: Callable[[np.ndarray, float, bool], bytes]  # of a picture, a quality, and whether to take little time
     step: Callable[[float], float] = lambda _: 1.0
 
 
-def _avif(bits: int, picture: np.ndarray, quality: float) -> bytes:
+def _avif(bits: int, picture: np.ndarray, quality: float, quick: bool) -> bytes:
     """More than 8 bits, because 8 of brightness and colour lose what 8 of red, green and blue have."""
     import imagecodecs  # noqa: PLC0415
 
     deep = np.rint(picture * np.float32(((1 << bits) - 1) / 255)).astype(np.uint16)
-    options = {"speed": 4 if picture.size <= 3 * _LARGE else 7, "pixelformat": "444", "numthreads": 2}
+    options = {"speed": 7 if quick else 4, "pixelformat": "444", "numthreads": 2}
     return imagecodecs.avif_encode(deep, level=round(100 * quality), bitspersample=bits, **options)
 
 
@@ -142,14 +142,14 @@ def _near_step(quality: float) -> float:
     return round(_ONE * _COARSEST ** (1 - quality)) / _ONE
 
 
-def _jpegxl(picture: np.ndarray) -> bytes:
+def _jpegxl(picture: np.ndarray, quick: bool) -> bytes:
     import imagecodecs  # noqa: PLC0415
 
-    return imagecodecs.jpegxl_encode(picture, lossless=True, effort=7 if picture.size <= 3 * _LARGE else 3)
+    return imagecodecs.jpegxl_encode(picture, lossless=True, effort=3 if quick else 7)
 
 
 _AVIF_10, _AVIF_12 = (_Code(functools.partial(_avif, bits)) for bits in (10, 12))
-_NEAR = _Code(lambda picture, quality: _jpegxl(_levels(_near_step(quality))[0][picture]), _near_step)
+_NEAR = _Code(lambda picture, quality, quick: _jpegxl(_levels(_near_step(quality))[0][picture], quick), _near_step)
 
 
 def _levels(step: float) -> tuple[np.ndarray, np.ndarray]:

@@ -97,8 +97,8 @@ def find(
 def find_unasked(stego: np.ndarray, *, key: sealing.Key | None, name: str) -> hiding.Found | None:
     """As `find`, first what anybody may read, and nobody is asked for a passphrase."""
     found = find(stego, name=name)
-    if found is None and key is not None:
-        known = dataclasses.replace(key, passphrase=None) if callable(key.passphrase) else key
+    known = key and dataclasses.replace(key, passphrase=None if callable(key.passphrase) else key.passphrase)
+    if found is None and known and (known.passphrase or known.identities):
         found = find(stego, key=known, name=name)
     return found
 
@@ -140,27 +140,30 @@ class Fit:
 
     way: str
     room: int  # bytes of a message, not sealed
-    cover: float  # dB, PSNR of the stego image if the room is used
-    secret: float | None  # dB, PSNR of a secret that is coded to the room; None for a file, or if there is no secret
-    fits: bool | None  # whether the secret does
+    cover: float | None  # dB, PSNR of the stego image; None if the secret does not fit
+    secret: float | None  # dB, PSNR of a secret that is coded to the room; None for a file, or if there is none
 
 
 def fits(cover: np.ndarray, secret: contents.Source | None = None) -> Iterator[Fit]:
     """Yields what would fit into a cover, uint8[H, W, 3], by every way: random bytes, or a secret, are put into it."""
     for way in (way for name in ways.installed() for way in ways.examples(name)):
-        room = max(0, way.room(cover) - len(Secret(b"", secret.name if secret else "").pack()))
-        message, psnr, enough = np.random.default_rng(0).bytes(room), None, None
+        yield _fit(way, cover, secret)
+
+
+def _fit(way: Way, cover: np.ndarray, secret: contents.Source | None) -> Fit:
+    room, psnr = max(0, way.room(cover) - len(Secret(b"", secret.name if secret else "").pack())), None
+    message = np.random.default_rng(0).bytes(room)
+    try:
         if secret is not None:
-            try:
-                (found,) = contents.fitted(way, cover, [(secret, None)])
-                message, enough = found.pack(), len(found.pack()) <= way.capacity(cover)
-                if secret.picture is not None:
-                    revealed = contents.picture(found, max_pixels=images.MAX_PIXELS)
-                    psnr = metrics.psnr(secret.picture, revealed)
-            except RoomError:
-                enough = False
-        stego = way.embed(cover, {keys.anybody(way): message}) if enough is not False else cover
-        yield Fit(way=str(way), room=room, cover=metrics.psnr(cover, stego), secret=psnr, fits=enough)
+            (found,) = contents.fitted(way, cover, [(secret, None)])
+            message = found.pack()
+            revealed = contents.picture(found, max_pixels=images.MAX_PIXELS)
+            if secret.picture is not None and secret.picture.shape == revealed.shape:
+                psnr = metrics.psnr(secret.picture, revealed)
+        stego = way.embed(cover, {keys.anybody(way): message})
+    except RoomError:
+        return Fit(way=str(way), room=room, cover=None, secret=None)
+    return Fit(way=str(way), room=room, cover=metrics.psnr(cover, stego), secret=psnr)
 
 
 def nothing(name: str) -> sealing.SealingError:
