@@ -28,7 +28,7 @@ def test_what_fits_losslessly_is_identical(picture):
     assert np.array_equal(code.decoded(data, MOST), picture)
 
 
-@pytest.mark.parametrize(("size", "psnr"), [(4000, 49), (2000, 37), (400, 33), (60, 12)])
+@pytest.mark.parametrize(("size", "psnr"), [(4000, 49), (400, 33), (60, 12)])
 def test_as_good_as_the_room_allows(picture, size, psnr):
     data = code.fitted(picture, size, MOST)
     assert len(data) <= size
