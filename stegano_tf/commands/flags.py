@@ -18,7 +18,7 @@ from stegano_tf.audio.payloads import PAYLOADS
 from stegano_tf.commands import streams
 from stegano_tf.settings import setting
 
-SECRET_OUT = "the picture to write"
+SECRET_OUT = "the file to write, or a folder, to keep its name"
 SOUND_OUT = "the sound to write: .wav .flac .aiff .caf .w64 .rf64; .mp3 .ogg .opus for --survive"
 _PRESET = f"which networks (default: {presets.DEFAULT}, or to receive, those that the sound names)"
 _STDIN = "/dev/stdin"

@@ -10,7 +10,6 @@ from stegano_tf import outputs, settings
 from stegano_tf.commands import flags, streams, terminal
 from stegano_tf.settings import setting
 
-SECRET_OUT = "the file to write, or a folder, to keep its name"
 CHAT = 1600, 75  # pixels of the long side, and quality, of what chat apps send
 
 

@@ -10,7 +10,7 @@ GROUPS = (flags.Networks, flags.Pictures)
 
 def add_arguments(parser) -> None:
     flags.add_sound(parser)
-    flags.add_output(parser, "secret", messages.SECRET_OUT)
+    flags.add_output(parser, "secret", flags.SECRET_OUT)
     flags.add_output(parser, "--stego", "also write the stego image, bit for bit as it was sent")
     settings.add_arguments(parser, *GROUPS, flags.Output)
     flags.add_opening(parser)

@@ -22,7 +22,7 @@ GROUPS = (flags.Networks, flags.Pictures, Size)
 
 def add_arguments(parser) -> None:
     flags.add_file(parser, "stego", "the stego image")
-    flags.add_output(parser, "secret", messages.SECRET_OUT)
+    flags.add_output(parser, "secret", flags.SECRET_OUT)
     settings.add_arguments(parser, *GROUPS, flags.Output)
     flags.add_passphrase(parser)
     flags.add_identity(parser)
