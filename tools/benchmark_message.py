@@ -86,16 +86,21 @@ CODES = {
 
 
 def codes(files: list[Path]) -> dict:
-    """Returns mean PSNR and SSIM by code and rate; a code is left out where a picture does not become so small."""
-    found = {}
+    """Returns mean PSNR and SSIM by code and rate; a code is left out where a picture does not become so small.
+
+    Pictures that fit without loss are only counted.
+    """
+    rates = {}
     for rate in RATES:
         room = int(rate * SIDE * SIDE / 8)
         tries = {name: functools.partial(_other_code, *both, room) for name, both in CODES.items()}
         for name, own in (("avif_10", code._AVIF_10), ("avif_12", code._AVIF_12), ("levels", code._NEAR)):
             tries[name] = functools.partial(_own_code, own, room)
         tries["chosen"] = functools.partial(_chosen, room)
-        found[str(rate)] = {name: figures for name, one in tries.items() if (figures := _mean(files, one))}
-    return found
+        lossy = [file for file in files if len(code.lossless(_crop(file))) > room]  # the same pictures for all
+        figures = {name: found for name, one in tries.items() if lossy and (found := _mean(lossy, one))}
+        rates[str(rate)] = {"identical": len(files) - len(lossy)} | figures
+    return rates
 
 
 def _other_code(encode: Callable, decode: Callable, room: int, picture: np.ndarray) -> np.ndarray | None:
