@@ -161,6 +161,8 @@ def test_the_salt_is_written_and_stays(hidden):
 def test_no_room(cover):
     with pytest.raises(RoomError):
         Stealth().embed(cover, {KEY: b""})
+    with pytest.raises(RoomError):
+        Stealth().with_salt(cover, KEY)
 
 
 @pytest.mark.parametrize("rate", [0, 0.6, -1, float("nan")])

@@ -4,10 +4,12 @@ Syndrome-trellis codes choose the samples that change, out of millions, so that 
 needs the key and no costs. tools/detect.py measures how often trained detectors are wrong about it.
 """
 
+import concurrent.futures
 import dataclasses
+import itertools
 import secrets
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -46,28 +48,32 @@ class Stealth(Way):
 
     def with_salt(self, picture: np.ndarray, salt: bytes) -> np.ndarray:
         changed, samples = np.array(picture, order="C"), places.salt_samples(picture.shape)
-        prices = costs.of_picture(picture).reshape(-1)[samples]
-        changed.reshape(-1)[samples] += _lowest(changed.reshape(-1)[samples], prices, salt).astype(np.uint8)
+        row, prices = changed.reshape(-1), costs.of_picture(picture).reshape(-1)[samples]
+        try:
+            row[samples] += _lowest(row[samples], prices, salt).view(np.uint8)  # 255 wraps around to -1
+        except stc.WetError:
+            raise RoomError("is flat or saturated nearly everywhere") from None
         return changed
 
     def capacity(self, cover: np.ndarray) -> int:
-        return self._capacity(_dry(cover), 1)
+        return self._capacity(costs.of_picture(cover) < stc.WET, 1)
 
     def embed(self, cover: np.ndarray, messages: Mapping[bytes, bytes]) -> np.ndarray:
         lanes = next((lanes for lanes in places.LANES if lanes >= len(messages)), None)
         if lanes is None:
             raise RoomError(f"has room for {places.LANES[-1]} messages, not for {len(messages)}")
-        usable = _dry(cover)
+        prices = costs.of_picture(cover)
+        usable = prices < stc.WET
         capacity, longest = self._capacity(usable, lanes), max(map(len, messages.values()), default=0)
         if longest > capacity:
             raise RoomError(
                 f"takes {capacity:,} bytes a message at {self.rate:g} bits a sample, not {longest:,}"
                 f" ({usable.mean():.0%} of its samples are neither saturated nor flat)"
             )
-        canvas = _Canvas(cover, costs.of_picture(cover), np.zeros(cover.shape, np.int8))
+        canvas = _Canvas(cover, prices, np.zeros(cover.shape, np.int8))
         for lane, (key, message) in enumerate(messages.items()):
             _Lane(cover.shape, key, lanes, lane).write(canvas, message)
-        return cover + canvas.changes.view(np.uint8)  # 255 wraps around to -1
+        return cover + canvas.changes.view(np.uint8)
 
     def extract(self, stego: np.ndarray, key: bytes) -> bytes | None:
         for lanes in places.LANES:
@@ -120,8 +126,8 @@ class _Lane:
             fields = len(message), *shares, split, attempt
             try:
                 self._write_header(canvas, _HEADER.pack(*fields))
-                for group, own, part in self._groups(fields):
-                    self._write_group(canvas, group, own, body[part], split)
+                for number, part in enumerate(_parts(fields)):
+                    self._write_group(canvas, places.GROUPS[number], self._own(number, attempt), body[part], split)
             except stc.WetError:
                 for group in places.GROUPS:
                     _put(canvas.changes, group, self._cells, 0)
@@ -139,26 +145,24 @@ class _Lane:
             fields = _HEADER.unpack(self._siv(b"header").decrypt(header, None))
         except InvalidTag:
             return None
-        body = [
-            layers.read(_take(stego, group, own), part.stop - part.start, fields[4])
-            for group, own, part in self._groups(fields)
-        ]
+        *_, split, attempt = fields
+
+        def bits(number: int, part: slice) -> np.ndarray:
+            levels = _take(stego, places.GROUPS[number], self._own(number, attempt))
+            return layers.read(levels, part.stop - part.start, split)
+
+        with concurrent.futures.ThreadPoolExecutor(layers.THREADS) as pool:
+            body = np.concatenate(list(pool.map(bits, range(len(places.GROUPS)), _parts(fields))))
         try:
-            return self._siv(b"body").decrypt(np.packbits(np.concatenate(body)).tobytes(), None)
+            return self._siv(b"body").decrypt(np.packbits(body).tobytes(), None)
         except InvalidTag:
             found = f"holds a message of {fields[0]:,} bytes"
             raise DamagedError(f"{found}, but not whole: pixels have changed since it was hidden") from None
 
-    def _groups(self, fields: tuple[int, ...]) -> Iterator[tuple[tuple[int, int, int], np.ndarray, slice]]:
-        """Yields each group, its cells in the order in which they are used, and which bits of the body it says."""
-        length, *shares, _, attempt = fields
-        bits = 8 * (length + _TAG)
-        weights = np.cumsum([0] + [shares[channel] for _, _, channel in places.GROUPS])
-        bounds = [bits * int(weight) // int(weights[-1]) for weight in weights]
-        for number, group in enumerate(places.GROUPS):
-            own = self._cells if number else self._cells[self._first[self._head :]]
-            own = own[self._order(len(own), b"body" + bytes([attempt, number]))]
-            yield group, own, slice(bounds[number], bounds[number + 1])
+    def _own(self, number: int, attempt: int) -> np.ndarray:
+        """Returns the cells of a group in the order in which they are used, int64[N]."""
+        own = self._cells if number else self._cells[self._first[self._head :]]
+        return own[self._order(len(own), b"body" + bytes([attempt, number]))]
 
     def _shares(self, prices: np.ndarray, bits: int) -> tuple[list[int], int]:
         """Returns how many of the bits each channel says, up to 255 for the most, and 256ths of the higher layer."""
@@ -172,9 +176,8 @@ class _Lane:
     def _write_header(self, canvas: _Canvas, header: bytes) -> None:
         group, own = places.GROUPS[0], self._cells[self._first[: self._head]]
         data = self._siv(b"header").encrypt(header, None)
-        _put(
-            canvas.changes, group, own, _lowest(_take(canvas.cover, group, own), _take(canvas.prices, group, own), data)
-        )
+        levels, prices = _take(canvas.cover, group, own), _take(canvas.prices, group, own)
+        _put(canvas.changes, group, own, _lowest(levels, prices, data))
 
     @staticmethod
     def _write_group(
@@ -201,6 +204,16 @@ class _Lane:
         return HKDFExpand(SHA256(), size, b"stegano_tf stealth 1 " + self._name + use).derive(self._key)
 
 
+def _parts(fields: tuple[int, ...]) -> list[slice]:
+    """Returns which bits of the body each group says, of the fields of a header."""
+    length, *shares, _, _ = fields
+    bits, weights = 8 * (length + _TAG), [0]
+    for _, _, channel in places.GROUPS:
+        weights.append(weights[-1] + shares[channel])
+    bounds = [bits * weight // weights[-1] for weight in weights]
+    return [slice(*pair) for pair in itertools.pairwise(bounds)]
+
+
 def _take(values: np.ndarray, group: tuple[int, int, int], cells: np.ndarray) -> np.ndarray:
     """Returns the samples of [H, W, 3] that are of a group and of some cells."""
     return places.plane(values, group).reshape(-1)[cells]
@@ -209,11 +222,6 @@ def _take(values: np.ndarray, group: tuple[int, int, int], cells: np.ndarray) ->
 def _put(values: np.ndarray, group: tuple[int, int, int], cells: np.ndarray, new: np.ndarray | int) -> None:
     plane = places.plane(values, group)
     plane[np.unravel_index(cells, plane.shape)] = new
-
-
-def _dry(cover: np.ndarray) -> np.ndarray:
-    """Returns which samples of uint8[H, W, 3] may change."""
-    return np.stack([costs.dry(cover[..., channel]) for channel in range(3)], axis=2)
 
 
 def _header_samples(cells: int, lanes: int) -> int:

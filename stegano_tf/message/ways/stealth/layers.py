@@ -11,6 +11,7 @@ import numpy as np
 
 from stegano_tf.coding import stc
 
+THREADS = min(4, os.cpu_count() or 1)
 _SIDE_BY_SIDE = 16  # codewords in one call: what a processor adds with one instruction
 
 
@@ -43,7 +44,7 @@ def write(levels: np.ndarray, up: np.ndarray, down: np.ndarray, bits: np.ndarray
     def embed(first: int) -> np.ndarray:
         return stc.embed_ternary(*(values[:, first : first + _SIDE_BY_SIDE] for values in inputs))
 
-    with concurrent.futures.ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
+    with concurrent.futures.ThreadPoolExecutor(THREADS) as pool:
         changes = np.concatenate(list(pool.map(embed, range(0, shape[1], _SIDE_BY_SIDE))), axis=1).reshape(-1)
     return np.pad(changes, (0, len(levels) - used))
 
