@@ -42,8 +42,11 @@ def dry(channel: np.ndarray) -> np.ndarray:
 
 def of_picture(picture: np.ndarray) -> np.ndarray:
     """Returns the costs of all samples of uint8[H, W, 3], float32[H, W, 3]: `stc.WET` where nothing may change."""
-    channels = np.moveaxis(picture, 2, 0)
-    return np.moveaxis(np.stack([np.where(dry(channel), hill(channel), stc.WET) for channel in channels]), 0, 2)
+    found = np.empty((3, *picture.shape[:2]), np.float32)
+    for channel, out in zip(np.moveaxis(picture, 2, 0), found, strict=True):
+        out[:] = hill(channel)
+        out[~dry(channel)] = stc.WET
+    return np.moveaxis(found, 0, 2)
 
 
 def _residual(channel: np.ndarray) -> np.ndarray:
