@@ -11,6 +11,7 @@ the functions for the processor and keeps them beside the module.
 
 import functools
 import hashlib
+from collections.abc import Callable
 
 import numba
 import numpy as np
@@ -83,7 +84,14 @@ def columns() -> np.ndarray:
     return (1 << HEIGHT - 1) + 2 * middle.astype(np.int64) + 1
 
 
-@numba.njit(nogil=True, cache=True)
+def _compiled(function: Callable) -> Callable:
+    try:
+        return numba.njit(nogil=True, cache=True)(function)
+    except RuntimeError:  # no folder may be written, neither this one nor the user's: compile anew in every process
+        return numba.njit(nogil=True)(function)
+
+
+@_compiled
 def _syndrome(bits, length, columns):
     n, codewords = bits.shape
     found = np.zeros((length, codewords), np.uint8)
@@ -99,7 +107,7 @@ def _syndrome(bits, length, columns):
     return found
 
 
-@numba.njit(nogil=True, cache=True)
+@_compiled
 def _viterbi(costs, target, columns):
     n, codewords = costs.shape
     half = _STATES // 2

@@ -115,3 +115,13 @@ def test_nine_tenths_of_what_the_bound_allows(rate):
     changes = stc.embed_ternary(levels, nats, nats, message[:split], message[split:])
     cost = (costs * np.abs(changes)).sum()
     assert len(message) / says(factor_where(lambda f: says(f, costs)[1] > cost), costs)[0] >= 0.9
+
+
+def test_where_no_folder_may_be_written_functions_are_compiled_all_the_same(monkeypatch):
+    def njit(*, nogil, cache=False):
+        if cache:
+            raise RuntimeError("cannot cache function: no locator available")
+        return lambda function: (function, nogil)
+
+    monkeypatch.setattr(stc.numba, "njit", njit)
+    assert stc._compiled(len) == (len, True)

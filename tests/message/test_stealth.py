@@ -5,6 +5,7 @@ import pytest
 import verify_stealth
 
 from stegano_tf.coding import stc
+from stegano_tf.message.ways import stealth
 from stegano_tf.message.ways.stealth import Stealth, costs, grid, layers, places
 from stegano_tf.message.ways.way import DamagedError, RoomError
 
@@ -134,7 +135,7 @@ def test_without_the_key_there_is_nothing(hidden):
 def test_a_changed_picture_never_says_something_else(hidden):
     _, message, stego = hidden
     ends = set()
-    for seed in range(40):
+    for seed in range(25):
         damaged, random = np.array(stego), np.random.default_rng(seed)
         damaged[tuple(random.integers(damaged.shape))] ^= np.uint8(1)
         try:
@@ -146,6 +147,15 @@ def test_a_changed_picture_never_says_something_else(hidden):
     assert ends == {
         f"holds a message of {len(message):,} bytes, but not whole: pixels have changed since it was hidden"
     }
+
+
+@pytest.mark.parametrize("fields", [(2**32 - 1, 1, 1, 1, 128, 0), (0, 0, 0, 0, 128, 0)], ids=["length", "shares"])
+def test_a_header_that_cannot_be_right_is_refused(fields):
+    cover = noisy()
+    canvas = stealth._Canvas(cover, costs.of_picture(cover), np.zeros(cover.shape, np.int8))
+    stealth._Lane(cover.shape, KEY, 1, 0)._write_header(canvas, stealth._HEADER.pack(*fields))
+    with pytest.raises(DamagedError, match="more than there is room for"):
+        Stealth().extract(cover + canvas.changes.view(np.uint8), KEY)
 
 
 def test_the_salt_is_written_and_stays(hidden):

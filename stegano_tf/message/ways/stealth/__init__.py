@@ -145,7 +145,9 @@ class _Lane:
             fields = _HEADER.unpack(self._siv(b"header").decrypt(header, None))
         except InvalidTag:
             return None
-        *_, split, attempt = fields
+        length, *shares, split, attempt = fields
+        if not any(shares) or 8 * length > 2 * len(places.GROUPS) * len(self._cells):  # a header that somebody made up
+            raise DamagedError(f"says that it holds a message of {length:,} bytes, more than there is room for")
 
         def bits(number: int, part: slice) -> np.ndarray:
             levels = _take(stego, places.GROUPS[number], self._own(number, attempt))
@@ -156,7 +158,7 @@ class _Lane:
         try:
             return self._siv(b"body").decrypt(np.packbits(body).tobytes(), None)
         except InvalidTag:
-            found = f"holds a message of {fields[0]:,} bytes"
+            found = f"holds a message of {length:,} bytes"
             raise DamagedError(f"{found}, but not whole: pixels have changed since it was hidden") from None
 
     def _own(self, number: int, attempt: int) -> np.ndarray:
