@@ -1,4 +1,7 @@
-"""The detectors of tools/detect.py: what they return, and that shortcuts change nothing."""
+"""The detectors of tools/detect.py: what they return, and that shortcuts change nothing.
+
+Those that need sealwatch are soak tests: it imports PyTorch.
+"""
 
 import detectors
 import numpy as np
@@ -26,6 +29,7 @@ def test_co_occurrences_by_hand(direction, values):
     assert counts.sum() == 1
 
 
+@pytest.mark.soak
 def test_the_counts_are_those_of_sealwatch():
     srm = pytest.importorskip("sealwatch", reason="sealwatch is of the extra `detect`").srm
     from sealwatch.srm import cooccurrence
@@ -42,6 +46,7 @@ def test_the_counts_are_those_of_sealwatch():
     assert ours == pytest.approx(np.concatenate([np.ravel(theirs[name]) for name in sorted(theirs)]))
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize(("name", "size"), [("spam", 2058), ("ws", 1), ("chi2", 1)])
 def test_features_of_a_picture(name, size):
     pytest.importorskip("sealwatch", reason="sealwatch is of the extra `detect`")
@@ -50,6 +55,7 @@ def test_features_of_a_picture(name, size):
     assert np.isfinite(features).all()
 
 
+@pytest.mark.soak
 def test_an_ensemble_learns_what_one_feature_says():
     pytest.importorskip("sealwatch", reason="sealwatch is of the extra `detect`")
     random = np.random.default_rng(4)
