@@ -3,7 +3,7 @@
 T. Filler, J. Judas, J. Fridrich: Minimizing Additive Distortion in Steganography Using Syndrome-Trellis Codes, IEEE
 TIFS 6 (3), 2011. The constraint height is 10. The parity-check matrix has no submatrix that repeats: column j has ones
 in its first and its last row, and between them the bits of byte j of SHAKE-256. So there is no table to agree on.
-It needs 7 to 10 % more cost than the bound allows bits (tests/coding/test_stc.py), as the paper's best submatrices do.
+A message has about nine tenths of the bits that the bound allows at its cost; tools/benchmark_stealth.py measures it.
 
 Codewords lie side by side in the last axis, so that one instruction works on a state of sixteen of them. numba compiles
 the functions for the processor and keeps them beside the module.
