@@ -1,0 +1,155 @@
+"""The way `jpeg`: bytes in a picture that survive JPEG of the design quality, and of every better one, exactly.
+
+A bit is the parity of a coefficient of the luma in steps of the design quality (B. Chen and G. Wornell, "Quantization
+index modulation", IEEE Trans. Information Theory 47(4), 2001). LDPC codes mend what recompression and black or white
+pixels spoil. docs/FORMAT.md describes all of it.
+"""
+
+import io
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+from PIL import Image
+
+from stegano_tf.message.ways.jpeg import blocks as jpeg
+from stegano_tf.message.ways.jpeg import codewords, drafts, places, plan, targets
+from stegano_tf.message.ways.way import SALT, DamagedError, RoomError, Way
+
+QUALITIES = (75, 60, 50, 85, 90)  # a reader looks for these
+CHAT = 1600  # pixels along the long side of what chat apps send
+_USES = (0.9, 0.75, 0.6, 0.45)  # the part of the room that a message fills: the next if it does not arrive
+_SPARE = 0.03  # the part of its bits that a message must not need
+
+
+class Jpeg(Way):
+    """Bytes that survive JPEG.
+
+    Attributes:
+      quality: the design quality: JPEG files of it and of all better ones keep the bytes. The worse it is, the more
+        shows. Any from 20 to 90 can be written; a reader finds the `QUALITIES` and its own.
+
+    Example:
+      >>> way = Jpeg(quality=75)
+      >>> stego = way.embed(way.with_salt(cover, os.urandom(32)), {key: b"some bytes"})
+      >>> way.extract(stego, key)
+      b'some bytes'
+    """
+
+    name = "jpeg"
+
+    def __init__(self, quality: int = 75) -> None:
+        if not 20 <= quality <= 90:
+            raise ValueError(f"quality {quality}, expected 20 to 90")
+        self.quality = quality
+
+    @property
+    def file_options(self) -> dict:
+        """What Pillow's `Image.save` takes for a JPEG file that keeps as much as one of the design quality can."""
+        return {"format": "JPEG", "quality": self.quality, "subsampling": "4:4:4", "optimize": True}
+
+    def salt(self, picture: np.ndarray) -> bytes:
+        grid = places.grid(picture)
+        found = None if grid.too_small else self._salt(jpeg.split(picture), grid)
+        return found[1] if found else bytes(SALT)
+
+    def with_salt(self, picture: np.ndarray, salt: bytes) -> np.ndarray:
+        grid = _grid(picture)
+        draft = drafts.Draft(grid)
+        draft.put_salt(salt)
+        blocks = targets.write(jpeg.split(picture), draft.bits, draft.counts, self.quality)
+        result = jpeg.join(blocks, picture)
+        if any(self._salt(jpeg.split(changed), grid) != (self.quality, salt) for changed in self._changed(result)):
+            raise RoomError("a picture that is black or white nearly everywhere, expected more in between")
+        return result
+
+    def capacity(self, cover: np.ndarray) -> int:
+        grid = places.grid(cover)
+        return 0 if grid.too_small else _capacity(plan.look(jpeg.split(cover), grid), grid)
+
+    def embed(self, cover: np.ndarray, messages: Mapping[bytes, bytes]) -> np.ndarray:
+        grid, blocks = _grid(cover), jpeg.split(cover)
+        tiles = plan.look(blocks, grid)
+        lanes = _share(grid, [len(data) for data in messages.values()])
+        parts = [(drafts.Keys(key), data, where) for (key, data), where in zip(messages.items(), lanes, strict=True)]
+        for use in _USES:
+            draft = self._draft(parts, grid, tiles, use)
+            if draft is None:
+                break
+            stego = jpeg.join(targets.write(blocks, draft.bits, draft.counts, self.quality), cover)
+            if all(self._holds(changed, parts, grid) for changed in self._changed(stego)):
+                return stego
+        raise RoomError(
+            f"{sum(map(len, messages.values()))} bytes in {len(messages)} message(s), expected at most about "
+            f"{_capacity(tiles, grid)} in this cover at JPEG quality {self.quality}"
+        )
+
+    def extract(self, stego: np.ndarray, key: bytes) -> bytes | None:
+        grid = places.grid(stego)
+        if grid.too_small:
+            return None
+        blocks = jpeg.split(stego)
+        found = self._salt(blocks, grid)
+        return found and drafts.get(blocks, grid, drafts.Keys(key), found[0], range(grid.lanes))
+
+    def _salt(self, blocks: np.ndarray, grid: places.Grid) -> tuple[int, bytes] | None:
+        return drafts.salt(blocks, grid, tuple(dict.fromkeys([self.quality, *QUALITIES])))
+
+    def _draft(self, parts: list, grid: places.Grid, tiles: plan.Tiles, use: float) -> drafts.Draft | None:
+        """Returns what is to be written so that messages fill a part of the room, None if there is too little."""
+        draft = drafts.Draft(grid)
+        for keys, data, lanes in parts:
+            sizes = np.bincount(grid.tiles[grid.message(keys.order, lanes)[2]], minlength=grid.tile_count)
+            levels = plan.levels(tiles, sizes, self.quality, drafts.code_for(len(data)).need / use)
+            if levels is None:
+                return None
+            draft.put(keys, data, lanes, levels)
+        return draft
+
+    def _changed(self, stego: np.ndarray) -> Iterator[np.ndarray]:
+        """Yields a stego image after JPEG of the better qualities that spoil most."""
+        for quality in (self.quality + 3, self.quality + 8):
+            file = io.BytesIO()
+            Image.fromarray(stego).save(file, "JPEG", quality=quality, subsampling="4:2:0")
+            yield np.asarray(Image.open(file))
+
+    def _holds(self, stego: np.ndarray, parts: list, grid: places.Grid) -> bool:
+        blocks = jpeg.split(stego)
+        try:
+            return all(
+                drafts.get(blocks, grid, keys, self.quality, lanes[:1], _SPARE) == data for keys, data, lanes in parts
+            )
+        except DamagedError:
+            return False
+
+
+def for_chat(cover: np.ndarray) -> np.ndarray:
+    """Returns a cover, uint8[H, W, 3], as chat apps send it: its long side at most `CHAT` pixels."""
+    longest = max(cover.shape[:2])
+    if longest <= CHAT:
+        return cover
+    height, width = (max(1, round(side * CHAT / longest)) for side in cover.shape[:2])
+    return np.asarray(Image.fromarray(cover).resize((width, height), Image.Resampling.LANCZOS))
+
+
+def _grid(picture: np.ndarray) -> places.Grid:
+    grid = places.grid(picture)
+    if grid.too_small:
+        height, width, _ = picture.shape
+        raise RoomError(f"{width}x{height} pixels, expected at least {places.SMALLEST} blocks of 8x8, as 256x256 has")
+    return grid
+
+
+def _share(grid: places.Grid, sizes: list[int]) -> list[range]:
+    """Returns the lanes of messages of these sizes, in proportion, at least one each."""
+    if len(sizes) > grid.lanes:
+        raise RoomError(f"{len(sizes)} messages, expected at most {grid.lanes} in a picture of this size")
+    counts = np.ones(len(sizes), int)
+    for _ in range(grid.lanes - len(sizes) if sizes else 0):
+        counts[np.argmax((np.array(sizes) + 1) / counts)] += 1
+    return [range(end - count, end) for end, count in zip(np.cumsum(counts).tolist(), counts.tolist(), strict=True)]
+
+
+def _capacity(tiles: plan.Tiles, grid: places.Grid) -> int:
+    spent = places.SALT_BLOCKS + places.HEADER_BLOCKS + grid.map_blocks
+    bits = plan.room(tiles, np.bincount(grid.tiles)) * (1 - spent / grid.blocks)
+    return codewords.longest(bits * _USES[0]) - places.TAG
