@@ -5,20 +5,22 @@ index modulation", IEEE Trans. Information Theory 47(4), 2001). LDPC codes mend 
 pixels spoil. docs/FORMAT.md describes all of it.
 """
 
-import io
 from collections.abc import Iterator, Mapping
 
 import numpy as np
 from PIL import Image
 
 from stegano_tf.message.ways.jpeg import blocks as jpeg
-from stegano_tf.message.ways.jpeg import codewords, drafts, places, plan, targets
+from stegano_tf.message.ways.jpeg import channel, codewords, parts, places, plan, reading, targets
+from stegano_tf.message.ways.jpeg.drafts import Draft
+from stegano_tf.message.ways.jpeg.keys import TAG, Keys
 from stegano_tf.message.ways.way import SALT, DamagedError, RoomError, Way
 
 QUALITIES = (75, 60, 50, 85, 90)  # a reader looks for these
 CHAT = 1600  # pixels along the long side of what chat apps send
-_USES = (0.9, 0.75, 0.6, 0.45)  # the part of the room that a message fills: the next if it does not arrive
-_SPARE = 0.03  # the part of its bits that a message must not need
+_FULL = 0.95  # the part of the room that messages fill at most
+_USES = (0.9, 0.82, 0.7, 0.55, 0.4)  # the part that they are to fill: the next if one is not read with bits to spare
+_SPARE = 0.04  # the part of its bits that a message must not need
 
 
 class Jpeg(Way):
@@ -54,7 +56,7 @@ class Jpeg(Way):
 
     def with_salt(self, picture: np.ndarray, salt: bytes) -> np.ndarray:
         grid = _grid(picture)
-        draft = drafts.Draft(grid)
+        draft = Draft(grid)
         draft.put_salt(salt)
         blocks = targets.write(jpeg.split(picture), draft.bits, draft.counts, self.quality)
         result = jpeg.join(blocks, picture)
@@ -64,19 +66,20 @@ class Jpeg(Way):
 
     def capacity(self, cover: np.ndarray) -> int:
         grid = places.grid(cover)
-        return 0 if grid.too_small else _capacity(plan.look(jpeg.split(cover), grid), grid)
+        return 0 if grid.too_small else _capacity(plan.look(cover, jpeg.split(cover), grid, self.quality), grid)
 
     def embed(self, cover: np.ndarray, messages: Mapping[bytes, bytes]) -> np.ndarray:
         grid, blocks = _grid(cover), jpeg.split(cover)
-        tiles = plan.look(blocks, grid)
+        tiles = plan.look(cover, blocks, grid, self.quality)
         lanes = _share(grid, [len(data) for data in messages.values()])
-        parts = [(drafts.Keys(key), data, where) for (key, data), where in zip(messages.items(), lanes, strict=True)]
-        for use in _USES:
-            draft = self._draft(parts, grid, tiles, use)
-            if draft is None:
-                break
+        shares = [_Share(*part, grid, tiles) for part in zip(messages.items(), lanes, strict=True)]
+        filled = max((share.filled for share in shares), default=0)
+        for use in sorted({max(use, filled) for use in _USES}, reverse=True) if filled <= _FULL else []:
+            draft = Draft(grid)
+            for share in shares:
+                draft.put(share.keys, share.data, share.lanes, share.levels(self.quality, use))
             stego = jpeg.join(targets.write(blocks, draft.bits, draft.counts, self.quality), cover)
-            if all(self._holds(changed, parts, grid) for changed in self._changed(stego)):
+            if all(self._holds(changed, shares, grid) for changed in self._changed(stego)):
                 return stego
         raise RoomError(
             f"{sum(map(len, messages.values()))} bytes in {len(messages)} message(s), expected at most about "
@@ -89,37 +92,42 @@ class Jpeg(Way):
             return None
         blocks = jpeg.split(stego)
         found = self._salt(blocks, grid)
-        return found and drafts.get(blocks, grid, drafts.Keys(key), found[0], range(grid.lanes))
+        return found and reading.Reading(blocks, grid, found[0]).message(Keys(key))
 
     def _salt(self, blocks: np.ndarray, grid: places.Grid) -> tuple[int, bytes] | None:
-        return drafts.salt(blocks, grid, tuple(dict.fromkeys([self.quality, *QUALITIES])))
-
-    def _draft(self, parts: list, grid: places.Grid, tiles: plan.Tiles, use: float) -> drafts.Draft | None:
-        """Returns what is to be written so that messages fill a part of the room, None if there is too little."""
-        draft = drafts.Draft(grid)
-        for keys, data, lanes in parts:
-            sizes = np.bincount(grid.tiles[grid.message(keys.order, lanes)[2]], minlength=grid.tile_count)
-            levels = plan.levels(tiles, sizes, self.quality, drafts.code_for(len(data)).need / use)
-            if levels is None:
-                return None
-            draft.put(keys, data, lanes, levels)
-        return draft
+        return reading.salt(blocks, grid, list(dict.fromkeys([self.quality, *QUALITIES])))
 
     def _changed(self, stego: np.ndarray) -> Iterator[np.ndarray]:
-        """Yields a stego image after JPEG of the better qualities that spoil most."""
-        for quality in (self.quality + 3, self.quality + 8):
-            file = io.BytesIO()
-            Image.fromarray(stego).save(file, "JPEG", quality=quality, subsampling="4:2:0")
-            yield np.asarray(Image.open(file))
+        """Yields a stego image after JPEG of better qualities that spoil most."""
+        yield channel.compress(stego, self.quality + 3)
+        yield channel.compress_fast(stego, self.quality + 5)
 
-    def _holds(self, stego: np.ndarray, parts: list, grid: places.Grid) -> bool:
-        blocks = jpeg.split(stego)
+    def _holds(self, stego: np.ndarray, shares: list, grid: places.Grid) -> bool:
+        found = reading.Reading(jpeg.split(stego), grid, self.quality, _SPARE)
         try:
-            return all(
-                drafts.get(blocks, grid, keys, self.quality, lanes[:1], _SPARE) == data for keys, data, lanes in parts
-            )
+            return all(found.message(share.keys) == share.data for share in shares)
         except DamagedError:
             return False
+
+
+class _Share:
+    """What one message has of a picture."""
+
+    def __init__(self, message: tuple[bytes, bytes], lanes: range, grid: places.Grid, tiles: plan.Tiles) -> None:
+        key, self.data = message
+        self.keys, self.lanes, self._tiles = Keys(key), lanes, tiles
+        self._need = parts.data_code(len(self.data)).need
+        mine = grid.message(self.keys.places, lanes)[2]
+        self._sizes = np.bincount(grid.tiles[mine], minlength=grid.tile_count)
+
+    @property
+    def filled(self) -> float:
+        """The part of the room that the message fills at least."""
+        return self._need / max(plan.room(self._tiles, self._sizes), 1)
+
+    def levels(self, quality: int, use: float) -> np.ndarray:
+        """Returns the levels of all tiles so that the message fills a part, `use`, of the room that they make."""
+        return plan.levels(self._tiles, self._sizes, quality, self._need / use)
 
 
 def for_chat(cover: np.ndarray) -> np.ndarray:
@@ -152,4 +160,4 @@ def _share(grid: places.Grid, sizes: list[int]) -> list[range]:
 def _capacity(tiles: plan.Tiles, grid: places.Grid) -> int:
     spent = places.SALT_BLOCKS + places.HEADER_BLOCKS + grid.map_blocks
     bits = plan.room(tiles, np.bincount(grid.tiles)) * (1 - spent / grid.blocks)
-    return codewords.longest(bits * _USES[0]) - places.TAG
+    return codewords.longest(bits * _FULL) - TAG

@@ -60,7 +60,7 @@ def luma(blocks: np.ndarray) -> np.ndarray:
 
 
 def extreme(blocks: np.ndarray, low: int = 0, high: int = 255) -> np.ndarray:
-    """Returns how many pixels of each block, uint8[3, N, 64], are at most `low` or at least `high` in a colour: int[N]."""
+    """Returns how many pixels of each block, uint8[3, N, 64], have a colour up to `low` or from `high`: int[N]."""
     # A difference below 0 comes round to one above.
     red, green, blue = blocks - np.uint8(low + 1) >= high - low - 1
     return np.count_nonzero(red | green | blue, axis=1)

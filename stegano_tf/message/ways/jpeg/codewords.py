@@ -93,7 +93,7 @@ class Long:
         return code.encode(np.unpackbits(np.frombuffer(data, np.uint8)).reshape(self.count, -1)).T.ravel()
 
     def decode(self, likelihoods: np.ndarray) -> tuple[bytes, float]:
-        """Returns the likeliest bytes, and the share of codewords that are right; likelihoods as `Short`'s, in one row."""
+        """Returns the likeliest bytes and the share of codewords that are right, given likelihoods, float32[places]."""
         sent = self.sent(len(likelihoods))
         code = Code(1, self.lift, sent)
         words = likelihoods[: sent * self.count].reshape(sent, self.count).T

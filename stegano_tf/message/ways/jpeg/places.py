@@ -10,16 +10,14 @@ import functools
 import math
 
 import numpy as np
-from cryptography.hazmat.primitives.ciphers import Cipher, algorithms
 
 from stegano_tf.message.ways.jpeg import blocks as jpeg
+from stegano_tf.message.ways.jpeg.keys import PUBLIC, TAG, order
 
 COARSE = 8  # bits in a block of the salt, of headers and of maps
-PUBLIC = bytes(32)  # the key of what everybody finds
 SALT_BLOCKS = 272
 HEADER_BLOCKS = 142
 MAP_RATE = 4  # bits written for a bit of a map
-TAG = 16  # bytes that prove a header, a map or a message
 _LANES, _LANE_BLOCKS = 16, 640  # at most, and at least
 _TILES, _TILE_SIDE = 512, 4  # at most; and in blocks, at least
 SMALLEST = SALT_BLOCKS + _LANE_BLOCKS  # blocks
@@ -102,25 +100,6 @@ class Grid:
         """Returns the blocks where the header lies of a message whose first lane this is, int[HEADER_BLOCKS]."""
         blocks = self.lane(lane)
         return blocks[order(key, len(blocks))[:HEADER_BLOCKS]]
-
-
-def order(key: bytes, count: int) -> np.ndarray:
-    """Returns the numbers below `count` in an order that follows from 32 bytes, int[count]."""
-    return np.argsort(np.frombuffer(_stream(key, 0, 8 * count), "<u8"), kind="stable")
-
-
-def mask(key: bytes, count: int) -> np.ndarray:
-    """Returns `count` bits that follow from 32 bytes, uint8[count].
-
-    All codewords are masked with them. Flat pictures would otherwise hold the codeword of zeros.
-    """
-    return np.unpackbits(np.frombuffer(_stream(key, 1, -(-count // 8)), np.uint8), count=count)
-
-
-def _stream(key: bytes, number: int, count: int) -> bytes:
-    # The first half of what is called a nonce here is the counter, which starts at 0.
-    cipher = Cipher(algorithms.ChaCha20(key, bytes(8) + number.to_bytes(8, "little")), mode=None)
-    return cipher.encryptor().update(bytes(count))
 
 
 def grid(picture: np.ndarray) -> Grid:

@@ -15,6 +15,8 @@ from stegano_tf.message.ways.jpeg import blocks as jpeg
 _FINE = 4  # values per unit in the table
 _LIMIT = 1024  # the largest coefficient
 _ROUNDING = 0.5  # what rounding to whole pixels moves a coefficient by, nearly always
+# What a fast encoder's transform moves a coefficient by, from these coefficients on: as libjpeg's, JDCT_IFAST, does.
+_TRANSFORM = ((0, 0.75), (128, 1.5), (256, 2.25), (512, 3.0))
 _READING = 0.7  # what conversion to RGB moves it by after JPEG, nearly always
 _ROUNDS = 4
 
@@ -67,7 +69,7 @@ def _write(blocks: np.ndarray, bits: np.ndarray, counts: np.ndarray, table: np.n
 
 @functools.lru_cache
 def targets(quality: int) -> np.ndarray:
-    """Returns for each slot, bit and coefficient c the nearest value to write, at `4 * (c + 1024)`: float32[15, 2, 8193]."""
+    """Returns the value to write for each slot, bit and coefficient c: float32[15, 2, 8193], c at 4 (c + 1024)."""
     grid = np.arange(-_LIMIT * _FINE, _LIMIT * _FINE + 1) / _FINE
     result = np.empty((len(jpeg.SLOTS), 2, len(grid)), np.float32)
     tables = np.stack([jpeg.steps(better) for better in range(quality, 97)])
@@ -78,7 +80,7 @@ def targets(quality: int) -> np.ndarray:
         for other in [*np.unique(tables[:, slot]), 0]:
             arrived = np.rint(grid / other) * other if other else grid
             good = np.abs(arrived - cell * step) <= 0.5 * step - min(_READING, 0.4 * step)
-            kept += _all_near(good, round(_ROUNDING * _FINE))
+            kept += _all_near(good)
         number = (cell - cell[0]).astype(int)
         best = np.zeros(number[-1] + 1, int)
         np.maximum.at(best, number, kept)
@@ -91,7 +93,11 @@ def targets(quality: int) -> np.ndarray:
     return result
 
 
-def _all_near(good: np.ndarray, reach: int) -> np.ndarray:
-    """Returns where all values within `reach` places are true."""
-    padded = np.pad(good, reach, constant_values=True)
-    return np.lib.stride_tricks.sliding_window_view(padded, 2 * reach + 1).all(axis=1)
+def _all_near(good: np.ndarray) -> np.ndarray:
+    """Returns from where no encoder's transform leads to what is not good, bool[8193] as `good`."""
+    places = np.arange(len(good))
+    reach = np.zeros(len(good), int)
+    for least, distance in _TRANSFORM:
+        reach[np.abs(places - _LIMIT * _FINE) >= least * _FINE] = round(distance * _FINE)
+    bad = np.append(0, np.cumsum(~good))
+    return bad[np.minimum(places + reach + 1, len(good))] == bad[np.maximum(places - reach, 0)]
