@@ -33,7 +33,7 @@ from publishing import publish
 from stegano_tf import metrics
 from stegano_tf.errors import SteganoError
 from stegano_tf.message.ways.jpeg import Jpeg
-from stegano_tf.message.ways.jpeg.channel import compress_fast
+from stegano_tf.message.ways.jpeg.channel import FAST, compress_fast
 
 _PHOTOGRAPHS = flags.DEFINE_string("photographs", "../shared/data", "Folder with linnaeus5_layout and never_jpeg.")
 _COVERS = flags.DEFINE_integer("covers", 100, "How many covers.", lower_bound=1)
@@ -85,7 +85,8 @@ def channels(way: Jpeg) -> dict[str, Callable[[np.ndarray], np.ndarray]]:
         result[f"libjpeg {quality}"] = lambda x, q=quality: jpeg(x, q)
     for quality in sorted({design, design + 5, 85, 90, 95}):
         result[f"libjpeg {quality}, 4:4:4"] = lambda x, q=quality: jpeg(x, q, "4:4:4")
-        result[f"TurboJPEG {quality}"] = lambda x, q=quality: compress_fast(x, q)
+        if quality <= FAST:
+            result[f"TurboJPEG {quality}"] = lambda x, q=quality: compress_fast(x, q)
     result[f"libjpeg 90, then {design}"] = lambda x: jpeg(jpeg(x, 90), design)
     for quality in (85, 90):
         result[f"MozJPEG {quality}"] = lambda x, q=quality: mozjpeg(x, q)

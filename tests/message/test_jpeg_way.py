@@ -133,7 +133,7 @@ def test_flat_covers_hold_it_or_say_that_they_do_not(level):
     try:
         stego = way.embed(way.with_salt(cover, SALT), {KEYS[0]: b"flat"})
     except RoomError:
-        assert level in (0, 5, 255)
+        pytest.fail(f"no room in a cover of {level}")
     else:
         assert way.extract(through(stego, 80), KEYS[0]) == b"flat"
 

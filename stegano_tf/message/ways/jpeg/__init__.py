@@ -58,10 +58,10 @@ class Jpeg(Way):
         grid = _grid(picture)
         draft = Draft(grid)
         draft.put_salt(salt)
-        blocks = targets.write(jpeg.split(picture), draft.bits, draft.counts, self.quality)
+        blocks = targets.write(jpeg.split(picture), draft, self.quality)
         result = jpeg.join(blocks, picture)
         if any(self._salt(jpeg.split(changed), grid) != (self.quality, salt) for changed in self._changed(result)):
-            raise RoomError("a picture that is black or white nearly everywhere, expected more in between")
+            raise RoomError("too much black, white and pure colour: nothing can be read after JPEG")
         return result
 
     def capacity(self, cover: np.ndarray) -> int:
@@ -74,17 +74,22 @@ class Jpeg(Way):
         lanes = _share(grid, [len(data) for data in messages.values()])
         shares = [_Share(*part, grid, tiles) for part in zip(messages.items(), lanes, strict=True)]
         filled = max((share.filled for share in shares), default=0)
-        for use in sorted({max(use, filled) for use in _USES}, reverse=True) if filled <= _FULL else []:
+        if filled > _FULL:
+            raise RoomError(
+                f"{sum(map(len, messages.values()))} bytes in {len(messages)} message(s), expected at most about "
+                f"{_capacity(tiles, grid)} in this cover at JPEG quality {self.quality}"
+            )
+        uses = sorted({max(use, filled) for use in _USES}, reverse=True)
+        # The last try makes room for all bits, although that shows.
+        for use, all_matters in [*((use, False) for use in uses), (uses[-1], True)]:
             draft = Draft(grid)
             for share in shares:
                 draft.put(share.keys, share.data, share.lanes, share.levels(self.quality, use))
-            stego = jpeg.join(targets.write(blocks, draft.bits, draft.counts, self.quality), cover)
+            draft.matters |= all_matters
+            stego = jpeg.join(targets.write(blocks, draft, self.quality), cover)
             if all(self._holds(changed, shares, grid) for changed in self._changed(stego)):
                 return stego
-        raise RoomError(
-            f"{sum(map(len, messages.values()))} bytes in {len(messages)} message(s), expected at most about "
-            f"{_capacity(tiles, grid)} in this cover at JPEG quality {self.quality}"
-        )
+        raise RoomError("too much black, white and pure colour: nothing can be read after JPEG")
 
     def extract(self, stego: np.ndarray, key: bytes) -> bytes | None:
         grid = places.grid(stego)
@@ -100,7 +105,8 @@ class Jpeg(Way):
     def _changed(self, stego: np.ndarray) -> Iterator[np.ndarray]:
         """Yields a stego image after JPEG of better qualities that spoil most."""
         yield channel.compress(stego, self.quality + 3)
-        yield channel.compress_fast(stego, self.quality + 5)
+        for quality in sorted({min(self.quality + more, channel.FAST) for more in (5, 10)}):
+            yield channel.compress_fast(stego, quality)
 
     def _holds(self, stego: np.ndarray, shares: list, grid: places.Grid) -> bool:
         found = reading.Reading(jpeg.split(stego), grid, self.quality, _SPARE)

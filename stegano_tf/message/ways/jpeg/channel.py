@@ -6,6 +6,8 @@ import numpy as np
 import simplejpeg
 from PIL import Image
 
+FAST = 93  # the best quality at which the fast transform is of use: above, its errors are larger than what is rounded
+
 
 def compress(picture: np.ndarray, quality: int) -> np.ndarray:
     """Returns a picture, uint8[H, W, 3], after libjpeg of a quality, 1 to 100, with 4:2:0."""

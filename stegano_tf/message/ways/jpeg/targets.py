@@ -11,6 +11,7 @@ import functools
 import numpy as np
 
 from stegano_tf.message.ways.jpeg import blocks as jpeg
+from stegano_tf.message.ways.jpeg.drafts import Draft
 
 _FINE = 4  # values per unit in the table
 _LIMIT = 1024  # the largest coefficient
@@ -18,37 +19,40 @@ _ROUNDING = 0.5  # what rounding to whole pixels moves a coefficient by, nearly 
 # What a fast encoder's transform moves a coefficient by, from these coefficients on: as libjpeg's, JDCT_IFAST, does.
 _TRANSFORM = ((0, 0.75), (128, 1.5), (256, 2.25), (512, 3.0))
 _READING = 0.7  # what conversion to RGB moves it by after JPEG, nearly always
-_ROUNDS = 4
+_ROUNDS = 5
+_AWAY = 3  # from black and white, so that JPEG has room to err, too
 
 
-def write(blocks: np.ndarray, bits: np.ndarray, counts: np.ndarray, quality: int) -> np.ndarray:
+def write(blocks: np.ndarray, draft: Draft, quality: int) -> np.ndarray:
     """Returns blocks that carry bits.
 
-    Pixels of one block change by the same whole number in red, green and blue, so that nothing but the luma changes.
-    A coefficient that cannot get there, because its pixels are black or white, stays wrong.
+    A pixel changes by the same whole number in red, green and blue, so that nothing but the luma changes. In blocks
+    that matter, colours that leave no room for that are first moved away from 0 and 255. A coefficient that cannot get
+    where it should stays wrong.
 
     Args:
       blocks: uint8[3, N, 64].
-      bits: uint8[N, 15], 0 or 1.
-      counts: how many of a block's bits are written, int[N]; its other slots stay as they are, about.
+      draft: their bits.
       quality: the design quality.
     """
     table = targets(quality)
     result = blocks.copy()
-    chosen = np.flatnonzero(counts)
+    chosen = np.flatnonzero(draft.counts)
 
     def work(part: slice) -> None:
         which = chosen[part]
-        result[:, which] = _write(blocks[:, which], bits[which], counts[which], table)
+        used = np.arange(len(jpeg.SLOTS)) < draft.counts[which, None]
+        result[:, which] = _write(blocks[:, which], draft.bits[which], used, draft.matters[which], table)
 
     jpeg.in_parts(work, len(chosen))
     return result
 
 
-def _write(blocks: np.ndarray, bits: np.ndarray, counts: np.ndarray, table: np.ndarray) -> np.ndarray:
+def _write(
+    blocks: np.ndarray, bits: np.ndarray, used: np.ndarray, matters: np.ndarray, table: np.ndarray
+) -> np.ndarray:
     slots = np.arange(len(jpeg.SLOTS))
-    used = slots < counts[:, None]
-    result = blocks.copy()
+    result, base = blocks.copy(), blocks.astype(np.int16)
     change = np.zeros(blocks.shape[1:], np.float32)
     left = np.arange(blocks.shape[1])
     for attempt in range(_ROUNDS):
@@ -63,7 +67,13 @@ def _write(blocks: np.ndarray, bits: np.ndarray, counts: np.ndarray, table: np.n
         if not len(left):
             break
         change[left] += move @ jpeg.BASIS.T
-        result[:, left] = np.clip(blocks[:, left] + np.rint(change[left]).astype(np.int16), 0, 255)
+        whole = np.rint(change[left]).astype(np.int16)
+        if attempt:
+            tight = matters[left]
+            low, high = whole[tight].min(axis=1, initial=0), whole[tight].max(axis=1, initial=0)
+            least, most = _AWAY - low[:, None], 255 - _AWAY - high[:, None]
+            base[:, left[tight]] = np.clip(base[:, left[tight]], least, np.maximum(least, most))
+        result[:, left] = np.clip(base[:, left] + whole, 0, 255)
     return result
 
 
