@@ -29,7 +29,9 @@ def test_seals_open_with_their_key_and_part_alone():
     assert one.open(1, text[:-1] + bytes([text[-1] ^ 1])) is None
 
 
-@pytest.mark.parametrize(("rows", "columns", "lanes", "side"), [(32, 32, 1, 4), (48, 64, 4, 4), (150, 200, 16, 8)])
+@pytest.mark.parametrize(
+    ("rows", "columns", "lanes", "side"), [(32, 32, 1, 4), (48, 64, 2, 4), (91, 90, 7, 5), (150, 200, 16, 8)]
+)
 def test_all_blocks_belong_to_the_salt_or_one_lane(rows, columns, lanes, side):
     grid = places.Grid(rows, columns)
     assert (grid.lanes, grid.tile_side, grid.too_small) == (lanes, side, False)
@@ -41,9 +43,9 @@ def test_all_blocks_belong_to_the_salt_or_one_lane(rows, columns, lanes, side):
 
 
 def test_the_parts_of_a_message_lie_in_its_lanes():
-    grid, key = places.Grid(48, 64), bytes(range(32))
+    grid, key = places.Grid(64, 64), bytes(range(32))
     head, map_blocks, rest = grid.message(key, range(1, 3))
-    assert (len(head), len(map_blocks)) == (places.HEADER_BLOCKS, (48 + 16) * places.MAP_RATE)  # 192 tiles
+    assert (len(head), len(map_blocks)) == (places.HEADER_BLOCKS, (64 + 16) * places.MAP_RATE)  # 256 tiles
     lane = set(grid.lane(1).tolist())
     assert set(head.tolist()) <= lane
     assert (grid.header(key, 1) == head).all()
@@ -56,3 +58,11 @@ def test_the_smallest_picture():
     assert not places.grid(np.zeros((256, 240, 3), np.uint8)).too_small  # 960 blocks
     assert places.grid(np.zeros((240, 240, 3), np.uint8)).too_small
     assert places.grid(np.zeros((1, 9999, 3), np.uint8)).too_small
+
+
+@pytest.mark.parametrize("rows", [1, 3, 30, 64, 90, 128, 1000])
+def test_a_lane_has_room_for_its_header_and_its_map(rows):
+    for columns in range(-(-places.SMALLEST // rows), 300 + 3000 // rows, 7):
+        grid = places.Grid(rows, columns)
+        smallest = (grid.blocks - places.SALT_BLOCKS) // grid.lanes
+        assert smallest > places.HEADER_BLOCKS + grid.map_blocks + 100

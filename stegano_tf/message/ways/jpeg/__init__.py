@@ -77,7 +77,7 @@ class Jpeg(Way):
         if filled > _FULL:
             raise RoomError(
                 f"{sum(map(len, messages.values()))} bytes in {len(messages)} message(s), expected at most about "
-                f"{_capacity(tiles, grid)} in this cover at JPEG quality {self.quality}"
+                f"{_capacity(tiles, grid)} in one message in this cover at JPEG quality {self.quality}"
             )
         uses = sorted({max(use, filled) for use in _USES}, reverse=True)
         # The last try makes room for all bits, although that shows.

@@ -18,9 +18,9 @@ COARSE = 8  # bits in a block of the salt, of headers and of maps
 SALT_BLOCKS = 272
 HEADER_BLOCKS = 142
 MAP_RATE = 4  # bits written for a bit of a map
-_LANES, _LANE_BLOCKS = 16, 640  # at most, and at least
+SMALLEST = 912  # blocks
+_LANES, _LANE_BLOCKS = 16, 1024  # at most; and at least, if there is more than one
 _TILES, _TILE_SIDE = 512, 4  # at most; and in blocks, at least
-SMALLEST = SALT_BLOCKS + _LANE_BLOCKS  # blocks
 
 
 @dataclasses.dataclass
@@ -52,7 +52,7 @@ class Grid:
     @property
     def lanes(self) -> int:
         """How many lanes there are, 1 to 16."""
-        return min(_LANES, (len(self._order) - SALT_BLOCKS) // _LANE_BLOCKS)
+        return max(1, min(_LANES, (self.blocks - SALT_BLOCKS) // _LANE_BLOCKS))
 
     def lane(self, number: int) -> np.ndarray:
         """Returns the blocks of a lane, in the order of everybody."""
