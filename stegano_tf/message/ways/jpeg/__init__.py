@@ -166,4 +166,4 @@ def _share(grid: places.Grid, sizes: list[int]) -> list[range]:
 def _capacity(tiles: plan.Tiles, grid: places.Grid) -> int:
     spent = places.SALT_BLOCKS + places.HEADER_BLOCKS + grid.map_blocks
     bits = plan.room(tiles, np.bincount(grid.tiles)) * (1 - spent / grid.blocks)
-    return codewords.longest(bits * _FULL) - TAG
+    return max(0, codewords.longest(bits * _FULL) - TAG)

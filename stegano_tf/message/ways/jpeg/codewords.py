@@ -13,10 +13,8 @@ from stegano_tf.coding.ldpc import Code
 
 _LIFTS = [3 * 2**n for n in range(8)]
 _BATCH = 16  # codewords that are decoded at once: their beliefs stay in the cache of a core
-_LONG, _ONE = (
-    0.93,
-    0.75,
-)  # what part of the bits that arrive can be used, with codewords of full length and shorter ones
+# What part of the bits that arrive can be used, with codewords of full length and with shorter ones.
+_LONG, _ONE = 0.93, 0.75
 _KNOWN = 20  # how sure it is that padding is 0
 
 
