@@ -65,24 +65,35 @@ class Code:
         Args:
           likelihoods: float32[N, sent]: of each bit the logarithm of P(0) / P(1).
         """
+        return self.decode_checked(likelihoods)[0]
+
+    def decode_checked(self, likelihoods: np.ndarray, enough: int | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """Returns what `decode` does, and which of the messages pass all checks, bool[N].
+
+        Args:
+          likelihoods: as `decode`'s.
+          enough: so many right messages are wanted, and the others may stay wrong; all by default.
+        """
+        enough = len(likelihoods) if enough is None else enough
         rows = _rows(self)
         beliefs = np.zeros(((_GRAPHS[self.graph][1] + len(rows)) * self.lift, len(likelihoods)), np.float32)
         beliefs[2 * self.lift :][: self.sent] = likelihoods.T
         messages = [np.zeros((*row.shape, len(likelihoods)), np.float32) for row in rows]
         result = np.empty((self.size, len(likelihoods)), np.uint8)
-        left = np.arange(len(likelihoods))
+        left, right = np.arange(len(likelihoods)), np.zeros(len(likelihoods), bool)
         for _ in range(_ITERATIONS):
             for row, message in zip(rows, messages, strict=True):
                 _update(beliefs, row, message)
             hard = np.signbit(beliefs).view(np.uint8)
             result[:, left] = hard[: self.size]
             wrong = np.any([np.bitwise_xor.reduce(hard[row]).any(axis=0) for row in rows], axis=0)
-            if not wrong.any():
+            right[left[~wrong]] = True
+            if np.count_nonzero(right) >= enough:
                 break
             if not wrong.all():
                 left, beliefs = left[wrong], beliefs[:, wrong]
                 messages = [message[..., wrong] for message in messages]
-        return result.T
+        return result.T, right
 
 
 @functools.lru_cache

@@ -1,0 +1,169 @@
+"""The way `jpeg`: bytes in a picture that survive JPEG of the design quality, and of every better one, exactly.
+
+A bit is the parity of a coefficient of the luma in steps of the design quality (B. Chen and G. Wornell, "Quantization
+index modulation", IEEE Trans. Information Theory 47(4), 2001). LDPC codes mend what recompression and black or white
+pixels spoil. docs/FORMAT.md describes all of it.
+"""
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+from PIL import Image
+
+from stegano_tf.message.ways.jpeg import blocks as jpeg
+from stegano_tf.message.ways.jpeg import channel, codewords, parts, places, plan, reading, targets
+from stegano_tf.message.ways.jpeg.drafts import Draft
+from stegano_tf.message.ways.jpeg.keys import TAG, Keys
+from stegano_tf.message.ways.way import SALT, DamagedError, RoomError, Way
+
+QUALITIES = (75, 60, 50, 85, 90)  # a reader looks for these
+CHAT = 1600  # pixels along the long side of what chat apps send
+_FULL = 0.95  # the part of the room that messages fill at most
+_USES = (0.9, 0.82, 0.7, 0.55, 0.4)  # the part that they are to fill: the next if one is not read with bits to spare
+_SPARE = 0.04  # the part of its bits that a message must not need
+
+
+class Jpeg(Way):
+    """Bytes that survive JPEG.
+
+    Attributes:
+      quality: the design quality: JPEG files of it and of all better ones keep the bytes. The worse it is, the more
+        shows. Any from 20 to 90 can be written; a reader finds the `QUALITIES` and its own.
+
+    Example:
+      >>> way = Jpeg(quality=75)
+      >>> stego = way.embed(way.with_salt(cover, os.urandom(32)), {key: b"some bytes"})
+      >>> way.extract(stego, key)
+      b'some bytes'
+    """
+
+    name = "jpeg"
+
+    def __init__(self, quality: int = 75) -> None:
+        if not 20 <= quality <= 90:
+            raise ValueError(f"quality {quality}, expected 20 to 90")
+        self.quality = quality
+
+    @property
+    def file_options(self) -> dict:
+        """What Pillow's `Image.save` takes for a JPEG file that keeps as much as one of the design quality can."""
+        return {"format": "JPEG", "quality": self.quality, "subsampling": "4:4:4", "optimize": True}
+
+    def salt(self, picture: np.ndarray) -> bytes:
+        grid = places.grid(picture)
+        found = None if grid.too_small else self._salt(jpeg.split(picture), grid)
+        return found[1] if found else bytes(SALT)
+
+    def with_salt(self, picture: np.ndarray, salt: bytes) -> np.ndarray:
+        grid = _grid(picture)
+        draft = Draft(grid)
+        draft.put_salt(salt)
+        blocks = targets.write(jpeg.split(picture), draft, self.quality)
+        result = jpeg.join(blocks, picture)
+        if any(self._salt(jpeg.split(changed), grid) != (self.quality, salt) for changed in self._changed(result)):
+            raise RoomError("too much black, white and pure colour: nothing can be read after JPEG")
+        return result
+
+    def capacity(self, cover: np.ndarray) -> int:
+        grid = places.grid(cover)
+        return 0 if grid.too_small else _capacity(plan.look(cover, jpeg.split(cover), grid, self.quality), grid)
+
+    def embed(self, cover: np.ndarray, messages: Mapping[bytes, bytes]) -> np.ndarray:
+        grid, blocks = _grid(cover), jpeg.split(cover)
+        tiles = plan.look(cover, blocks, grid, self.quality)
+        lanes = _share(grid, [len(data) for data in messages.values()])
+        shares = [_Share(*part, grid, tiles) for part in zip(messages.items(), lanes, strict=True)]
+        filled = max((share.filled for share in shares), default=0)
+        if filled > _FULL:
+            raise RoomError(
+                f"{sum(map(len, messages.values()))} bytes in {len(messages)} message(s), expected at most about "
+                f"{_capacity(tiles, grid)} in one message in this cover at JPEG quality {self.quality}"
+            )
+        uses = sorted({max(use, filled) for use in _USES}, reverse=True)
+        # The last try makes room for all bits, although that shows.
+        for use, all_matters in [*((use, False) for use in uses), (uses[-1], True)]:
+            draft = Draft(grid)
+            for share in shares:
+                draft.put(share.keys, share.data, share.lanes, share.levels(self.quality, use))
+            draft.matters |= all_matters
+            stego = jpeg.join(targets.write(blocks, draft, self.quality), cover)
+            if all(self._holds(changed, shares, grid) for changed in self._changed(stego)):
+                return stego
+        raise RoomError("too much black, white and pure colour: nothing can be read after JPEG")
+
+    def extract(self, stego: np.ndarray, key: bytes) -> bytes | None:
+        grid = places.grid(stego)
+        if grid.too_small:
+            return None
+        blocks = jpeg.split(stego)
+        found = self._salt(blocks, grid)
+        return found and reading.Reading(blocks, grid, found[0]).message(Keys(key))
+
+    def _salt(self, blocks: np.ndarray, grid: places.Grid) -> tuple[int, bytes] | None:
+        return reading.salt(blocks, grid, list(dict.fromkeys([self.quality, *QUALITIES])))
+
+    def _changed(self, stego: np.ndarray) -> Iterator[np.ndarray]:
+        """Yields a stego image after JPEG of better qualities that spoil most."""
+        yield channel.compress(stego, self.quality + 3)
+        for quality in sorted({min(self.quality + more, channel.FAST) for more in (5, 10)}):
+            yield channel.compress_fast(stego, quality)
+
+    def _holds(self, stego: np.ndarray, shares: list, grid: places.Grid) -> bool:
+        found = reading.Reading(jpeg.split(stego), grid, self.quality, _SPARE)
+        try:
+            return all(found.message(share.keys) == share.data for share in shares)
+        except DamagedError:
+            return False
+
+
+class _Share:
+    """What one message has of a picture."""
+
+    def __init__(self, message: tuple[bytes, bytes], lanes: range, grid: places.Grid, tiles: plan.Tiles) -> None:
+        key, self.data = message
+        self.keys, self.lanes, self._tiles = Keys(key), lanes, tiles
+        self._need = parts.data_code(len(self.data)).need
+        mine = grid.message(self.keys.places, lanes)[2]
+        self._sizes = np.bincount(grid.tiles[mine], minlength=grid.tile_count)
+
+    @property
+    def filled(self) -> float:
+        """The part of the room that the message fills at least."""
+        return self._need / max(plan.room(self._tiles, self._sizes), 1)
+
+    def levels(self, quality: int, use: float) -> np.ndarray:
+        """Returns the levels of all tiles so that the message fills a part, `use`, of the room that they make."""
+        return plan.levels(self._tiles, self._sizes, quality, self._need / use)
+
+
+def for_chat(cover: np.ndarray) -> np.ndarray:
+    """Returns a cover, uint8[H, W, 3], as chat apps send it: its long side at most `CHAT` pixels."""
+    longest = max(cover.shape[:2])
+    if longest <= CHAT:
+        return cover
+    height, width = (max(1, round(side * CHAT / longest)) for side in cover.shape[:2])
+    return np.asarray(Image.fromarray(cover).resize((width, height), Image.Resampling.LANCZOS))
+
+
+def _grid(picture: np.ndarray) -> places.Grid:
+    grid = places.grid(picture)
+    if grid.too_small:
+        height, width, _ = picture.shape
+        raise RoomError(f"{width}x{height} pixels, expected at least {places.SMALLEST} blocks of 8x8, as 256x256 has")
+    return grid
+
+
+def _share(grid: places.Grid, sizes: list[int]) -> list[range]:
+    """Returns the lanes of messages of these sizes, in proportion, at least one each."""
+    if len(sizes) > grid.lanes:
+        raise RoomError(f"{len(sizes)} messages, expected at most {grid.lanes} in a picture of this size")
+    counts = np.ones(len(sizes), int)
+    for _ in range(grid.lanes - len(sizes) if sizes else 0):
+        counts[np.argmax((np.array(sizes) + 1) / counts)] += 1
+    return [range(end - count, end) for end, count in zip(np.cumsum(counts).tolist(), counts.tolist(), strict=True)]
+
+
+def _capacity(tiles: plan.Tiles, grid: places.Grid) -> int:
+    spent = places.SALT_BLOCKS + places.HEADER_BLOCKS + grid.map_blocks
+    bits = plan.room(tiles, np.bincount(grid.tiles)) * (1 - spent / grid.blocks)
+    return max(0, codewords.longest(bits * _FULL) - TAG)
