@@ -6,6 +6,7 @@ import itertools
 
 import numpy as np
 import pytest
+import scipy.signal
 import soundfile
 import soxr
 from hypothesis import given
@@ -102,6 +103,22 @@ def test_a_segment_bit_by_bit(profile):
         likelihoods, snr = ofdm.demodulate(samples, profile, closed=closed)
         np.testing.assert_array_equal(likelihoods < 0, words == 1)
         assert np.median(snr) > 100
+
+
+def test_a_room_with_another_echo_at_each_carrier():
+    profile = PROFILES["narrow"]
+    random = np.random.default_rng(6)
+    bits = random.integers(0, 2, (3, 1, profile.code.size), dtype=np.uint8)
+    sent = [ofdm.modulate(profile.code.encode(one), profile) for one in bits]
+    samples = np.concatenate([*sent, ofdm.closing(profile)]).astype(np.float32)
+    time = np.arange(int(0.3 * RATE)) / RATE
+    room = random.normal(size=len(time)) * 10 ** (-3 * time / 0.3)  # 60 dB in 0.3 s
+    room[0] = np.sqrt(1.5 * np.sum(room[1:] ** 2))
+    samples = scipy.signal.fftconvolve(soxr.resample(samples, profile.rate, RATE), room).astype(np.float32)
+    samples += random.normal(0, 0.1 * samples.std(), len(samples)).astype(np.float32)
+    segments = (samples[n * profiles.SEGMENT :][: profiles.SEGMENT + profiles.SYMBOL] for n in range(len(bits)))
+    heard = np.concatenate([ofdm.demodulate(segment, profile, closed=True)[0] for segment in segments])
+    np.testing.assert_array_equal(profile.code.decode(heard), bits[:, 0])
 
 
 # Blocks
