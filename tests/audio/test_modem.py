@@ -3,7 +3,9 @@
 import dataclasses
 import functools
 import itertools
+import sys
 
+import av
 import numpy as np
 import pytest
 import scipy.signal
@@ -12,11 +14,11 @@ import soxr
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stegano_tf.audio import codec, files, forms, framing
+from stegano_tf.audio import codec, files, forms, framing, limits
 from stegano_tf.audio.forms.form import Sound
 from stegano_tf.audio.forms.modem import PROFILES, Modem, blocks, ofdm, profiles, reading, search
 from stegano_tf.coding import graphs, ldpc
-from stegano_tf.errors import AudioError, FormatError
+from stegano_tf.errors import AudioError, BackendError, FormatError
 
 RATE = 48_000
 
@@ -282,6 +284,7 @@ def test_options_and_names_choose_the_modem():
         ("a.mp3", {}, ("MPEG_LAYER_III", 48_000)),
         ("a.ogg", {}, ("VORBIS", 48_000)),
         ("a.opus", {"codec_rate": 64}, ("OPUS", 48_000)),
+        ("n.m4a", {"survive": "narrow", "codec_rate": 32}, ("AAC", 24_000)),
         ("n.mp3", {"survive": "narrow", "codec_rate": 32}, ("MPEG_LAYER_III", 24_000)),
         ("a.flac", {"survive": "hifi"}, ("PCM_16", 48_000)),
     ],
@@ -334,3 +337,60 @@ def test_a_lossy_file_without_a_message(tmp_path):
     soundfile.write(tmp_path / "a.ogg", np.random.default_rng(0).normal(0, 0.1, 2 * RATE), RATE)
     with pytest.raises(AudioError, match=r"a\.ogg: is VORBIS in OGG, which loses samples, and holds no message"):
         codec.decode(tmp_path / "a.ogg")
+
+
+# Files that libsndfile does not know
+
+
+@pytest.mark.parametrize(
+    ("name", "codec_name", "found"),
+    [
+        ("a.webm", "libopus", ("Matroska", "OPUS", True)),
+        ("a.amr", "libopencore_amrnb", ("AMR", "AMRNB", True)),
+        ("a.wav", "g722", ("WAV of codec 028f", "G722", True)),
+        ("a.mp4", "alac", ("MP4", "ALAC", False)),
+    ],
+)
+def test_files_that_pyav_reads(tmp_path, name, codec_name, found):
+    message, samples = made("robust")
+    rate = {"libopencore_amrnb": 8000, "g722": 16_000}.get(codec_name, RATE)
+    samples = np.rint(32767 * soxr.resample(samples, 24_000, rate)).clip(-32768, 32767).astype(np.int16)
+    samples = samples[: len(samples) // 160 * 160]
+    layout = "s16p" if codec_name == "alac" else "s16"
+    with av.open(tmp_path / name, "w") as file:
+        track = file.add_stream(codec_name, rate=rate, layout="mono", bit_rate=12_200)
+        track.codec_context.format = layout
+        frame = av.AudioFrame.from_ndarray(samples[None], format=layout, layout="mono")
+        frame.sample_rate = rate
+        file.mux([*track.encode(frame), *track.encode(None)])
+    with files.Reader(tmp_path / name, lossy=True) as reader:
+        assert (reader.container, reader.subtype, reader.lossy) == found
+        assert abs(reader.frames - len(samples)) < rate / 10
+    assert codec.read_payload(tmp_path / name) == message[40:-32]
+    with pytest.raises(AudioError, match=f"is {found[0]}, which is not supported; "):
+        files.read_recording(tmp_path / name)
+
+
+def test_an_m4a_that_was_cut_off_or_claims_hours(tmp_path, image, monkeypatch):
+    codec.encode(image, tmp_path / "a.m4a", codec_rate=96)
+    whole = (tmp_path / "a.m4a").read_bytes()
+    (tmp_path / "a.m4a").write_bytes(whole[:9000])  # what says where the samples are stands at the end
+    with pytest.raises(AudioError, match=r"a\.m4a: is MP4: no sound in it can be decoded: "):
+        codec.decode(tmp_path / "a.m4a")
+    (tmp_path / "a.m4a").write_bytes(whole)
+    monkeypatch.setattr(limits, "heard", lambda _: 50_000)
+    with pytest.raises(
+        AudioError, match="is MP4: it has more samples than its size justifies, expected at most 50,000"
+    ):
+        codec.decode(tmp_path / "a.m4a")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.m4a"]
+
+
+def test_without_pyav_what_it_is_needed_for_is_said(tmp_path, image, monkeypatch):
+    codec.encode(image, tmp_path / "a.m4a")
+    monkeypatch.setitem(sys.modules, "av", None)
+    advice = r'needs the package av, which is not installed: pip install "stegano_tf\[aac\]"'
+    with pytest.raises(AudioError, match=rf"a\.m4a: is MP4: sound in mov {advice}"):
+        codec.decode(tmp_path / "a.m4a")
+    with pytest.raises(BackendError, match=rf"writing AAC {advice}"):
+        codec.encode(image, tmp_path / "b.m4a")

@@ -16,6 +16,7 @@ import numpy as np
 
 from stegano_tf import sealing
 from stegano_tf.audio import files, framing, pcm
+from stegano_tf.audio.files import media
 from stegano_tf.audio.forms.form import Form, Found, Sound, in_memory
 from stegano_tf.audio.forms.modem import lossy
 from stegano_tf.audio.forms.modem.profiles import PAUSE, PROFILES, RATE, SEGMENT, SYMBOL, Profile, shape
@@ -38,7 +39,7 @@ class Modem(Form):
 
     survive: str = setting(dataclasses.MISSING, _SURVIVE, choices=tuple(PROFILES))
     codec_rate: int | None = setting(
-        None, "of an .mp3, .ogg or .opus file (default: 128)", low=8, high=320, metavar="KBPS"
+        None, "of an .mp3, .ogg, .opus or .m4a file (default: 128)", low=8, high=320, metavar="KBPS"
     )
 
     name = f"frame v{framing.VERSION} in the modem"
@@ -61,8 +62,11 @@ class Modem(Form):
         return (segments * SEGMENT + SYMBOL + 2 * PAUSE) // self.profile.step
 
     def check(self, path, size: int, sample_rate: int, *, keyed: bool = False) -> None:
-        if Path(path).suffix.lower() not in lossy.CODECS:
+        codec = lossy.CODECS.get(Path(path).suffix.lower())
+        if codec is None:
             super().check(path, size, sample_rate, keyed=keyed)
+        elif codec == "AAC":
+            media.need("writing AAC")
 
     def encode(self, size: int, blocks: Iterable) -> tuple[int, Iterator[np.ndarray]]:
         from stegano_tf.audio.forms.modem import writing  # noqa: PLC0415 (SciPy, which other forms do not need)

@@ -1,4 +1,4 @@
-"""Files of lossy codecs, as libsndfile writes them."""
+"""Files of lossy codecs, as libsndfile writes them, and PyAV if it is AAC."""
 
 import os
 from collections.abc import Callable, Iterable
@@ -9,8 +9,10 @@ import numpy as np
 
 from stegano_tf import outputs
 from stegano_tf.audio import files
+from stegano_tf.audio.files import media
+from stegano_tf.errors import OutputError, one_line
 
-CODECS = MappingProxyType({".mp3": "MP3", ".ogg": "VORBIS", ".opus": "OPUS"})
+CODECS = MappingProxyType({".mp3": "MP3", ".ogg": "VORBIS", ".opus": "OPUS", ".m4a": "AAC"})
 """The codec that a file name's suffix asks for."""
 
 # Container, subtype and options for libsndfile; then which kb/s it makes of which compression level. It interpolates
@@ -47,20 +49,31 @@ def write(
     Raises:
       OutputError: `path` cannot be written, or exists and `force` is not set.
     """
-    import soundfile  # noqa: PLC0415
-
     path = Path(path)
-    slow = codec == "MP3" and sample_rate < 32_000
-    container, subtype, options, rates, levels = _OPTIONS["MP3 below 32 kHz" if slow else codec]
-    options = {**options, "compression_level": min(float(np.interp(codec_rate, rates, levels)), _LEAST)}
     with outputs.replacing(path, force=force) as partial:
-        try:
-            name = files.native(partial)
-            with soundfile.SoundFile(name, "w", sample_rate, 1, subtype, format=container, **options) as file:
-                for block in blocks:
-                    file.write(block)
-        except soundfile.LibsndfileError as error:
-            raise files.unwritable(path, error) from error
+        if codec == "AAC":
+            try:
+                with partial.open("wb") as file:
+                    media.encode_aac(file, blocks, sample_rate=sample_rate, codec_rate=codec_rate)
+            except (OSError, ValueError) as error:  # FFmpeg's errors are one of the two
+                raise OutputError(f"{path}: cannot be written: {one_line(error)}") from error
+        else:
+            _write(path, partial, blocks, sample_rate=sample_rate, codec=codec, codec_rate=codec_rate)
         with files.Reader(partial, lossy=True) as reader:
             check(reader)
             return reader
+
+
+def _write(path: Path, partial: Path, blocks: Iterable, *, sample_rate: int, codec: str, codec_rate: int) -> None:
+    import soundfile  # noqa: PLC0415
+
+    slow = codec == "MP3" and sample_rate < 32_000
+    container, subtype, options, rates, levels = _OPTIONS["MP3 below 32 kHz" if slow else codec]
+    options = {**options, "compression_level": min(float(np.interp(codec_rate, rates, levels)), _LEAST)}
+    try:
+        name = files.native(partial)
+        with soundfile.SoundFile(name, "w", sample_rate, 1, subtype, format=container, **options) as file:
+            for block in blocks:
+                file.write(block)
+    except soundfile.LibsndfileError as error:
+        raise files.unwritable(path, error) from error
