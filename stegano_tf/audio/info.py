@@ -33,6 +33,8 @@ class AudioInfo:
     bits: int = 8  # of each sample that hold the message
     profile: str | None = None  # of the modem, a key of `forms.modem.PROFILES`
     reception: object | None = None  # how a modem's sound arrived, as its `str` says
+    others: str | None = None  # further messages in a modem's sound
+    parts: tuple[Path, ...] = ()  # files that were just written, if they are several
     damage: object | None = None  # what was repaired, as its `str` says
     snr: float | None = None  # of a recording that was just made a carrier, in dB relative to full scale
     unproved: str | None = None  # why reading all of it does not prove that this message is whole, or one at all

@@ -8,6 +8,7 @@ def add_arguments(parser) -> None:
     flags.add_output(parser, "audio", flags.SOUND_OUT)
     hide.add_hiding(parser)
     encode.add_sound(parser)
+    encode.add_play(parser)
 
 
 def run(args) -> None:
@@ -16,7 +17,9 @@ def run(args) -> None:
     hiding, sound = hide.hiding_options(args), encode.sound_options(args)
     with scratch.off_disk(sound["lock"] is not None):
         cover, secret = hide.pictures(args)
+        cover = encode.announce(args, cover, sound, least=True)
         with terminal.working(args) as progress:
             sent = pipeline.send(cover, secret, args.audio, progress=progress, **hiding, **sound)
         encode.describe(sent.info)
         hide.report(args, cover, secret, sent.stego)
+    encode.play(args, sent.info)

@@ -18,7 +18,7 @@ from stegano_tf.audio import codec, files, forms, framing, limits
 from stegano_tf.audio.forms.form import Sound
 from stegano_tf.audio.forms.modem import PROFILES, Modem, blocks, ofdm, profiles, reading, search
 from stegano_tf.coding import graphs, ldpc
-from stegano_tf.errors import AudioError, BackendError, FormatError
+from stegano_tf.errors import AudioError, BackendError, FormatError, OutputError
 
 RATE = 48_000
 
@@ -318,11 +318,25 @@ def test_what_is_said_of_a_message_that_did_not_arrive(tmp_path):
     path = tmp_path / "a.wav"
     soundfile.write(path, samples[: 3 * RATE], RATE)
     arrived = "is damaged: 6 of the 14 blocks of a message of 9,072 bytes arrived, expected at least 9; signal to noise"
-    with pytest.raises(FormatError, match=rf"a\.wav: {arrived} .* or one made to survive as narrow or robust"):
+    with pytest.raises(FormatError, match=rf"a\.wav: {arrived} [\d.]+ dB; expected the whole sound$"):
         codec.decode(path)
-    soundfile.write(path, soxr.resample(samples, RATE, 8000), 8000)
-    with pytest.raises(FormatError, match="8 segments in the profile 'wide' are seen, no block of them is right"):
-        codec.decode(path)
+    seen = "8 segments in the profile 'wide' are seen, no block of them is right; signal to noise"
+    for low, able in ((8000, "narrow or robust"), (RATE, "robust")):
+        noise = 0 if low < RATE else np.random.default_rng(0).normal(0, 0.28, len(samples))
+        soundfile.write(path, soxr.resample(samples + noise, RATE, low), low)
+        expected = f"expected less noise, or a message made to survive as {able}"
+        with pytest.raises(FormatError, match=rf"{seen} -?[\d.]+ dB; {expected}$"):
+            codec.decode(path)
+
+
+def test_two_messages_in_one_sound(tmp_path):
+    first, samples = made("wide")
+    _, others = made("wide", 9000)
+    soundfile.write(tmp_path / "a.wav", np.concatenate([samples, others[: 3 * RATE]]), RATE)
+    with files.Reader(tmp_path / "a.wav") as reader:
+        found = Modem.search(Sound(reader), None)
+    assert found.read(found.size).tobytes() == first
+    assert found.facts["others"] == "6 of the 14 blocks of a message of 9,072 bytes arrived"
 
 
 @pytest.mark.parametrize("rate", [1, 6_999, 1_000_001, 2**31 - 1])
@@ -337,6 +351,38 @@ def test_a_lossy_file_without_a_message(tmp_path):
     soundfile.write(tmp_path / "a.ogg", np.random.default_rng(0).normal(0, 0.1, 2 * RATE), RATE)
     with pytest.raises(AudioError, match=r"a\.ogg: is VORBIS in OGG, which loses samples, and holds no message"):
         codec.decode(tmp_path / "a.ogg")
+
+
+def test_a_message_in_several_files(tmp_path, image):
+    image = np.tile(image, (6, 6, 1))  # with its frame 3,966 bytes: 8 blocks of 514, and 3 more
+    options = {"split": 6, "survive": "narrow", "codec_rate": 48}
+    info = codec.encode(image, tmp_path / "m.opus", **options)
+    names = sorted(tmp_path.iterdir())
+    assert [path.name for path in names] == ["m.001.opus", "m.002.opus", "m.003.opus"]  # 5 blocks each at most
+    assert info.parts == tuple(names)
+    length = (11 * profiles.SEGMENT + 3 * (4352 + 9600)) // 2
+    assert Modem(survive="narrow", split=6).samples(info.payload_bytes + framing.OVERHEAD) == length
+    assert info.duration == pytest.approx(length / 24_000, abs=0.1)
+    np.testing.assert_array_equal(codec.decode([names[2], names[0], names[1]]).image, image)
+    with pytest.raises(FormatError, match=r"m\.003\.opus and 1 more: is damaged: .*; m\.002\.opus missing$"):
+        codec.decode([names[2], names[0]])
+    with pytest.raises(FormatError, match=r"m\.001\.opus: is damaged: .*; m\.002\.opus and m\.003\.opus missing$"):
+        codec.decode(names[0])
+    with pytest.raises(OutputError, match=r"m\.001\.opus: exists already"):
+        codec.encode(image, tmp_path / "m.opus", **options)
+    with pytest.raises(AudioError, match=r"m\.opus: a message made to survive as narrow does not survive OPUS at 8 "):
+        codec.encode(image, tmp_path / "m.opus", **options | {"codec_rate": 8}, force=True)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_parts_of_other_rates_and_of_nothing(tmp_path):
+    silence = np.zeros(3 * RATE)
+    for name, rate in (("a.wav", RATE), ("b.wav", RATE), ("c.wav", 44_100)):
+        soundfile.write(tmp_path / name, silence, rate)
+    with pytest.raises(AudioError, match=r"c\.wav: has 44100 Hz, expected 48000 as .*a\.wav"):
+        codec.decode([tmp_path / "a.wav", tmp_path / "c.wav"])
+    with pytest.raises(AudioError, match=r"a\.wav and 1 more: hold no message that is spread over several files"):
+        codec.decode([tmp_path / "a.wav", tmp_path / "b.wav"])
 
 
 # Files that libsndfile does not know

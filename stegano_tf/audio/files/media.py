@@ -45,9 +45,9 @@ def decode(source: BinaryIO, container: str, target: BinaryIO, most: int) -> tup
     count, end = 0, None
     try:
         with av.open(source, format=container) as file:
-            if not file.streams.audio:
-                raise FormatError("no sound track is in it, expected one")
-            track = file.streams.audio[0]
+            track = next((one for one in file.streams.audio if one.codec_context), None)
+            if track is None:
+                raise FormatError("no sound track of a known codec is in it, expected one")
             context, channels = track.codec_context, track.channels
             exact = context.codec.lossless and not context.codec.lossy and context.format.bits == 16
             resampler = av.AudioResampler("s16", layout=track.layout, rate=track.rate)

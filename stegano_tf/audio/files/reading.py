@@ -28,7 +28,10 @@ _FLOAT_SUBTYPES = frozenset({"FLOAT", "DOUBLE"})
 # Of ALAC only 16 bits: libsndfile 1.2.2 does not return what it wrote as ALAC_20, ALAC_24 or ALAC_32.
 _LOSSLESS_SUBTYPES = _FLOAT_SUBTYPES | {"PCM_S8", "PCM_U8", "PCM_16", "PCM_24", "PCM_32", "ALAC_16"}
 _BROKEN = frozenset({"SDS"})  # containers that libsndfile 1.2.2 does not read as it writes them
-_LOSSY_SUBTYPES = tuple("ULAW ALAW IMA MS_ GSM G72 NMS VOX VORBIS OPUS MPEG DPCM_8 DWVW_12".split())
+_LOSSY_SUBTYPES = (
+    *("ULAW", "ALAW", "IMA", "MS_", "GSM", "G72", "NMS", "VOX"),
+    *("VORBIS", "OPUS", "MPEG", "DPCM_8", "DWVW_12"),
+)
 _START_BYTES = 64  # enough to tell what a file is
 _ADVICE = "ask for the WAV or FLAC file itself, sent as a file: a sound message or a converter loses samples"
 _EXPECTED = "expected a WAV, FLAC or other lossless one"
@@ -175,6 +178,11 @@ class Reader(contextlib.AbstractContextManager):
                 self._copied(file)
         headers.overwrite(self._copy, headers.flac_length(start, low + 1))
         self._file = self._open()
+
+    @property
+    def paths(self) -> list[Path]:
+        """The file's name, as `Several` has several."""
+        return [self._path]
 
     def loses(self, why: str = "") -> AudioError:
         """Returns what to raise where a lossy file does not serve."""

@@ -65,7 +65,7 @@ def for_file(path: str | os.PathLike, options: Mapping[str, object]) -> dict[str
     """Returns the options, with those that a file's name implies: what is lossy is survived in the profile "wide"."""
     survives = Path(path).suffix.lower() in lossy.CODECS
     chosen = {name for name, value in options.items() if value is not None and value is not False}
-    return {**options, "survive": "wide"} if survives and chosen <= {"codec_rate"} else dict(options)
+    return {**options, "survive": "wide"} if survives and chosen <= {"codec_rate", "split"} else dict(options)
 
 
 def _required(form: type[Form]) -> set[str]:

@@ -81,7 +81,8 @@ def demodulate(samples: np.ndarray, profile: Profile, *, closed: bool) -> tuple[
 
     Returns:
       likelihoods: float32[blocks, sent], of each bit the logarithm of P(0) / P(1).
-      snr: float32[carriers], a ratio of powers.
+      snr: float32[carriers], a ratio of powers, the worse one of two that may be too good: noise hides the levels of
+        the data, and a codec may make the same noise of all known symbols.
     """
     symbols = samples[: (DATA_SYMBOLS + 2) * SYMBOL].reshape(-1, SYMBOL)
     # Half of the guard is left before and behind, for what arrives early and late.
@@ -91,8 +92,9 @@ def demodulate(samples: np.ndarray, profile: Profile, *, closed: bool) -> tuple[
     first, last = spectrum[[0, -1]] * np.conj(profile.sync())
     share = np.arange(1, DATA_SYMBOLS + 1, dtype=np.float32)[:, None] / (DATA_SYMBOLS + 1)
     channel, noise, width = _channel(first, last, share) if closed else _channel_at(first)
-    guess = np.clip(noise / np.abs(channel) ** 2, *_NOISE) * np.ones((DATA_SYMBOLS, 1), np.float32)
-    noise, likelihoods = _likelihoods(spectrum[1:-1] / channel, guess, profile.bits // 2, width)
+    noise = np.clip(noise / np.abs(channel) ** 2, *_NOISE) * np.ones((DATA_SYMBOLS, 1), np.float32)
+    of_data, likelihoods = _likelihoods(spectrum[1:-1] / channel, noise, profile.bits // 2, width)
+    noise = np.maximum(noise, of_data)
     bits = likelihoods.reshape(-1) * (1 - 2 * mask(profile).astype(np.float32))
     words = bits[order(profile)][: profile.code.sent * profile.blocks]
     return words.reshape(-1, profile.blocks).T, 1 / noise.mean(axis=0)
