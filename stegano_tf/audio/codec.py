@@ -317,8 +317,9 @@ def _find(reader: files.Reader, key: sealing.Key | None) -> tuple[type[Form], Fo
     samples = reader.frames * reader.channels
     # A search takes the whole sound: not for a few bytes that claim to be hours of it.
     held, heard = samples <= limits.searched(reader.size), samples <= limits.heard(reader.size)
+    asked = sorted(forms.FORMS, key=lambda form: not form.lossy) if samples > limits.HELD_FIRST else forms.FORMS
     for look in ("recognise", "search"):
-        for form in forms.FORMS:
+        for form in asked:
             if (form.lossy and heard) or (not reader.lossy and (held or look == "recognise")):
                 found = getattr(form, look)(sound, key)
                 if found:

@@ -16,12 +16,18 @@ CODECS = MappingProxyType({".mp3": "MP3", ".ogg": "VORBIS", ".opus": "OPUS", ".m
 """The codec that a file name's suffix asks for."""
 
 # Container, subtype and options for libsndfile; then which kb/s it makes of which compression level. It interpolates
-# for MP3 and Opus. Vorbis knows no rates: these were measured on noise.
+# for MP3 and Opus. Vorbis knows no rates: these were measured on the modem's sounds.
 _OPTIONS = {
     "MP3": ("MP3", "MPEG_LAYER_III", {"bitrate_mode": "CONSTANT"}, [32, 320], [1, 0]),
-    "MP3 below 32 kHz": ("MP3", "MPEG_LAYER_III", {"bitrate_mode": "CONSTANT"}, [8, 160], [1, 0]),
     "OPUS": ("OGG", "OPUS", {}, [6, 256], [1, 0]),
-    "VORBIS": ("OGG", "VORBIS", {}, [63, 68, 72, 78, 89, 139, 276], [0.9, 0.8, 0.7, 0.6, 0.5, 0.25, 0]),
+    "VORBIS": (
+        *("OGG", "VORBIS", {}),
+        *([82, 89, 96, 107, 117, 156, 186, 199, 217, 254], [1, 0.95, 0.9, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1, 0]),
+    ),
+}
+_SLOW_OPTIONS = {  # below 32 kHz
+    "MP3": ("MP3", "MPEG_LAYER_III", {"bitrate_mode": "CONSTANT"}, [8, 160], [1, 0]),
+    "VORBIS": ("OGG", "VORBIS", {}, [34, 40, 48, 58, 69, 85], [1, 0.9, 0.7, 0.5, 0.3, 0]),
 }
 _LEAST = 0.99  # the highest compression level that libsndfile 1.2.2 takes for MP3
 
@@ -67,8 +73,8 @@ def write(
 def _write(path: Path, partial: Path, blocks: Iterable, *, sample_rate: int, codec: str, codec_rate: int) -> None:
     import soundfile  # noqa: PLC0415
 
-    slow = codec == "MP3" and sample_rate < 32_000
-    container, subtype, options, rates, levels = _OPTIONS["MP3 below 32 kHz" if slow else codec]
+    table = _OPTIONS if sample_rate >= 32_000 else _OPTIONS | _SLOW_OPTIONS
+    container, subtype, options, rates, levels = table[codec]
     options = {**options, "compression_level": min(float(np.interp(codec_rate, rates, levels)), _LEAST)}
     try:
         name = files.native(partial)
