@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes every file of tools/results/ anew, then the documents: about 80 minutes on two quiet cores, and 4 hours of modem.
+# Makes every file of tools/results/ anew, then the documents: about 80 minutes on two quiet cores, and 50 of modem.
 #
 #     tools/measure.sh [PYTHON]
 #
@@ -40,7 +40,7 @@ measure codec tools/benchmark_codec.py                                          
 measure audio tools/benchmark_audio.py --trials=200                                         # 2
 measure limits tools/benchmark_limits.py                                                    # 3
 measure batch tools/benchmark_batch.py --data=$train                                         # 45
-measure modem tools/benchmark_modem.py                                                      # 240
+measure modem tools/benchmark_modem.py                                                      # 50
 measure benchmark_serving tools/benchmark_serving.py                                        # 5
 measure attack tools/attack.py                                                              # 13
 measure fuzz_serving tools/fuzz_serving.py                                                  # 30

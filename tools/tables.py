@@ -232,9 +232,8 @@ def modem_in_short() -> str:
     result = load("modem")
     rows = []
     for profile, ways in result["modem"].items():
-        whole = [way for way, found in ways.items() if found["right"] == found["of"]]
-        codecs = ", ".join(way for way in whole if way in result["codecs"])
-        rows.append([f"`{profile}`", codecs, f"{next(iter(ways.values()))['kbps']:.1f} kb/s"])
+        whole = [way for way, found in ways.items() if found["right"] == found["of"] and way in result["codecs"]]
+        rows.append([f"`{profile}`", ", ".join(whole), f"{next(iter(ways.values()))['kbps']:.1f} kb/s"])
     return table(["`--survive`", "every message arrived through", "payload"], rows)
 
 
@@ -245,8 +244,11 @@ def modem() -> str:
     rows = []
     for profile, ways in result["modem"].items():
         for way, found in ways.items():
-            rows.append([f"`{profile}`", way, f"{found['right']} of {found['of']}", f"{found['kbps']:.2f} kb/s"])
-    return table(["profile", "what happens to the sound", "messages that came back", "payload"], rows, result)
+            right, of = (found[name] + found[f"{name}_of_a_minute"] for name in ("right", "of"))
+            worst = f"{found['most_lost_blocks']:.0%}"
+            rows.append([f"`{profile}`", way, f"{right} of {of}", worst, f"{found['kbps']:.2f} kb/s"])
+    heads = ["profile", "what happens to the sound", "messages that came back", "blocks lost, at worst"]
+    return table([*heads, "payload"], rows, result)
 
 
 @insert

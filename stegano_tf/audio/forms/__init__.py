@@ -15,8 +15,8 @@ FORMS: tuple[type[Form], ...] = tuple(
     for module in ("carried", "modem", "marked", "plain", "raw", "bare")
 )
 """In the order in which a reader asks them. A frame in any channel goes before two letters, which chance writes too. A
-message that was put into a recording goes before what the recording held before. In a long sound those that are searched
-block by block go first: they take little memory."""
+message that was put into a recording goes before what the recording held before. In a long sound, those go first that
+are searched block by block: they take little memory."""
 
 
 class OptionError(ValueError):
