@@ -15,8 +15,8 @@ class AudioInfo:
     """What a sound file is and what its header says it holds; None stands for what is not known or not there."""
 
     path: Path
-    container: str  # libsndfile's name of the file format, such as "WAV"
-    subtype: str  # libsndfile's name of the sample format, such as "PCM_16"
+    container: str  # libsndfile's name of the file format, such as "WAV"; "MP4" and its kin of FFmpeg's
+    subtype: str  # libsndfile's name of the sample format, such as "PCM_16", or FFmpeg's of a codec
     sample_rate: int  # in Hz; it means nothing for the message
     channels: int
     channel: int = 0  # the one that holds the message, counted from 0

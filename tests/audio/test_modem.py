@@ -305,6 +305,15 @@ def test_one_channel_of_two_and_channels_that_cancel_out(tmp_path):
         assert codec.read_payload(tmp_path / "two.wav") == message[40:-32]
 
 
+def test_a_modem_s_sound_carries_another_message(tmp_path, image, monkeypatch):
+    codec.encode(np.tile(image, (3, 3, 1)), tmp_path / "song.wav", survive="robust")
+    info = codec.encode(image, tmp_path / "a.wav", carrier=tmp_path / "song.wav", bits=1)
+    assert info.bits == 1
+    np.testing.assert_array_equal(codec.decode(tmp_path / "a.wav").image, image)
+    monkeypatch.setattr(limits, "HELD_FIRST", 1000)  # in a long sound it is the modem's
+    np.testing.assert_array_equal(codec.decode(tmp_path / "a.wav").image, np.tile(image, (3, 3, 1)))
+
+
 def test_a_rate_that_does_not_serve_is_noticed_before_there_is_a_file(tmp_path, image):
     with pytest.raises(
         AudioError, match=r"a\.opus: a message made to survive as hifi does not survive OPUS at 16 kb/s"
