@@ -244,7 +244,7 @@ def modem() -> str:
     rows = []
     for profile, ways in result["modem"].items():
         for way, found in ways.items():
-            right, of = (found[name] + found[f"{name}_of_a_minute"] for name in ("right", "of"))
+            right, of = found["right"] + found["right_of_a_minute"], found["of"] + found["of_a_minute"]
             worst = f"{found['most_lost_blocks']:.0%}"
             rows.append([f"`{profile}`", way, f"{right} of {of}", worst, f"{found['kbps']:.2f} kb/s"])
     heads = ["profile", "what happens to the sound", "messages that came back", "blocks lost, at worst"]
