@@ -42,9 +42,9 @@ class Amodem:
     """Its bit rate in kb/s decides carriers, constellation and sample rate."""
 
     settings = (1, 4, 8, 16, 42)
-    size = 1000
 
     def __init__(self, rate: int):
+        self.size = 1200 * rate  # about ten seconds
         self._environment = {"BITRATE": str(rate)}
         self._rate = 8_000 if rate <= 8 else 16_000 if rate <= 24 else 32_000
 
@@ -99,9 +99,9 @@ class Minimodem:
     """Bell 103 and 202, and faster frequency shift keying, as its manual has them."""
 
     settings = (300, 1200, 2400)
-    size = 500
 
     def __init__(self, rate: int):
+        self.size = rate  # about ten seconds
         self._rate = str(rate)
 
     def encode(self, data: bytes) -> tuple[np.ndarray, int]:

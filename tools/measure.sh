@@ -4,7 +4,8 @@
 #     tools/measure.sh [PYTHON]
 #
 # Start it from a clean commit and run nothing else meanwhile. It takes the pictures in ../shared/data and the packages of
-# `pip install '.[test,cluster]'`, and if they are installed those of '.[benchmark]'. Single lines can be run again
+# `pip install '.[test,cluster]'`, and if they are installed those of '.[benchmark]'. The modem needs ffmpeg; `peers` needs
+# amodem, ggwave and minimodem; `false_alarms` needs espeak-ng and games with music (asc-music, hyperrogue-music). Single lines can be run again
 # alone.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -41,6 +42,8 @@ measure audio tools/benchmark_audio.py --trials=200                             
 measure limits tools/benchmark_limits.py                                                    # 3
 measure batch tools/benchmark_batch.py --data=$train                                         # 45
 measure modem tools/benchmark_modem.py                                                      # 50
+measure peers tools/benchmark_peers.py                                                      # 30
+measure false_alarms tools/false_alarms.py --sounds=/usr/share/games                        # 20
 measure benchmark_serving tools/benchmark_serving.py                                        # 5
 measure attack tools/attack.py                                                              # 13
 measure fuzz_serving tools/fuzz_serving.py                                                  # 30

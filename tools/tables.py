@@ -252,6 +252,27 @@ def modem() -> str:
 
 
 @insert
+def peers() -> str:
+    """What other modems get through the same codecs: of each channel the fastest setting without a loss."""
+    result, rows = load("peers"), []
+    for name, settings in result["peers"].items():
+        for way in next(iter(settings.values())):
+            whole = [found[way]["kbps"] for found in settings.values() if found[way]["right"] == found[way]["of"]]
+            rows.append([name, way, f"{max(whole):.2f} kb/s" if whole else "–"])
+    return table(["modem", "what happens to the sound", "payload, every message arrived"], rows, result)
+
+
+@insert
+def false_alarms() -> str:
+    """What the search takes for a message where there is none, and what a long recording takes."""
+    result = load("false_alarms")
+    rows = [[name, f"{one['hours']:.1f} h", str(one["alarms"])] for name, one in result["false_alarms"].items()]
+    long = result["two_hours"]
+    found = f"{long['times_real_time']:.0f} times real time, {long['peak_bytes'] / 1e6:.0f} MB"
+    return table(["sound", "length", "messages claimed"], [*rows, ["with one message", "2.0 h", found]], result)
+
+
+@insert
 def modem_speed() -> str:
     """The modem's speed beside real time: the slowest channel of each profile."""
     result = load("modem")
