@@ -4,9 +4,9 @@
 #     tools/measure.sh [PYTHON]
 #
 # Start it from a clean commit and run nothing else meanwhile. It takes the pictures in ../shared/data and the packages of
-# `pip install '.[test,cluster]'`, and if they are installed those of '.[benchmark]'. The modem needs ffmpeg; `peers` needs
-# amodem, ggwave and minimodem; `false_alarms` needs espeak-ng and games with music (asc-music, hyperrogue-music). Single lines can be run again
-# alone.
+# `pip install '.[test,cluster]'`, and if they are installed those of '.[benchmark]'. `modem` needs ffmpeg; `peers` needs
+# amodem, ggwave and minimodem; `false_alarms` needs espeak-ng and games with music (asc-music, hyperrogue-music). Single
+# lines can be run again alone.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 python=${1:-python}

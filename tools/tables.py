@@ -258,7 +258,7 @@ def peers() -> str:
     for name, settings in result["peers"].items():
         for way in next(iter(settings.values())):
             whole = [found[way]["kbps"] for found in settings.values() if found[way]["right"] == found[way]["of"]]
-            rows.append([name, way, f"{max(whole):.2f} kb/s" if whole else "–"])
+            rows.append([name, way, f"{max(whole):.2f} kb/s" if whole else "none"])
     return table(["modem", "what happens to the sound", "payload, every message arrived"], rows, result)
 
 
