@@ -4,6 +4,7 @@ import dataclasses
 import functools
 import itertools
 import sys
+from pathlib import Path
 
 import av
 import numpy as np
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 
 from stegano_tf.audio import codec, files, forms, framing, limits
 from stegano_tf.audio.forms.form import Sound
-from stegano_tf.audio.forms.modem import PROFILES, Modem, blocks, ofdm, profiles, reading, search
+from stegano_tf.audio.forms.modem import PROFILES, Modem, blocks, ofdm, parts, profiles, reading, search
 from stegano_tf.coding import graphs, ldpc
 from stegano_tf.errors import AudioError, BackendError, FormatError, OutputError
 
@@ -382,6 +383,16 @@ def test_a_message_in_several_files(tmp_path, image):
     with pytest.raises(AudioError, match=r"m\.opus: a message made to survive as narrow does not survive OPUS at 8 "):
         codec.encode(image, tmp_path / "m.opus", **options | {"codec_rate": 8}, force=True)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_parts_that_are_missing():
+    paths = [Path("m.003.mp3"), Path("m.001.mp3")]  # 10 blocks each
+    assert parts.missing(paths, 29, 35) == ["m.002.mp3", "m.004.mp3"]
+    assert parts.missing(paths, 29, 30) == ["m.002.mp3"]
+    assert parts.missing([Path("m.1.mp3")], 29, 90) == []
+    assert parts.missing([Path("m.001.mp3"), Path("n.002.mp3")], 29, 90) == []
+    assert parts.missing([Path("m.000.mp3")], 0, 1) == ["m.001.mp3"]
+    assert len(parts.missing(paths, 0, 1 << 40)) == 20
 
 
 def test_parts_of_other_rates_and_of_nothing(tmp_path):

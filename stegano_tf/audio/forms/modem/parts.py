@@ -3,11 +3,13 @@
 The form is the same as in one file. Each of these sounds has other blocks of the message.
 """
 
+import itertools
 import math
 import re
 from collections.abc import Sequence
 from pathlib import Path
 
+_MOST = 20  # names that are listed: a block may claim any number of them
 _NUMBERED = re.compile(r"(.*\.)(\d{3,})(\.[^.]*)", re.DOTALL)
 
 
@@ -22,7 +24,7 @@ def name(path: Path, number: int) -> Path:
 
 
 def missing(paths: Sequence[Path], last: int, blocks: int) -> list[str]:
-    """Returns the names of the parts that are not there, told by the names of the others; [] if they are no parts.
+    """Returns the names of the first parts that are not there, told by those of the others; [] if they are no parts.
 
     Args:
       paths: of the files that were read.
@@ -40,4 +42,5 @@ def missing(paths: Sequence[Path], last: int, blocks: int) -> list[str]:
     share = math.ceil((last + 1) / max(1, *numbers))  # blocks of a part; the last one may be shorter
     count = max(*numbers, math.ceil(blocks / share))
     start, _, end = matches[0].groups()
-    return [f"{start}{number:03}{end}" for number in range(1, count + 1) if number not in numbers]
+    absent = (number for number in range(1, count + 1) if number not in numbers)
+    return [f"{start}{number:03}{end}" for number in itertools.islice(absent, _MOST)]

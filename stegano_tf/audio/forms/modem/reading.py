@@ -112,7 +112,7 @@ def read(sound: Callable[[], Iterable[np.ndarray]], sample_rate: int) -> tuple[b
     if heard:
         (profile, label), found = best = max(heard.items(), key=lambda item: len(item[1]))
         cut = shape(profile, label.size)
-        right = sum(len(blocks) for (one, _), blocks in heard.items() if one is profile) / received[profile]
+        right = sum(len(some) for (one, _), some in heard.items() if one is profile) / received[profile]
         text = f"is damaged: {_arrived(best)}, expected at least {cut.data:,}; {_advice(profile, levels, right)}"
         raise IncompleteError(text, max(found), cut.blocks)
     if len(follow) > 1:
