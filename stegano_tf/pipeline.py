@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from stegano_tf import images, metrics, presets, scratch, sealing
-from stegano_tf.audio import codec
+from stegano_tf.audio import codec, files
 from stegano_tf.audio.payloads import bmp
 from stegano_tf.errors import FormatError, ImageError, PresetError
 from stegano_tf.message import contents, pictures
@@ -159,7 +159,7 @@ def encode(image: Picture, audio: str | os.PathLike, *, max_pixels: int | None =
     return codec.encode(image, audio, **options)
 
 
-def decode(audio: str | os.PathLike, *, key: sealing.Key | None = None) -> codec.Decoded:
+def decode(audio: files.Paths, *, key: sealing.Key | None = None) -> codec.Decoded:
     """Returns the picture in a sound file, bit for bit, and where it came from; `key` opens a sealed one."""
     return codec.decode(audio, key=key)
 
@@ -215,7 +215,7 @@ def send(
 
 
 def receive(
-    audio: str | os.PathLike,
+    audio: files.Paths,
     *,
     preset: str | None = None,
     weights: str | os.PathLike | None = None,
@@ -231,7 +231,7 @@ def receive(
     Warns (`SecretSizeWarning`) if the secret is said to have had more than `max_pixels`. It then has at most so many.
 
     Args:
-      audio: what `send` wrote, in any lossless form that it has taken since.
+      audio: what `send` wrote, in any form that it bears; several files if it was split.
       preset, weights: by default those that the frame names, or the default preset if it names none.
       key: opens a sealed message.
       max_pixels: of the secret (default: 16 for each pixel of the stego image, and at most `images.MAX_PIXELS`).
@@ -241,6 +241,7 @@ def receive(
       ImageError: the stego image is too small.
     """
     decoded = codec.decode(audio, key=key)
+    audio = files.label(audio)
     network = decoded.info.network
     if network is None and preset is None and weights is None:
         name = f"{audio}: the stego image"

@@ -219,7 +219,7 @@ def test_pictures_and_outputs_that_cannot_be(folder, tmp_path, fails):
         assert said.endswith("small.png: the cover has 15x40 pixels, expected at least 16x16\n")
     assert "small.png: the stego image has 15x40" in fails("reveal", tmp_path / "small.png", tmp_path / "a.png")
     assert fails("send", cover, secret, message).endswith("message.wav: exists already; --force overwrites it\n")
-    assert "lossy" in fails("send", cover, secret, tmp_path / "a.m4a")
+    assert "lossy" in fails("send", cover, secret, tmp_path / "a.wma")
     assert "does not exist" in fails("send", cover, secret, tmp_path / "no" / "a.wav")
     assert "lossy" in fails("hide", cover, secret, tmp_path / "stego.jpg")
     assert "lossy" in fails("receive", message, tmp_path / "a.png", "--stego", tmp_path / "stego.jpg")

@@ -59,6 +59,7 @@ ALLOWED = {
         *("errors", "presets", "images", "metrics", "outputs", "scratch", "audio", "message", "runtime", "sealing"),
         "results",
     },
+    "enclosures": {"errors", "outputs", "audio", "message", "sealing"},
     "exporting": {
         *("errors", "settings", "outputs", "pairing", "presets", "savedmodels"),
         *("networks", "runtime", "scoreboard"),
@@ -67,7 +68,18 @@ ALLOWED = {
     "batch": {"errors", "images", "metrics", "audio", "pipeline", "runtime", "sealing"},
     "commands": {
         *("errors", "settings", "stopping", "outputs", "presets", "scratch", "images", "metrics", "figures"),
-        *("demo_pictures", "audio", "batch", "message", "pipeline", "runtime", "sealing", "serving", "savedmodels"),
+        *(
+            "demo_pictures",
+            "audio",
+            "batch",
+            "enclosures",
+            "message",
+            "pipeline",
+            "runtime",
+            "sealing",
+            "serving",
+            "savedmodels",
+        ),
     },
 }
 

@@ -132,7 +132,7 @@ def test_a_sound_that_was_sent_under_the_presets_old_name_opens(photograph):
 @pytest.mark.parametrize(
     ("name", "error", "message"),
     [
-        ("a.m4a", AudioError, "lossy"),
+        ("a.wma", AudioError, "lossy"),
         ("a.txt", AudioError, r"expected .*\.wav"),
         ("no/a.wav", OutputError, "folder .* does not exist"),
     ],

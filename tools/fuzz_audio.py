@@ -2,7 +2,9 @@
 
     python tools/fuzz_audio.py --inputs=1000000 --jobs=2 --largest=8000
 
-`--largest=8000` takes the vectors with parity, too. `tools/fuzz_pictures.py` is the same for pictures.
+`--largest=8000` takes the vectors with parity, too. `--modem --largest=400000` begins with the modem's vectors, WAV and
+lossy, instead. Some it changes as files and some in their samples, and it makes sounds with blocks that lie and have
+right checksums. `tools/fuzz_pictures.py` is the same for pictures.
 
 Atheris (libFuzzer) chooses the inputs by what code of stegano_tf.audio they reach, beginning with the golden vectors of
 tests/vectors/. A third of them it changes as files, the others in the bytes behind the samples, and half of those then
@@ -36,6 +38,7 @@ from absl import app, flags
 with atheris.instrument_imports(include=["stegano_tf.audio"]):
     from stegano_tf import sealing
     from stegano_tf.audio import codec, framing, pcm
+    from stegano_tf.audio.forms.modem import PROFILES, blocks, ofdm
 from publishing import publish  # after those that are instrumented: it imports parts of them
 
 from stegano_tf.errors import SteganoError
@@ -51,15 +54,49 @@ _LARGEST = flags.DEFINE_integer(
     "largest", 2_000, "Most bytes of an input; sounds with parity take 8,000.", lower_bound=1
 )
 _JSON = flags.DEFINE_string("json", None, "File that the figures are also written to.")
-_LONGEST = 1.0  # seconds
-_MEMORY = 64 << 20
+_MODEM = flags.DEFINE_boolean("modem", False, "Whether the modem's sounds are the seeds; larger files and slower.")
+_LONGEST = {False: 1.0, True: 10.0}  # seconds, with --modem or not
+_MEMORY = {False: 64 << 20, True: 512 << 20}
 _WAV_HEADER = 44
 _M_ARENA_MAX = -8  # of malloc.h
 
 
 def mutate(data: bytes, max_size: int, seed: int) -> bytes:
     """Returns a file of up to `max_size` bytes made of `data`, one that was tried before."""
-    return _mutate(data, max_size, seed)[:max_size]
+    return (_mutate_modem if _MODEM.value else _mutate)(data, max_size, seed)[:max_size]
+
+
+def _mutate_modem(data: bytes, max_size: int, seed: int) -> bytes:
+    dice = random.Random(seed)
+    kind = dice.choice(["file", "samples", "blocks"])
+    if kind == "file" or (kind == "samples" and data[:4] != b"RIFF") or len(data) < 4 * _WAV_HEADER:
+        return atheris.Mutate(data, max_size)
+    if kind == "samples":
+        samples = np.frombuffer(data[_WAV_HEADER : len(data) // 2 * 2], "<i2").astype(float)
+        first, last = sorted(dice.randrange(len(samples)) for _ in range(2))
+        changes = [
+            lambda: np.delete(samples, slice(first, last)),
+            lambda: np.concatenate([samples[:last], samples[first:]]),
+            lambda: samples * dice.uniform(-2, 2) + dice.uniform(-9000, 9000),
+            lambda: samples + np.random.default_rng(seed).normal(0, 10 ** dice.uniform(1, 4), len(samples)),
+            lambda: np.concatenate([samples[last:], samples[:first]]),
+        ]
+        return _wav(dice.choice(changes)(), dice.choice([24_000, 24_000, 48_000, 8_000, 23_990]))
+    profile = PROFILES[dice.choice(["narrow", "robust"])]
+    label = blocks.Label(dice.choice([0, 1, 5, 700, 1 << 20, (1 << 32) - 1]), dice.choice([0, zlib.crc32(b""), seed]))
+    sounds = []
+    for number in dice.choice([[0], [0, 1, 2], [65_535], [7, 7], [3, 2, 1, 0]]):
+        text = np.frombuffer(
+            blocks._pack(label, number, dice.randbytes(profile.block_bytes - blocks.OVERHEAD)), np.uint8
+        )
+        sounds.append(ofdm.modulate(profile.code.encode(np.unpackbits(text)[None]), profile))
+    return _wav(np.concatenate([*sounds, ofdm.closing(profile)]), profile.rate)
+
+
+def _wav(samples: np.ndarray, rate: int) -> bytes:
+    data = np.clip(samples, -32768, 32767).astype("<i2").tobytes()
+    head = struct.pack("<4sI4s4sIHHIIHH", b"RIFF", 36 + len(data), b"WAVE", b"fmt ", 16, 1, 1, rate, 2 * rate, 2, 16)
+    return head + struct.pack("<4sI", b"data", len(data)) + data
 
 
 def _mutate(data: bytes, max_size: int, seed: int) -> bytes:
@@ -101,7 +138,9 @@ class Check:
         self._path.write_bytes(data)
         memory, peak = _status("VmSize"), _status("VmPeak")
         if self.limited:
-            resource.setrlimit(resource.RLIMIT_AS, (memory + _MEMORY + 8 * len(data), resource.RLIM_INFINITY))
+            resource.setrlimit(
+                resource.RLIMIT_AS, (memory + _MEMORY[_MODEM.value] + 8 * len(data), resource.RLIM_INFINITY)
+            )
         start = time.process_time()
         try:
             codec.decode(self._path, key=self._keys[len(data) % 2])
@@ -116,7 +155,7 @@ class Check:
             self.most_memory = max(self.most_memory, _status("VmPeak") - memory)
         self.outcomes[outcome] += 1
         self.slowest = max(self.slowest, taken)
-        if taken > _LONGEST:
+        if taken > _LONGEST[_MODEM.value]:
             raise AssertionError(f"{taken:.1f} s")
 
     def figures(self) -> dict:
@@ -149,7 +188,9 @@ def run(seed: int, inputs: int) -> None:
     folder.mkdir(exist_ok=True)
     vectors = Path(_VECTORS.value)
     seeds = [
-        path for path in vectors.glob("*.wav") if path.stat().st_size <= _LARGEST.value and "bare" not in path.name
+        path
+        for path in vectors.glob("modem_*" if _MODEM.value else "*.wav")
+        if path.stat().st_size <= _LARGEST.value and "bare" not in path.name
     ]
     check = Check(folder, json.loads((vectors / "vectors.json").read_text(encoding="utf-8"))["identity"])
     warnings.simplefilter("ignore")

@@ -26,11 +26,13 @@ from stegano_tf import sealing
 from stegano_tf.audio import codec, files, framing, pcm
 from stegano_tf.audio.forms import marked
 from stegano_tf.audio.payloads import PAYLOADS
+from stegano_tf.message.frame import Secret
 
 _FOLDER = flags.DEFINE_string("folder", "tests/vectors", "Where to write.")
 PASSPHRASE = "vectors are no secret"
 PICTURE = np.random.default_rng(7).integers(0, 256, (5, 7, 3), dtype=np.uint8)
 FACTS = {"secret_size": (30, 20), "network": bytes.fromhex("0123456789abcdef")}
+FILE = Secret(bytes(range(256)), "Prüfbericht 1.pdf")
 MODEM = {
     "modem_wide.wav": {"survive": "wide"},
     "modem_robust.wav": {"survive": "robust"},
@@ -38,6 +40,7 @@ MODEM = {
     "modem_music.ogg": {"survive": "music", "codec_rate": 96},
     "modem_wide.opus": {"survive": "wide", "codec_rate": 64},
     "modem_narrow.mp3": {"survive": "narrow", "codec_rate": 32},
+    "modem_narrow.m4a": {"survive": "narrow", "codec_rate": 32},
 }
 """What golden sounds of the modem are made with."""
 
@@ -220,6 +223,7 @@ def refused(maker: Maker) -> None:
         ("secret_0", "secret size", "a secret of 20 x 0", _with_field(frame, 20, bytes(4))),
         ("huge_length", "cut short", "samples are missing", _with_field(frame, 12, b"\xff" * 7 + b"\x7f")),
         ("other_payload", "payload", "payload starts with b'GI'", _frame(b"GIF89a" * 20)),
+        ("file", f"file {FILE.name}", "holds a file, expected a picture", _frame(FILE.pack())),
         ("short_bmp", "payload", "its header says 174, and 173 are there", _frame(bmp[:-1])),
         ("no_magic", "no message", "held a message, but its samples", b"\x88" + frame[1:]),
     ):

@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# Makes every file of tools/results/ anew, then the documents: about 80 minutes on two quiet cores, and 4 hours of modem.
+# Makes every file of tools/results/ anew, then the documents: about 80 minutes on two quiet cores, and 50 of modem.
 #
 #     tools/measure.sh [PYTHON]
 #
 # Start it from a clean commit and run nothing else meanwhile. It takes the pictures in ../shared/data and the packages of
-# `pip install '.[test,cluster]'`, and if they are installed those of '.[benchmark]'. Single lines can be run again
-# alone.
+# `pip install '.[test,cluster]'`, and if they are installed those of '.[benchmark]'. `modem` needs ffmpeg; `peers` needs
+# amodem, ggwave and minimodem; `false_alarms` needs espeak-ng and games with music (asc-music, hyperrogue-music). Single
+# lines can be run again alone.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 python=${1:-python}
@@ -41,7 +42,9 @@ measure audio tools/benchmark_audio.py --trials=200                             
 measure limits tools/benchmark_limits.py                                                    # 3
 measure batch tools/benchmark_batch.py --data=$train                                         # 45
 measure message tools/benchmark_message.py --data=$never_jpeg                                # 20
-measure modem tools/benchmark_modem.py                                                      # 240
+measure modem tools/benchmark_modem.py                                                      # 80
+measure peers tools/benchmark_peers.py                                                      # 30
+measure false_alarms tools/false_alarms.py --sounds=/usr/share/games                        # 20
 measure benchmark_serving tools/benchmark_serving.py                                        # 5
 measure attack tools/attack.py                                                              # 13
 measure fuzz_serving tools/fuzz_serving.py                                                  # 30

@@ -232,9 +232,8 @@ def modem_in_short() -> str:
     result = load("modem")
     rows = []
     for profile, ways in result["modem"].items():
-        whole = [way for way, found in ways.items() if found["right"] == found["of"]]
-        codecs = ", ".join(way for way in whole if way in result["codecs"])
-        rows.append([f"`{profile}`", codecs, f"{next(iter(ways.values()))['kbps']:.1f} kb/s"])
+        whole = [way for way, found in ways.items() if found["right"] == found["of"] and way in result["codecs"]]
+        rows.append([f"`{profile}`", ", ".join(whole), f"{next(iter(ways.values()))['kbps']:.1f} kb/s"])
     return table(["`--survive`", "every message arrived through", "payload"], rows)
 
 
@@ -245,8 +244,32 @@ def modem() -> str:
     rows = []
     for profile, ways in result["modem"].items():
         for way, found in ways.items():
-            rows.append([f"`{profile}`", way, f"{found['right']} of {found['of']}", f"{found['kbps']:.2f} kb/s"])
-    return table(["profile", "what happens to the sound", "messages that came back", "payload"], rows, result)
+            right, of = found["right"] + found["right_of_a_minute"], found["of"] + found["of_a_minute"]
+            worst = f"{found['most_lost_blocks']:.0%}"
+            rows.append([f"`{profile}`", way, f"{right} of {of}", worst, f"{found['kbps']:.2f} kb/s"])
+    heads = ["profile", "what happens to the sound", "messages that came back", "blocks lost, at worst"]
+    return table([*heads, "payload"], rows, result)
+
+
+@insert
+def peers() -> str:
+    """What other modems get through the same codecs: of each channel the fastest setting without a loss."""
+    result, rows = load("peers"), []
+    for name, settings in result["peers"].items():
+        for way in next(iter(settings.values())):
+            whole = [found[way]["kbps"] for found in settings.values() if found[way]["right"] == found[way]["of"]]
+            rows.append([name, way, f"{max(whole):.2f} kb/s" if whole else "none"])
+    return table(["modem", "what happens to the sound", "payload, every message arrived"], rows, result)
+
+
+@insert
+def false_alarms() -> str:
+    """What the search takes for a message where there is none, and what a long recording takes."""
+    result = load("false_alarms")
+    rows = [[name, f"{one['hours']:.1f} h", str(one["alarms"])] for name, one in result["false_alarms"].items()]
+    long = result["two_hours"]
+    found = f"{long['times_real_time']:.0f} times real time, {long['peak_bytes'] / 1e6:.0f} MB"
+    return table(["sound", "length", "messages claimed"], [*rows, ["with one message", "2.0 h", found]], result)
 
 
 @insert

@@ -145,7 +145,21 @@ def open_age(sealed, keys):
     return read_frame(inside, keys)
 
 
+def read_file(data):
+    """Returns the name and the data of a file."""
+    if len(data) < 44:
+        raise RefusedError("payload")
+    name_bytes, size, digest = struct.unpack_from("<2xHQ32s", data)
+    body = data[44 : 44 + name_bytes + size]
+    if len(body) < name_bytes + size or hashlib.sha256(body).digest() != digest:
+        raise RefusedError("payload")
+    return body[:name_bytes].decode(), body[name_bytes:]
+
+
 def read_picture(data):
+    if data[:2] == b"\1\0":
+        name, _ = read_file(data)
+        raise RefusedError(f"file {name}")
     if data[:2] != b"BM":
         if not data.startswith(b"\x89PNG\r\n\x1a\n") and not (data[:4] == b"RIFF" and data[8:12] == b"WEBP"):
             raise RefusedError("payload")

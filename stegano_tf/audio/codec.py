@@ -20,7 +20,7 @@ from stegano_tf.audio import files, forms, framing, limits, pcm
 from stegano_tf.audio.forms.form import Form, Found, Sound
 from stegano_tf.audio.info import AudioInfo, Decoded
 from stegano_tf.audio.message import Message, fill, unsealed
-from stegano_tf.audio.payloads import PAYLOADS, bmp
+from stegano_tf.audio.payloads import FILE, PAYLOADS, bmp
 from stegano_tf.errors import FormatError, OutputError, SteganoError
 from stegano_tf.sealing import age
 
@@ -69,7 +69,7 @@ def check(
         least = age.sealed_bytes(least + framing.OVERHEAD)
     keyed = lock is not None and lock.passphrase is not None
     form.check(path, least + framing.OVERHEAD * form.framed, sample_rate, keyed=keyed)
-    outputs.check(path, force=force)
+    outputs.check(form.first(path), force=force)
     return form
 
 
@@ -120,10 +120,24 @@ def encode(
     size, picture = PAYLOADS[payload].encode(image)
     header = framing.Header(size, secret_size, network)
     facts = {"payload": payload, "image_size": image.shape[:2], "secret_size": secret_size, "network": network}
+    return _write_locked(form, path, header, picture, facts, lock=lock, **shared)
+
+
+def encode_file(data: bytes, path: str | os.PathLike, *, lock: sealing.Lock | None = None, **options) -> AudioInfo:
+    """Writes a file with its name, as `message.frame` packs it, as a sound file; arguments and errors as `encode`'s."""
+    shared = {"sample_rate": options.pop("sample_rate", 44100), "force": options.pop("force", False)}
+    form = check(path, lock=lock, **shared, **options)
+    if form.payloads is not None:
+        raise forms.OptionError(f"{form.name} takes pictures only")
+    return _write_locked(form, path, framing.Header(len(data)), [data], {"payload": FILE}, lock=lock, **shared)
+
+
+def _write_locked(form: Form, path, header: framing.Header, payload: Iterable, facts: dict, *, lock, **shared):
+    """Writes a payload, inside a seal if there is a lock."""
     if not lock:
-        return _write(form, path, header, picture, facts | {"unproved": form.unproved}, passphrase=None, **shared)
+        return _write(form, path, header, payload, facts | {"unproved": form.unproved}, passphrase=None, **shared)
     with scratch.SecretFile() as plaintext, scratch.SecretFile() as sealed, framing.Digest() as digest:
-        fill(plaintext, framing.frame(header, picture, digest))
+        fill(plaintext, framing.frame(header, payload, digest))
         age.seal(plaintext, sealed, lock)
         return _write_sealed(form, path, sealed, facts, passphrase=lock.passphrase, **shared)
 
@@ -187,20 +201,11 @@ def _write(form: Form, path, header: framing.Header, payload: Iterable, facts: d
     return AudioInfo.of(path, reader, form, payload_bytes=size, **facts, **more)
 
 
-def message_bytes(image: np.ndarray, *, payload: str = "bmp") -> int:
-    """Returns how many bytes a picture, uint8[H, W, 3] RGB, takes in a carrier without seal and parity."""
-    return PAYLOADS[payload].encode(image)[0] + framing.OVERHEAD
-
-
-def capacities(path: str | os.PathLike) -> dict[int, int]:
-    """Returns how many bytes of message a recording of 16 or 24 bits carries, by bits a sample; raises AudioError."""
-    return {bits: size for form in forms.FORMS for bits, size in form.capacities(path).items()}
-
-
-def decode(path: str | os.PathLike, *, key: sealing.Key | None = None) -> Decoded:
+def decode(path: files.Paths, *, key: sealing.Key | None = None) -> Decoded:
     """Reads the picture in a sound file, from whichever channel, or whichever low bits, hold it.
 
-    `key` opens what is sealed. Its passphrase also finds what was hidden with one in a carrier.
+    `path` names several files if the message was split. `key` opens what is sealed. Its passphrase also finds what was
+    hidden with one in a carrier.
 
     Raises:
       AudioError: `path` cannot be read as sound, is lossy or cannot be decoded.
@@ -236,7 +241,7 @@ def decode_file(
         return describe(inner, payload=kind, image_size=found.size)
 
 
-def inspect(path: str | os.PathLike, *, verify: bool = False, key: sealing.Key | None = None) -> AudioInfo:
+def inspect(path: files.Paths, *, verify: bool = False, key: sealing.Key | None = None) -> AudioInfo:
     """Returns what a sound file holds, from its headers alone, or with `verify` from all of it.
 
     What is sealed is opened if there is a passphrase or an identity in `key`. Raises as `decode`; without `verify`,
@@ -245,30 +250,41 @@ def inspect(path: str | os.PathLike, *, verify: bool = False, key: sealing.Key |
     with _open(path, key) as (message, describe):
         opens = key is not None and (key.passphrase is not None or key.identities)
         inner = unsealed(message, key) if opens else message
-        kind, picture = (None, None) if inner.sealed else inner.picture()
+        kind, picture = (None, None) if inner.sealed else (FILE, None) if inner.is_file else inner.picture()
         if verify:
             inner.finish()
         return describe(inner, payload=kind, image_size=picture and picture.size)
 
 
-def read_payload(path: str | os.PathLike, *, key: sealing.Key | None = None) -> bytes:
+def read_payload(path: files.Paths, *, key: sealing.Key | None = None) -> bytes:
     """Returns the payload in a sound file, a picture file or an unopened age file, as it is; raises as `decode`."""
     with _open(path, key) as (message, _):
         return message.rest(limits.streamed)
 
 
+def read_file(path: files.Paths, *, key: sealing.Key | None = None) -> tuple[bytes, AudioInfo]:
+    """Returns what `encode_file` took, or a picture file, out of its seal, and its origin; raises as `decode`."""
+    with _open(path, key) as (message, describe):
+        inner = unsealed(message, key or sealing.Key())
+        data = inner.rest(limits.streamed)
+        kind = FILE if inner.is_file else next((one.name for one in PAYLOADS.values() if one.starts(inner.head)), None)
+        if kind is None:
+            raise FormatError(f"holds neither a picture nor a file, but what begins with {inner.head[:8].hex(' ')}")
+        return data, describe(inner, payload=kind)
+
+
 @contextlib.contextmanager
-def _open(path: str | os.PathLike, key: sealing.Key | None) -> Iterator[tuple[Message, Callable[..., AudioInfo]]]:
+def _open(path: files.Paths, key: sealing.Key | None) -> Iterator[tuple[Message, Callable[..., AudioInfo]]]:
     """Yields the message in a sound file, and a function: of it, or of that inside its seal, to what is known."""
-    found_bare = False
-    with files.Reader(path, lossy=True) as reader, framing.Digest() as digest:
+    found_bare, name = False, files.label(path)
+    with files.opened(path) as reader, framing.Digest() as digest:
         try:
             form, message = _message(reader, key, digest)
             found_bare = form.needs_passphrase
 
             def describe(inner: Message, **picture) -> AudioInfo:
                 return AudioInfo.of(
-                    path,
+                    files.listed(path)[0],
                     reader,
                     form,
                     payload_bytes=message.payload_bytes,
@@ -285,8 +301,8 @@ def _open(path: str | os.PathLike, key: sealing.Key | None) -> Iterator[tuple[Me
         except (FormatError, sealing.SealingError) as error:
             if found_bare and key.passphrase:  # nobody learns from the words whether there is a message
                 reason = "wrong passphrase, damaged, or no message at all"
-                raise sealing.SealingError(f"{path}: cannot be opened: {reason}") from error
-            raise type(error)(f"{path}: {error}") from error
+                raise sealing.SealingError(f"{name}: cannot be opened: {reason}") from error
+            raise error.about(name) from error
 
 
 def _message(reader: files.Reader, key: sealing.Key | None, digest: framing.Digest) -> tuple[type[Form], Message]:
@@ -301,8 +317,9 @@ def _find(reader: files.Reader, key: sealing.Key | None) -> tuple[type[Form], Fo
     samples = reader.frames * reader.channels
     # A search takes the whole sound: not for a few bytes that claim to be hours of it.
     held, heard = samples <= limits.searched(reader.size), samples <= limits.heard(reader.size)
+    asked = sorted(forms.FORMS, key=lambda form: not form.lossy) if samples > limits.HELD_FIRST else forms.FORMS
     for look in ("recognise", "search"):
-        for form in forms.FORMS:
+        for form in asked:
             if (form.lossy and heard) or (not reader.lossy and (held or look == "recognise")):
                 found = getattr(form, look)(sound, key)
                 if found:

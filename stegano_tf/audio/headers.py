@@ -10,32 +10,39 @@ import struct
 from collections.abc import Iterator
 from typing import BinaryIO
 
-_OTHERS = (  # offset, what stands there, the name
-    (4, b"ftyp", "MP4"),
-    (28, b"\x7fFLAC", "FLAC in Ogg"),
-    (28, b"Speex  ", "Speex"),
-    (0, b"wvpk", "WavPack"),
-    (0, b"TTA", "True Audio"),
-    (0, b"MAC ", "Monkey's Audio"),
-    (0, b"OFR ", "OptimFROG"),
-    (0, b"tBaK", "TAK"),
-    (0, b"ajkg", "Shorten"),
-    (0, b".SoX", "SoX"),
-    (0, b"XoS.", "SoX"),
-    (0, b"DSD ", "DSF"),
-    (0, b"FRM8", "DSDIFF"),
-    (0, b"\x1aE\xdf\xa3", "Matroska"),
-    (0, b"#!AMR", "AMR"),
-    (0, b"0&\xb2u\x8ef\xcf\x11", "Windows Media"),
-    (0, b"\x0bw", "AC-3"),
-    (0, b"\xff\xf1", "AAC"),
+_OTHERS = (  # offset, what stands there, the name, and what FFmpeg calls the container if PyAV reads it
+    (4, b"ftyp", "MP4", "mov"),
+    (28, b"\x7fFLAC", "FLAC in Ogg", "ogg"),
+    (28, b"Speex  ", "Speex", "ogg"),
+    (0, b"wvpk", "WavPack", "wv"),
+    (0, b"TTA", "True Audio", "tta"),
+    (0, b"MAC ", "Monkey's Audio", None),
+    (0, b"OFR ", "OptimFROG", None),
+    (0, b"tBaK", "TAK", None),
+    (0, b"ajkg", "Shorten", None),
+    (0, b".SoX", "SoX", None),
+    (0, b"XoS.", "SoX", None),
+    (0, b"DSD ", "DSF", None),
+    (0, b"FRM8", "DSDIFF", None),
+    (0, b"\x1aE\xdf\xa3", "Matroska", "matroska"),
+    (0, b"#!AMR", "AMR", "amr"),
+    (0, b"0&\xb2u\x8ef\xcf\x11", "Windows Media", "asf"),
+    (0, b"\x0bw", "AC-3", "ac3"),
+    (0, b"\xff\xf1", "AAC", "aac"),
+    (0, b"\xff\xf9", "AAC", "aac"),
 )
+_PCM = {b"", bytes(2), b"\1\0", b"\3\0", b"\xfe\xff"}  # codecs of WAV files: none, integers, floats, stated elsewhere
 _FLAC_LENGTH = 18  # offset of the 8 bytes whose lower 36 bits are the number of samples; 0: not known
 
 
-def other_kind(start: bytes) -> str | None:
-    """Returns what a file is that libsndfile does not read, told by its first 64 bytes; None if that is not known."""
-    return next((name for offset, magic, name in _OTHERS if start.startswith(magic, offset)), None)
+def other_kind(start: bytes) -> tuple[str | None, str | None]:
+    """Returns what a file is that libsndfile does not read, and FFmpeg's name of a container that PyAV reads.
+
+    Both are None if its first 64 bytes tell nothing.
+    """
+    if start[8:16] == b"WAVEfmt " and start[20:22] not in _PCM:
+        return f"WAV of codec {start[21::-1][:2].hex()}", "wav"
+    return next((names for offset, magic, *names in _OTHERS if start.startswith(magic, offset)), (None, None))
 
 
 def mended(file: BinaryIO, size: int) -> dict[int, bytes]:

@@ -15,8 +15,8 @@ class AudioInfo:
     """What a sound file is and what its header says it holds; None stands for what is not known or not there."""
 
     path: Path
-    container: str  # libsndfile's name of the file format, such as "WAV"
-    subtype: str  # libsndfile's name of the sample format, such as "PCM_16"
+    container: str  # libsndfile's name of the file format, such as "WAV"; "MP4" and its kin of FFmpeg's
+    subtype: str  # libsndfile's name of the sample format, such as "PCM_16", or FFmpeg's of a codec
     sample_rate: int  # in Hz; it means nothing for the message
     channels: int
     channel: int = 0  # the one that holds the message, counted from 0
@@ -33,6 +33,8 @@ class AudioInfo:
     bits: int = 8  # of each sample that hold the message
     profile: str | None = None  # of the modem, a key of `forms.modem.PROFILES`
     reception: object | None = None  # how a modem's sound arrived, as its `str` says
+    others: str | None = None  # further messages in a modem's sound
+    parts: tuple[Path, ...] = ()  # files that were just written, if they are several
     damage: object | None = None  # what was repaired, as its `str` says
     snr: float | None = None  # of a recording that was just made a carrier, in dB relative to full scale
     unproved: str | None = None  # why reading all of it does not prove that this message is whole, or one at all

@@ -7,6 +7,9 @@ much as an honest small file holds, and beyond that in proportion to what they a
 CHANNELS = 8
 """In how many channels of a sound a message is searched: each takes the whole file."""
 
+HELD_FIRST = 32 << 20
+"""Samples of all channels, in a longer sound than which no form that holds all of them is asked before others."""
+
 _STREAMED = 24 << 20
 _HELD = 8 << 20
 _SEARCHED = 4 << 20

@@ -14,6 +14,8 @@ from stegano_tf.audio.payloads import PAYLOADS, bmp
 from stegano_tf.errors import FormatError
 from stegano_tf.sealing import age
 
+_FILE = b"\1\0"  # version and kind of `message.frame`
+
 
 class Message:
     """A message, of which the header was read and found right.
@@ -89,8 +91,15 @@ class Message:
             if found != expected:
                 raise FormatError(f"is damaged: the payload's SHA-256 is {found[:16]}…, expected {expected[:16]}…")
 
+    @property
+    def is_file(self) -> bool:
+        """Whether the payload is a file with its name; no picture file starts as it does."""
+        return self.head.startswith(_FILE)
+
     def picture(self) -> tuple:
         """Returns which of `PAYLOADS` the payload is, and the picture that this opens; else raises FormatError."""
+        if self.is_file:
+            raise FormatError("holds a file, expected a picture; decode --out FOLDER writes it")
         # No kind: BMP's error says with what the payload begins.
         kind = next((kind for kind in PAYLOADS.values() if kind.starts(self.head)), bmp.PAYLOAD)
         return kind.name, kind.open(self)

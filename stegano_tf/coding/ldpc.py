@@ -86,7 +86,11 @@ class Code:
                 _update(beliefs, row, message)
             hard = np.signbit(beliefs).view(np.uint8)
             result[:, left] = hard[: self.size]
-            wrong = np.any([np.bitwise_xor.reduce(hard[row]).any(axis=0) for row in rows], axis=0)
+            wrong = np.zeros(len(left), bool)
+            for row in rows:
+                wrong |= np.bitwise_xor.reduce(hard[row]).any(axis=0)
+                if wrong.all():  # long before the last row, in nearly all iterations
+                    break
             right[left[~wrong]] = True
             if np.count_nonzero(right) >= enough:
                 break

@@ -116,7 +116,8 @@ def _options(args) -> tuple[dict, dict]:
     if hide.Refinement in groups:
         hide.hiding_options(args)  # refuses what does not go together
     if args.operation == "send":
-        encode.given_options(args)
+        if encode.given_options(args).get("split"):
+            args.usage_error("--split is not for a batch, which writes one sound for each row")
         options["lock"] = flags.lock(args)
     elif args.operation == "receive":
         options["key"] = flags.key(args, ask=False)

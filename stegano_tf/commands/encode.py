@@ -11,7 +11,9 @@ def add_arguments(parser) -> None:
     flags.add_file(parser, "image", "the picture to read", nargs="?")
     flags.add_output(parser, "audio", flags.SOUND_OUT)
     flags.add_file(parser, "--payload-in", "an age file to send instead of IMAGE")
+    flags.add_file(parser, "--file", "any file to send instead of IMAGE; decode --out writes it under its name")
     add_sound(parser)
+    add_play(parser)
     settings.add_arguments(parser, flags.Pictures)
 
 
@@ -27,16 +29,27 @@ def add_sound(parser) -> None:
     flags.add_recipient(parser)
 
 
+def add_play(parser) -> None:
+    """Adds the option that plays what was written."""
+    parser.add_argument("--play", action="store_true", help="then play the sound")
+
+
 def run(args) -> None:
-    from stegano_tf import pipeline
+    from stegano_tf import enclosures, pipeline
     from stegano_tf.audio import codec
     from stegano_tf.errors import FormatError
 
-    if (args.image is None) == (args.payload_in is None):
-        args.usage_error("expected either IMAGE or --payload-in")
+    if sum(name is not None for name in (args.image, args.payload_in, args.file)) != 1:
+        args.usage_error("expected either IMAGE or --payload-in or --file")
+    if args.file:
+        if args.payload or args.max_pixels:
+            args.usage_error("--file is sent as it is: it goes with no --payload or --max-pixels")
+        finish(args, enclosures.encode(args.file, args.audio, **sound_options(args)))
+        return
     if args.image:
-        pictures = settings.given(args, flags.Pictures)
-        describe(pipeline.encode(args.image, args.audio, **pictures, **sound_options(args)))
+        pictures, sound = settings.given(args, flags.Pictures), sound_options(args)
+        image = announce(args, args.image, sound)
+        finish(args, pipeline.encode(image, args.audio, **pictures, **sound))
         return
     if args.recipient or args.payload or args.max_pixels:
         args.usage_error("--payload-in is sent as it is: it goes with no --recipient, --payload or --max-pixels")
@@ -46,7 +59,7 @@ def run(args) -> None:
     data = Path(args.payload_in).read_bytes()
     options["form"] = codec.check(args.audio, age_file=data, spell=spell, **options)
     try:
-        describe(codec.encode_payload(data, args.audio, passphrase=passphrase, **options))
+        finish(args, codec.encode_payload(data, args.audio, passphrase=passphrase, **options))
     except FormatError as error:
         raise FormatError(f"{args.payload_in}: {error}") from error
 
@@ -57,6 +70,10 @@ def sound_options(args) -> dict:
     from stegano_tf.audio import codec
 
     options = given_options(args) | {"lock": flags.lock(args)}
+    if args.play:
+        from stegano_tf.commands import devices
+
+        devices.check("--play")
     try:
         return options | {"form": codec.check(args.audio, spell=spell, **options)}
     except forms.OptionError as error:
@@ -79,11 +96,47 @@ def spell(name: str) -> str:
     return f"--{name.replace('_', '-')}"
 
 
+def announce(args, picture, sound: dict, *, least: bool = False):
+    """Says how long a modem's sound will be, in each way to send the picture; returns the picture, read if need be.
+
+    With `least` it will be a similar picture, which may take longer.
+    """
+    from stegano_tf import images
+    from stegano_tf.audio import lengths
+
+    if not sound["form"].lossy:
+        return picture
+    if isinstance(picture, str):
+        picture = images.read(picture, max_pixels=args.max_pixels or images.MAX_PIXELS)
+    found = lengths.durations(picture, sound["form"], lock=sound["lock"])
+    about = {name: "at least " if least and name != "bmp" else "" for name in found}
+    streams.say(f"{args.audio}: will last " + ", ".join(f"{about[n]}{s:.0f} s as {n}" for n, s in found.items()))
+    return picture
+
+
+def finish(args, info) -> None:
+    """Says what was written, and plays it if that was asked for."""
+    describe(info)
+    play(args, info)
+
+
+def play(args, info) -> None:
+    """Plays a sound that was written if that was asked for."""
+    if args.play:
+        from stegano_tf.commands import devices
+
+        for path in info.parts or [info.path]:
+            devices.play(path)
+
+
 def describe(info) -> None:
     """Prints what a sound that was written holds."""
     what = "a sealed message"
+    if info.payload == "file":
+        what = f"a {'sealed ' if info.sealed else ''}file of {info.payload_bytes:,} bytes"
     if info.image_size:
         height, width = info.image_size
         what = f"a {'sealed ' if info.sealed else ''}picture of {width}x{height}"
     noise = "" if info.snr is None else f" in {info.bits} bits a sample, noise {info.snr:.1f} dB below full scale"
-    streams.say(f"{info.path}: {info.container} {info.subtype}, {info.duration:.1f} s, holds {what}{noise}")
+    name = f"{info.parts[0]} to {info.parts[-1]}" if info.parts else info.path
+    streams.say(f"{name}: {info.container} {info.subtype}, {info.duration:.1f} s, holds {what}{noise}")

@@ -19,16 +19,16 @@ from stegano_tf.commands import streams
 from stegano_tf.settings import setting
 
 SECRET_OUT = "the file to write, or a folder, to keep its name"
-SOUND_OUT = "the sound to write: .wav .flac .aiff .caf .w64 .rf64; .mp3 .ogg .opus for --survive"
+SOUND_OUT = "the sound to write: .wav .flac .aiff .caf .w64 .rf64; .mp3 .ogg .opus .m4a for --survive"
 _PRESET = f"which networks (default: {presets.DEFAULT}, or to receive, those that the sound names)"
-_STDIN = "/dev/stdin"
+STDIN = "/dev/stdin"
 
 
 def file_name(text: str) -> str:
     """Reads the name of a file or folder; "-" is standard input."""
     if not text:
         raise argparse.ArgumentTypeError("an empty file name")
-    return _STDIN if text == "-" else text
+    return STDIN if text == "-" else text
 
 
 def output_name(text: str) -> str:
@@ -45,6 +45,14 @@ def memory_size(text: str) -> int:
     if not size:
         raise argparse.ArgumentTypeError(f"{text!r}, expected megabytes or gigabytes, such as 800MB or 2GB")
     return size
+
+
+def duration(text: str) -> float:
+    """Reads a number of seconds, above 0."""
+    match = re.fullmatch(r"(\d{1,6}(?:\.\d*)?)s?", text)
+    if not match or not float(match[1]):
+        raise argparse.ArgumentTypeError(f"{text!r}, expected seconds, such as 60s")
+    return float(match[1])
 
 
 def picture_size(text: str) -> tuple[int, int]:
@@ -100,13 +108,29 @@ def add_file(
     **options,
 ) -> None:
     """Adds an option, or an argument, that names a file or a folder; `options` are those of `add_argument`."""
-    metavar = metavar if name.startswith("--") else name.upper()
+    metavar = metavar if name.startswith("--") or metavar != "FILE" else name.upper()
     parser.add_argument(name, metavar=metavar, help=text, type=kind, **options)
 
 
-def add_sound(parser: argparse.ArgumentParser) -> None:
-    """Adds the argument that names the sound to read."""
-    add_file(parser, "audio", "the sound to read, in any lossless form")
+def add_sound(parser: argparse.ArgumentParser, **options) -> None:
+    """Adds the argument that names the sound to read, and what records it first."""
+    add_file(parser, "audio", "the sound to read", **options)
+    text = "first record so many seconds from the microphone into AUDIO"
+    parser.add_argument("--listen", metavar="SECONDS", type=duration, help=text)
+
+
+def listen(args: argparse.Namespace) -> None:
+    """Records what --listen asks for."""
+    if not args.listen:
+        return
+    from stegano_tf.commands import devices, terminal
+
+    names = args.audio if isinstance(args.audio, list) else [args.audio]
+    if len(names) > 1:
+        args.usage_error("--listen takes one AUDIO")
+    outputs.check(names[0], force=args.force)
+    with terminal.working(args) as progress:
+        devices.record(names[0], args.listen, force=args.force, progress=progress)
 
 
 def add_output(parser: argparse.ArgumentParser, name: str, text: str, **options) -> None:
@@ -125,7 +149,7 @@ def check_files(args: argparse.Namespace) -> None:
         if (name in written or other in written) and outputs.same(word, another):
             found = f"{word} is named twice" if word == another else f"{word} and {another} are one file"
             args.usage_error(f"{found}, expected another name for an output")
-    if collections.Counter(word for _, word in named)[_STDIN] > 1:
+    if collections.Counter(word for _, word in named)[STDIN] > 1:
         args.usage_error("standard input can be read once only")
 
 
@@ -213,6 +237,8 @@ def report(args: argparse.Namespace, info) -> None:
     """Says what was repaired of a sound that was read, and which options were given for nothing."""
     if info.damage:
         streams.complain(f"{info.path}: was damaged: {info.damage}")
+    if info.others:
+        streams.complain(f"{info.path}: holds more than one message: {info.others}, too")
     given = [name for name in ("passphrase_file", "ask_passphrase", "identity", "bare") if getattr(args, name)]
     if given and not info.sealed:
         names = " and ".join(f"--{name.replace('_', '-')}" for name in given)

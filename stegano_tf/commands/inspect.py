@@ -22,15 +22,17 @@ def run(args) -> None:
     in_picture = looking.is_picture(args.audio)
     if args.capacity != bool(args.picture) and not (args.capacity and in_picture):
         args.usage_error("--capacity takes PICTURE too" if args.capacity else "PICTURE takes --capacity")
-    unused = ["plot", "bare", "identity", "passphrase_file", "ask_passphrase"] if args.capacity else ["max_pixels"]
-    if in_picture and not args.capacity:
-        unused = ["plot", "bare"]
+    unused = ["max_pixels"]
+    if args.capacity:
+        unused = ["plot", "listen", "bare", "identity", "passphrase_file", "ask_passphrase"]
+    elif in_picture:
+        unused = ["plot", "listen", "bare"]
     for name in unused:
         if getattr(args, name):
             goes = "does not go with" if args.capacity or in_picture else "takes"
             args.usage_error(f"--{name.replace('_', '-')} {goes} {'a picture' if in_picture else '--capacity'}")
-    if args.force and not args.plot:
-        args.usage_error("--force takes --plot")
+    if args.force and not (args.plot or args.listen):
+        args.usage_error("--force takes --plot or --listen")
     if in_picture:
         (looking.show_capacity if args.capacity else looking.show)(args)
         return
@@ -40,6 +42,7 @@ def run(args) -> None:
     if args.plot:
         images.check(args.plot, lossless=False, force=args.force)
         terminal.need("--plot", "matplotlib.figure", "librosa")
+    flags.listen(args)
     info = codec.inspect(args.audio, verify=True, key=flags.key(args, ask=args.ask_passphrase))
     for name, text in _lines(info):
         streams.show(f"{name:10} {streams.plain(str(text))}")
@@ -64,9 +67,10 @@ def _lines(info):
     if info.profile:
         yield "modem", f"{info.profile}; {info.reception}; {info.damage or 'no block was lost'}"
     if info.sealed:
-        yield "sealed", "opened" if info.image_size else "with age; not opened"
+        yield "sealed", "opened" if info.payload else "with age; not opened"
     if info.image_size:
         yield "picture", f"{info.image_size[1]}x{info.image_size[0]}"
+    if info.payload:
         yield "payload", info.payload
     if info.secret_size:
         yield "secret", f"{info.secret_size[1]}x{info.secret_size[0]}"
@@ -77,14 +81,14 @@ def _lines(info):
 
 def _show_capacity(args) -> None:
     from stegano_tf import images
-    from stegano_tf.audio import codec, files
+    from stegano_tf.audio import codec, files, lengths
 
     recording = files.read_recording(args.audio)
     image = images.read(args.picture, max_pixels=args.max_pixels or images.MAX_PIXELS)
-    sizes = {name: codec.message_bytes(image, payload=name) for name in codec.PAYLOADS}
+    sizes = {name: lengths.message_bytes(image, payload=name) for name in codec.PAYLOADS}
     as_payload = ", ".join(f"{size:,} bytes as {name}" for name, size in sizes.items())
     streams.show(streams.plain(f"{args.picture}: {as_payload}"))
     streams.show(streams.plain(f"{args.audio}: {recording.samples.size:,} samples of {recording.depth} bits"))
-    for bits, fits in codec.capacities(args.audio).items():
+    for bits, fits in lengths.capacities(args.audio).items():
         names = [name for name, size in sizes.items() if size <= fits]
         streams.show(f"{bits} bits a sample: {fits:,} bytes, fits {', '.join(names) or 'none'}")

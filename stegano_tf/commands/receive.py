@@ -9,7 +9,7 @@ GROUPS = (flags.Networks, flags.Pictures)
 
 
 def add_arguments(parser) -> None:
-    flags.add_sound(parser)
+    flags.add_sound(parser, nargs="+")
     flags.add_output(parser, "secret", flags.SECRET_OUT)
     flags.add_output(parser, "--stego", "also write the stego image, bit for bit as it was sent")
     settings.add_arguments(parser, *GROUPS, flags.Output)
@@ -27,6 +27,7 @@ def run(args) -> None:
     if args.stego:
         images.check(args.stego, force=args.force)
     key = flags.key(args)
+    flags.listen(args)
     with terminal.working(args) as progress:
         received = pipeline.receive(args.audio, key=key, progress=progress, **options)
     flags.report(args, received.info)

@@ -8,6 +8,7 @@ def add_arguments(parser) -> None:
     flags.add_output(parser, "audio", flags.SOUND_OUT)
     hide.add_hiding(parser)
     encode.add_sound(parser)
+    encode.add_play(parser)
 
 
 def run(args) -> None:
@@ -20,6 +21,7 @@ def run(args) -> None:
             cover, secret = hide.pictures(args)
         else:
             cover, secret = images.read(args.cover, max_pixels=args.max_pixels or images.MAX_PIXELS), args.secret
+        cover = encode.announce(args, cover, sound, least=True)
         with terminal.working(args) as progress:
             sent = pipeline.send(cover, secret, args.audio, progress=progress, way=way, **hiding, **sound)
         encode.describe(sent.info)
@@ -27,3 +29,4 @@ def run(args) -> None:
             hide.report(args, cover, secret, sent.stego)
         else:
             messages.describe(args, cover, sent.stego, sent.hidden, [None])
+    encode.play(args, sent.info)

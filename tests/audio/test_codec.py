@@ -339,7 +339,7 @@ def test_encode_refuses_what_it_cannot_keep(tmp_path):
     with pytest.raises(ValueError, match=r"expected \(height, width\)"):
         codec.encode(PIXEL, path, secret_size=(0, 1))
     with pytest.raises(AudioError, match="lossy"):
-        codec.encode(PIXEL, path.with_suffix(".m4a"))
+        codec.encode(PIXEL, path.with_suffix(".wma"))
     with pytest.raises(OutputError, match="does not exist"):
         codec.encode(PIXEL, tmp_path / "none" / "a.wav")
     assert not list(tmp_path.iterdir())

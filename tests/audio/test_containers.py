@@ -128,7 +128,7 @@ def test_a_pipe_is_read(tmp_path, plain, container):
 
 
 def test_other_kinds_are_refused_by_their_names(tmp_path):
-    for offset, magic, name in headers._OTHERS:
+    for offset, magic, name, _ in headers._OTHERS:
         (tmp_path / "a.wav").write_bytes(b"\1" * offset + magic + bytes(100))
         with pytest.raises(
             AudioError, match=f"a.wav: is {name}, which is not supported; expected a WAV, FLAC or other"

@@ -3,19 +3,23 @@
 import dataclasses
 import functools
 import itertools
+import sys
+from pathlib import Path
 
+import av
 import numpy as np
 import pytest
+import scipy.signal
 import soundfile
 import soxr
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stegano_tf.audio import codec, files, forms, framing
+from stegano_tf.audio import codec, files, forms, framing, limits
 from stegano_tf.audio.forms.form import Sound
-from stegano_tf.audio.forms.modem import PROFILES, Modem, blocks, ofdm, profiles, reading, search
+from stegano_tf.audio.forms.modem import PROFILES, Modem, blocks, ofdm, parts, profiles, reading, search
 from stegano_tf.coding import graphs, ldpc
-from stegano_tf.errors import AudioError, FormatError
+from stegano_tf.errors import AudioError, BackendError, FormatError, OutputError
 
 RATE = 48_000
 
@@ -102,6 +106,22 @@ def test_a_segment_bit_by_bit(profile):
         likelihoods, snr = ofdm.demodulate(samples, profile, closed=closed)
         np.testing.assert_array_equal(likelihoods < 0, words == 1)
         assert np.median(snr) > 100
+
+
+def test_a_room_with_another_echo_at_each_carrier():
+    profile = PROFILES["narrow"]
+    random = np.random.default_rng(6)
+    bits = random.integers(0, 2, (3, 1, profile.code.size), dtype=np.uint8)
+    sent = [ofdm.modulate(profile.code.encode(one), profile) for one in bits]
+    samples = np.concatenate([*sent, ofdm.closing(profile)]).astype(np.float32)
+    time = np.arange(int(0.3 * RATE)) / RATE
+    room = random.normal(size=len(time)) * 10 ** (-3 * time / 0.3)  # 60 dB in 0.3 s
+    room[0] = np.sqrt(1.5 * np.sum(room[1:] ** 2))
+    samples = scipy.signal.fftconvolve(soxr.resample(samples, profile.rate, RATE), room).astype(np.float32)
+    samples += random.normal(0, 0.1 * samples.std(), len(samples)).astype(np.float32)
+    segments = (samples[n * profiles.SEGMENT :][: profiles.SEGMENT + profiles.SYMBOL] for n in range(len(bits)))
+    heard = np.concatenate([ofdm.demodulate(segment, profile, closed=True)[0] for segment in segments])
+    np.testing.assert_array_equal(profile.code.decode(heard), bits[:, 0])
 
 
 # Blocks
@@ -265,6 +285,7 @@ def test_options_and_names_choose_the_modem():
         ("a.mp3", {}, ("MPEG_LAYER_III", 48_000)),
         ("a.ogg", {}, ("VORBIS", 48_000)),
         ("a.opus", {"codec_rate": 64}, ("OPUS", 48_000)),
+        ("n.m4a", {"survive": "narrow", "codec_rate": 32}, ("AAC", 24_000)),
         ("n.mp3", {"survive": "narrow", "codec_rate": 32}, ("MPEG_LAYER_III", 24_000)),
         ("a.flac", {"survive": "hifi"}, ("PCM_16", 48_000)),
     ],
@@ -285,6 +306,15 @@ def test_one_channel_of_two_and_channels_that_cancel_out(tmp_path):
         assert codec.read_payload(tmp_path / "two.wav") == message[40:-32]
 
 
+def test_a_modem_s_sound_carries_another_message(tmp_path, image, monkeypatch):
+    codec.encode(np.tile(image, (3, 3, 1)), tmp_path / "song.wav", survive="robust")
+    info = codec.encode(image, tmp_path / "a.wav", carrier=tmp_path / "song.wav", bits=1)
+    assert info.bits == 1
+    np.testing.assert_array_equal(codec.decode(tmp_path / "a.wav").image, image)
+    monkeypatch.setattr(limits, "HELD_FIRST", 1000)  # in a long sound it is the modem's
+    np.testing.assert_array_equal(codec.decode(tmp_path / "a.wav").image, np.tile(image, (3, 3, 1)))
+
+
 def test_a_rate_that_does_not_serve_is_noticed_before_there_is_a_file(tmp_path, image):
     with pytest.raises(
         AudioError, match=r"a\.opus: a message made to survive as hifi does not survive OPUS at 16 kb/s"
@@ -298,11 +328,25 @@ def test_what_is_said_of_a_message_that_did_not_arrive(tmp_path):
     path = tmp_path / "a.wav"
     soundfile.write(path, samples[: 3 * RATE], RATE)
     arrived = "is damaged: 6 of the 14 blocks of a message of 9,072 bytes arrived, expected at least 9; signal to noise"
-    with pytest.raises(FormatError, match=rf"a\.wav: {arrived} .* or one made to survive as narrow or robust"):
+    with pytest.raises(FormatError, match=rf"a\.wav: {arrived} [\d.]+ dB; expected the whole sound$"):
         codec.decode(path)
-    soundfile.write(path, soxr.resample(samples, RATE, 8000), 8000)
-    with pytest.raises(FormatError, match="8 segments in the profile 'wide' are seen, no block of them is right"):
-        codec.decode(path)
+    seen = "8 segments in the profile 'wide' are seen, no block of them is right; signal to noise"
+    for low, able in ((8000, "narrow or robust"), (RATE, "robust")):
+        noise = 0 if low < RATE else np.random.default_rng(0).normal(0, 0.28, len(samples))
+        soundfile.write(path, soxr.resample(samples + noise, RATE, low), low)
+        expected = f"expected less noise, or a message made to survive as {able}"
+        with pytest.raises(FormatError, match=rf"{seen} -?[\d.]+ dB; {expected}$"):
+            codec.decode(path)
+
+
+def test_two_messages_in_one_sound(tmp_path):
+    first, samples = made("wide")
+    _, others = made("wide", 9000)
+    soundfile.write(tmp_path / "a.wav", np.concatenate([samples, others[: 3 * RATE]]), RATE)
+    with files.Reader(tmp_path / "a.wav") as reader:
+        found = Modem.search(Sound(reader), None)
+    assert found.read(found.size).tobytes() == first
+    assert found.facts["others"] == "6 of the 14 blocks of a message of 9,072 bytes arrived"
 
 
 @pytest.mark.parametrize("rate", [1, 6_999, 1_000_001, 2**31 - 1])
@@ -317,3 +361,102 @@ def test_a_lossy_file_without_a_message(tmp_path):
     soundfile.write(tmp_path / "a.ogg", np.random.default_rng(0).normal(0, 0.1, 2 * RATE), RATE)
     with pytest.raises(AudioError, match=r"a\.ogg: is VORBIS in OGG, which loses samples, and holds no message"):
         codec.decode(tmp_path / "a.ogg")
+
+
+def test_a_message_in_several_files(tmp_path, image):
+    image = np.tile(image, (6, 6, 1))  # with its frame 3,966 bytes: 8 blocks of 514, and 3 more
+    options = {"split": 6, "survive": "narrow", "codec_rate": 48}
+    info = codec.encode(image, tmp_path / "m.opus", **options)
+    names = sorted(tmp_path.iterdir())
+    assert [path.name for path in names] == ["m.001.opus", "m.002.opus", "m.003.opus"]  # 5 blocks each at most
+    assert info.parts == tuple(names)
+    length = (11 * profiles.SEGMENT + 3 * (4352 + 9600)) // 2
+    assert Modem(survive="narrow", split=6).samples(info.payload_bytes + framing.OVERHEAD) == length
+    assert info.duration == pytest.approx(length / 24_000, abs=0.1)
+    np.testing.assert_array_equal(codec.decode([names[2], names[0], names[1]]).image, image)
+    with pytest.raises(FormatError, match=r"m\.003\.opus and 1 more: is damaged: .*; m\.002\.opus missing$"):
+        codec.decode([names[2], names[0]])
+    with pytest.raises(FormatError, match=r"m\.001\.opus: is damaged: .*; m\.002\.opus and m\.003\.opus missing$"):
+        codec.decode(names[0])
+    with pytest.raises(OutputError, match=r"m\.001\.opus: exists already"):
+        codec.encode(image, tmp_path / "m.opus", **options)
+    with pytest.raises(AudioError, match=r"m\.opus: a message made to survive as narrow does not survive OPUS at 8 "):
+        codec.encode(image, tmp_path / "m.opus", **options | {"codec_rate": 8}, force=True)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_parts_that_are_missing():
+    paths = [Path("m.003.mp3"), Path("m.001.mp3")]  # 10 blocks each
+    assert parts.missing(paths, 29, 35) == ["m.002.mp3", "m.004.mp3"]
+    assert parts.missing(paths, 29, 30) == ["m.002.mp3"]
+    assert parts.missing([Path("m.1.mp3")], 29, 90) == []
+    assert parts.missing([Path("m.001.mp3"), Path("n.002.mp3")], 29, 90) == []
+    assert parts.missing([Path("m.000.mp3")], 0, 1) == ["m.001.mp3"]
+    assert len(parts.missing(paths, 0, 1 << 40)) == 20
+
+
+def test_parts_of_other_rates_and_of_nothing(tmp_path):
+    silence = np.zeros(3 * RATE)
+    for name, rate in (("a.wav", RATE), ("b.wav", RATE), ("c.wav", 44_100)):
+        soundfile.write(tmp_path / name, silence, rate)
+    with pytest.raises(AudioError, match=r"c\.wav: has 44100 Hz, expected 48000 as .*a\.wav"):
+        codec.decode([tmp_path / "a.wav", tmp_path / "c.wav"])
+    with pytest.raises(AudioError, match=r"a\.wav and 1 more: hold no message that is spread over several files"):
+        codec.decode([tmp_path / "a.wav", tmp_path / "b.wav"])
+
+
+# Files that libsndfile does not know
+
+
+@pytest.mark.parametrize(
+    ("name", "codec_name", "found"),
+    [
+        ("a.webm", "libopus", ("Matroska", "OPUS", True)),
+        ("a.amr", "libopencore_amrnb", ("AMR", "AMRNB", True)),
+        ("a.wav", "g722", ("WAV of codec 028f", "G722", True)),
+        ("a.mp4", "alac", ("MP4", "ALAC", False)),
+    ],
+)
+def test_files_that_pyav_reads(tmp_path, name, codec_name, found):
+    message, samples = made("robust")
+    rate = {"libopencore_amrnb": 8000, "g722": 16_000}.get(codec_name, RATE)
+    samples = np.rint(32767 * soxr.resample(samples, 24_000, rate)).clip(-32768, 32767).astype(np.int16)
+    samples = samples[: len(samples) // 160 * 160]
+    layout = "s16p" if codec_name == "alac" else "s16"
+    with av.open(tmp_path / name, "w") as file:
+        track = file.add_stream(codec_name, rate=rate, layout="mono", bit_rate=12_200)
+        track.codec_context.format = layout
+        frame = av.AudioFrame.from_ndarray(samples[None], format=layout, layout="mono")
+        frame.sample_rate = rate
+        file.mux([*track.encode(frame), *track.encode(None)])
+    with files.Reader(tmp_path / name, lossy=True) as reader:
+        assert (reader.container, reader.subtype, reader.lossy) == found
+        assert abs(reader.frames - len(samples)) < rate / 10
+    assert codec.read_payload(tmp_path / name) == message[40:-32]
+    with pytest.raises(AudioError, match=f"is {found[0]}, which is not supported; "):
+        files.read_recording(tmp_path / name)
+
+
+def test_an_m4a_that_was_cut_off_or_claims_hours(tmp_path, image, monkeypatch):
+    codec.encode(image, tmp_path / "a.m4a", codec_rate=96)
+    whole = (tmp_path / "a.m4a").read_bytes()
+    (tmp_path / "a.m4a").write_bytes(whole[:9000])  # what says where the samples are stands at the end
+    with pytest.raises(AudioError, match=r"a\.m4a: is MP4: no sound in it can be decoded: "):
+        codec.decode(tmp_path / "a.m4a")
+    (tmp_path / "a.m4a").write_bytes(whole)
+    monkeypatch.setattr(limits, "heard", lambda _: 50_000)
+    with pytest.raises(
+        AudioError, match="is MP4: it has more samples than its size justifies, expected at most 50,000"
+    ):
+        codec.decode(tmp_path / "a.m4a")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.m4a"]
+
+
+def test_without_pyav_what_it_is_needed_for_is_said(tmp_path, image, monkeypatch):
+    codec.encode(image, tmp_path / "a.m4a")
+    monkeypatch.setitem(sys.modules, "av", None)
+    advice = r'needs the package av, which is not installed: pip install "stegano_tf\[aac\]"'
+    with pytest.raises(AudioError, match=rf"a\.m4a: is MP4: sound in mov {advice}"):
+        codec.decode(tmp_path / "a.m4a")
+    with pytest.raises(BackendError, match=rf"writing AAC {advice}"):
+        codec.encode(image, tmp_path / "b.m4a")

@@ -11,6 +11,7 @@ import pytest
 
 from stegano_tf import errors, sealing
 from stegano_tf.audio import codec
+from stegano_tf.message.frame import Secret
 
 FOLDER = Path(__file__).parent.parent / "vectors"
 VERIFIER = Path(__file__).parent.parent.parent / "tools" / "verify_sound.py"
@@ -47,6 +48,12 @@ def test_package(vector, identity):
     assert hashlib.sha256(np.ascontiguousarray(decoded.image).tobytes()).hexdigest() == vector["rgb_sha256"]
     assert decoded.info.secret_size == (tuple(vector["secret_size"]) if vector["secret_size"] else None)
     assert decoded.info.network == (bytes.fromhex(vector["network"]) if vector["network"] else None)
+
+
+def test_the_file_in_a_sound():
+    data, info = codec.read_file(FOLDER / "file.wav")
+    assert Secret.parse(data) == Secret(bytes(range(256)), "Prüfbericht 1.pdf")
+    assert info.payload == "file"
 
 
 def test_verifier(capsys, monkeypatch):

@@ -2,26 +2,26 @@
 
 Read is every file in which libsndfile finds samples that survived exactly: PCM of 8 to 32 bits, float and double, FLAC
 and ALAC of 16 bits, at any rate, of any number of channels; from a pipe, too, and if it was written to one (`headers`).
-Lossy files are refused by name, because what they hold is no longer what was written, and so are files that libsndfile
-does not read.
+Lossy files are read where something may survive that: those of libsndfile and, through `media`, others. What is left is
+refused by name.
 """
 
 import contextlib
-import dataclasses
 import os
 import shutil
 import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from types import MappingProxyType
 from typing import BinaryIO
 
 import numpy as np
 
 from stegano_tf import scratch
 from stegano_tf.audio import headers, limits, pcm
-from stegano_tf.errors import AudioError
+from stegano_tf.audio.files import media
+from stegano_tf.audio.files.recordings import RECORDINGS, Recording, empty_bits
+from stegano_tf.errors import AudioError, BackendError, FormatError
 
 LOSSY_SUFFIXES = {".mp3", ".mp2", ".ogg", ".oga", ".opus", ".m4a", ".mp4", ".aac", ".wma", ".amr", ".gsm"}
 _FLOAT_SUBTYPES = frozenset({"FLOAT", "DOUBLE"})
@@ -29,22 +29,12 @@ _FLOAT_SUBTYPES = frozenset({"FLOAT", "DOUBLE"})
 _LOSSLESS_SUBTYPES = _FLOAT_SUBTYPES | {"PCM_S8", "PCM_U8", "PCM_16", "PCM_24", "PCM_32", "ALAC_16"}
 _BROKEN = frozenset({"SDS"})  # containers that libsndfile 1.2.2 does not read as it writes them
 _LOSSY_SUBTYPES = (
-    "ULAW",
-    "ALAW",
-    "IMA",
-    "MS_",
-    "GSM",
-    "G72",
-    "NMS",
-    "VOX",
-    "VORBIS",
-    "OPUS",
-    "MPEG",
-    "DPCM_8",
-    "DWVW_12",
+    *("ULAW", "ALAW", "IMA", "MS_", "GSM", "G72", "NMS", "VOX"),
+    *("VORBIS", "OPUS", "MPEG", "DPCM_8", "DWVW_12"),
 )
 _START_BYTES = 64  # enough to tell what a file is
 _ADVICE = "ask for the WAV or FLAC file itself, sent as a file: a sound message or a converter loses samples"
+_EXPECTED = "expected a WAV, FLAC or other lossless one"
 _HIGHEST_24 = 2.0**31 - 2.0**7  # of an integer of 24 bits in the upper bits of 32
 _MAX_SAMPLES_A_BYTE = 65_535 // 10  # FLAC's largest block, constant, in its smallest frame; nothing compresses more
 
@@ -72,6 +62,7 @@ class Reader(contextlib.AbstractContextManager):
         import soundfile  # noqa: PLC0415
 
         self._path = path = Path(path)
+        decoded = None
         self._error = soundfile.LibsndfileError
         self._file = self._copy = None
         try:
@@ -88,25 +79,29 @@ class Reader(contextlib.AbstractContextManager):
             if headers.flac_without_length(start):
                 self._state_length(start)
         except self._error as error:
-            self.close()
-            kind = headers.other_kind(start)
-            found = f"is not a sound file that can be read ({reason(error)})"
-            if kind:
-                found = f"is {kind}, which is not supported"
-            advice = _ADVICE if path.suffix.lower() in LOSSY_SUFFIXES else "expected a WAV, FLAC or other lossless one"
-            raise AudioError(f"{path}: {found}; {advice}") from error
+            kind, container = headers.other_kind(start)
+            if not (lossy and container):
+                self.close()
+                unknown = f"is not a sound file that can be read ({reason(error)})"
+                found = f"is {kind}, which is not supported" if kind else unknown
+                advice = _ADVICE if path.suffix.lower() in LOSSY_SUFFIXES else _EXPECTED
+                raise AudioError(f"{path}: {found}; {advice}") from error
+            decoded = self._decode(kind, container)
         except TypeError as error:  # soundfile asks for a sample rate when a name ends in .raw
             raise AudioError(f"{path}: is raw sound, without a header; expected WAV or FLAC") from error
         self.container, self.subtype = self._file.format, self._file.subtype
         self.sample_rate, self.channels = self._file.samplerate, self._file.channels
         self.lossy = self.subtype.startswith(_LOSSY_SUBTYPES)
+        if decoded:
+            self.container, self.subtype, self.lossy = kind, *decoded
         if self.lossy and not (lossy and self._file.seekable()):
             self.close()
             raise self.loses()
-        if self.container in _BROKEN or not (self.lossy or self.subtype in _LOSSLESS_SUBTYPES):
+        if self.container in _BROKEN or not (decoded or self.lossy or self.subtype in _LOSSLESS_SUBTYPES):
             self.close()
-            found = f"is {self.subtype} in {self.container}"
-            raise AudioError(f"{path}: {found}, which is not supported, expected PCM or float")
+            raise AudioError(
+                f"{path}: is {self.subtype} in {self.container}, which is not supported, expected PCM or float"
+            )
         self._dtype = "float64" if self.subtype in _FLOAT_SUBTYPES else "int16"
         self._block_frames = max(1, pcm.BLOCK // self.channels)
         self.frames = self._file.frames
@@ -141,6 +136,22 @@ class Reader(contextlib.AbstractContextManager):
             raise scratch.no_room(error) from error
         return self._copy
 
+    def _decode(self, kind: str, container: str) -> tuple[str, bool]:
+        """Has `media` decode the file into a temporary one, which is read instead; returns what that does."""
+        try:
+            with self._copy or self._path.open("rb") as source:
+                source.seek(0)
+                self._copy = tempfile.TemporaryFile(prefix="stegano_tf_")  # noqa: SIM115 (`close` closes it)
+                found = media.decode(source, container, self._copy, limits.heard(self.size))
+            self._file = self._open()
+            return found
+        except (FormatError, BackendError) as error:
+            self.close()
+            raise AudioError(f"{self._path}: is {kind}: {error}") from error
+        except OSError as error:
+            self.close()
+            raise scratch.no_room(error) from error
+
     def _open(self):
         import soundfile  # noqa: PLC0415
 
@@ -168,10 +179,15 @@ class Reader(contextlib.AbstractContextManager):
         headers.overwrite(self._copy, headers.flac_length(start, low + 1))
         self._file = self._open()
 
+    @property
+    def paths(self) -> list[Path]:
+        """The file's name, as `Several` has several."""
+        return [self._path]
+
     def loses(self, why: str = "") -> AudioError:
         """Returns what to raise where a lossy file does not serve."""
-        found = f"{self.subtype} in {self.container}"
-        return AudioError(f"{self._path}: is {found}, which loses samples{why}, expected PCM; {_ADVICE}")
+        found = f"is {self.subtype} in {self.container}, which loses samples{why}"
+        return AudioError(f"{self._path}: {found}, expected PCM; {_ADVICE}")
 
     def __exit__(self, *_) -> None:
         self.close()
@@ -255,7 +271,7 @@ class Reader(contextlib.AbstractContextManager):
                 samples = block.mean(axis=1) if channel is None else block[:, channel]
                 yield np.clip(np.nan_to_num(samples, copy=False), -64, 64)
 
-    def recording(self) -> "Recording":
+    def recording(self) -> Recording:
         """Returns the whole file as its integers are; raises AudioError if they are not of 16 or 24 bits."""
         if self.subtype not in RECORDINGS:
             raise AudioError(f"{self._path}: is {self.subtype}, expected PCM of 16 or 24 bits")
@@ -307,26 +323,6 @@ def read_channel(path: str | os.PathLike, channel: int) -> np.ndarray:
     with Reader(path, lossy=True) as reader:
         frames = min(reader.frames, limits.streamed(reader.size) // reader.channels)
         return pcm.gather(reader.channel_blocks(channel, frames), scratch.zeros(2 * frames).view(np.int16))
-
-
-def empty_bits(samples: np.ndarray) -> int:
-    """Returns how many low bits are 0 in all of int32[...]; 16 if all bits are."""
-    used = int(np.bitwise_or.reduce(samples, axis=None)) if samples.size else 0
-    return (used & -used).bit_length() - 1 if used else 16
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Recording:
-    """A whole 16- or 24-bit recording."""
-
-    samples: np.ndarray  # int32[frames, channels], of `depth` bits
-    depth: int  # 16 or 24
-    sample_rate: int  # in Hz
-    tags: dict[str, str]  # libsndfile's strings: title, artist, comment and so on
-
-
-RECORDINGS = MappingProxyType({"PCM_16": 16, "ALAC_16": 16, "PCM_24": 24})
-"""Bits of a sample of the recordings that are read as integers, by libsndfile's name of the sample format."""
 
 
 def read_recording(path: str | os.PathLike) -> Recording:

@@ -10,7 +10,8 @@ from types import MappingProxyType
 import numpy as np
 
 from stegano_tf import outputs
-from stegano_tf.audio.files.reading import LOSSY_SUFFIXES, Reader, Recording, native, reason
+from stegano_tf.audio.files.reading import LOSSY_SUFFIXES, Reader, native, reason
+from stegano_tf.audio.files.recordings import Recording
 from stegano_tf.errors import AudioError, OutputError
 
 CONTAINERS = MappingProxyType(

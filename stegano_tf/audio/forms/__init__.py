@@ -12,11 +12,11 @@ from stegano_tf.audio.forms.modem import lossy
 
 FORMS: tuple[type[Form], ...] = tuple(
     importlib.import_module(f"{__name__}.{module}").FORM
-    for module in ("modem", "carried", "marked", "plain", "raw", "bare")
+    for module in ("carried", "modem", "marked", "plain", "raw", "bare")
 )
 """In the order in which a reader asks them. A frame in any channel goes before two letters, which chance writes too. A
-message that was put into a recording goes before what the recording held before. The modem's search takes little memory
-and goes before those that hold a whole sound."""
+message that was put into a recording goes before what the recording held before. In a long sound, those go first that
+are searched block by block: they take little memory."""
 
 
 class OptionError(ValueError):
@@ -65,7 +65,7 @@ def for_file(path: str | os.PathLike, options: Mapping[str, object]) -> dict[str
     """Returns the options, with those that a file's name implies: what is lossy is survived in the profile "wide"."""
     survives = Path(path).suffix.lower() in lossy.CODECS
     chosen = {name for name, value in options.items() if value is not None and value is not False}
-    return {**options, "survive": "wide"} if survives and chosen <= {"codec_rate"} else dict(options)
+    return {**options, "survive": "wide"} if survives and chosen <= {"codec_rate", "split"} else dict(options)
 
 
 def _required(form: type[Form]) -> set[str]:

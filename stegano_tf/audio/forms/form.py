@@ -121,6 +121,10 @@ class Form:
         """Returns how many samples, of all channels, the sound of a message of `size` bytes has."""
         return size
 
+    def first(self, path):
+        """Returns the name of the first file that is written."""
+        return path
+
     def check(self, path, size: int, sample_rate: int, *, keyed: bool = False) -> None:
         """Raises AudioError if `path` cannot hold at least `size` bytes at this rate in Hz, or a recording is unfit.
 

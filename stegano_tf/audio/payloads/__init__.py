@@ -7,3 +7,6 @@ PAYLOADS = MappingProxyType(
     {name: importlib.import_module(f"{__name__}.{name}").PAYLOAD for name in ("bmp", "png", "webp")}
 )
 """What `payload.Payload` describes, by name."""
+
+FILE = "file"
+"""What a payload is called that is no picture file: a file with its name, as `message.frame` packs it."""

@@ -8,6 +8,7 @@ alone, and says of which message it is. So it does no harm what is before, behin
 docs/FORMAT.md writes the form down for other readers.
 """
 
+import contextlib
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -16,8 +17,9 @@ import numpy as np
 
 from stegano_tf import sealing
 from stegano_tf.audio import files, framing, pcm
+from stegano_tf.audio.files import media
 from stegano_tf.audio.forms.form import Form, Found, Sound, in_memory
-from stegano_tf.audio.forms.modem import lossy
+from stegano_tf.audio.forms.modem import lossy, parts
 from stegano_tf.audio.forms.modem.profiles import PAUSE, PROFILES, RATE, SEGMENT, SYMBOL, Profile, shape
 from stegano_tf.errors import AudioError, FormatError, OutputError
 from stegano_tf.settings import setting
@@ -25,6 +27,14 @@ from stegano_tf.settings import setting
 _CODEC_RATE = 128  # kb/s
 _RATES = (7_000, 1_000_000)  # in Hz, of sounds that are searched
 _SURVIVE = "sound that survives codecs: " + "; ".join(f"{name}: {one.survives}" for name, one in PROFILES.items())
+
+
+def _seconds(text: str) -> float:
+    """Reads a duration: 60s, or 60."""
+    try:
+        return float(text.removesuffix("s"))
+    except ValueError as error:
+        raise ValueError("expected seconds, such as 60s") from error
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -38,7 +48,11 @@ class Modem(Form):
 
     survive: str = setting(dataclasses.MISSING, _SURVIVE, choices=tuple(PROFILES))
     codec_rate: int | None = setting(
-        None, "of an .mp3, .ogg or .opus file (default: 128)", low=8, high=320, metavar="KBPS"
+        None, "of an .mp3, .ogg, .opus or .m4a file (default: 128)", low=8, high=320, metavar="KBPS"
+    )
+
+    split: float | None = setting(
+        None, "into files of so many seconds: m.001.mp3, m.002.mp3 ...", low=2, metavar="SECONDS", parse=_seconds
     )
 
     name = f"frame v{framing.VERSION} in the modem"
@@ -53,22 +67,43 @@ class Modem(Form):
         return PROFILES[self.survive]
 
     @property
+    def rate(self) -> int:
+        """Samples a second."""
+        return self.profile.rate
+
+    @property
     def facts(self) -> dict:
         return {"profile": self.survive}
 
+    @property
+    def _segments(self) -> int | None:
+        """How many a file has, if there are several."""
+        return self.split and max(1, int((self.split * RATE - SYMBOL - 2 * PAUSE) // SEGMENT))
+
     def samples(self, size: int) -> int:
         segments = -(-shape(self.profile, size).blocks // self.profile.blocks)
-        return (segments * SEGMENT + SYMBOL + 2 * PAUSE) // self.profile.step
+        sounds = -(-segments // (self._segments or segments))
+        return (segments * SEGMENT + sounds * (SYMBOL + 2 * PAUSE)) // self.profile.step
+
+    def first(self, path):
+        return parts.name(Path(path), 1) if self.split else path
 
     def check(self, path, size: int, sample_rate: int, *, keyed: bool = False) -> None:
-        if Path(path).suffix.lower() not in lossy.CODECS:
+        codec = lossy.CODECS.get(Path(path).suffix.lower())
+        if codec is None:
             super().check(path, size, sample_rate, keyed=keyed)
+        elif codec == "AAC":
+            media.need("writing AAC")
 
     def encode(self, size: int, blocks: Iterable) -> tuple[int, Iterator[np.ndarray]]:
+        (sound,) = self._sounds(size, blocks, None)
+        return self.samples(size), sound
+
+    def _sounds(self, size: int, blocks: Iterable, segments: int | None) -> Iterator[Iterator[np.ndarray]]:
         from stegano_tf.audio.forms.modem import writing  # noqa: PLC0415 (SciPy, which other forms do not need)
 
         message = pcm.gather((np.frombuffer(block, np.uint8) for block in blocks), np.empty(size, np.uint8))
-        return self.samples(size), writing.encode(message, self.profile)
+        return writing.encode(message, self.profile, segments)
 
     def write(
         self,
@@ -81,21 +116,39 @@ class Modem(Form):
         force: bool,
         check: Callable[[files.Reader], None],
     ) -> tuple[files.Reader, dict]:
-        samples, pieces = self.encode(size, blocks)
-        shared = {"sample_rate": self.profile.rate, "force": force}
         codec = lossy.CODECS.get(Path(path).suffix.lower())
-        if codec is None:
-            return files.write(path, pieces, samples, check=check, **shared), self.facts
         rate = self.codec_rate or _CODEC_RATE
 
         def survives(reader: files.Reader) -> None:
             try:
                 check(reader)
             except OutputError as error:
+                if codec is None:
+                    raise
                 found = f"a message made to survive as {self.survive} does not survive {codec} at {rate} kb/s"
                 raise AudioError(f"{path}: {found}, expected a higher rate or a stronger profile") from error
 
-        return lossy.write(path, pieces, codec=codec, codec_rate=rate, check=survives, **shared), self.facts
+        def write(path, sound, check=lambda _: None):
+            options = {"sample_rate": self.profile.rate, "force": force, "check": check}
+            if codec:
+                return lossy.write(path, sound, codec=codec, codec_rate=rate, **options)
+            pieces = list(sound)
+            return files.write(path, pieces, sum(map(len, pieces)), **options)
+
+        sounds = self._sounds(size, blocks, self._segments)
+        if not self.split:
+            return write(path, next(sounds), survives), self.facts
+        written: list[Path] = []
+        with contextlib.ExitStack() as undo:
+            for number, sound in enumerate(sounds, 1):
+                name = parts.name(Path(path), number)
+                write(name, sound)
+                written.append(name)
+                undo.callback(name.unlink, missing_ok=True)
+            with files.opened(written) as reader:
+                survives(reader)
+            undo.pop_all()
+        return reader, {**self.facts, "parts": tuple(written)}
 
     @classmethod
     def search(cls, sound: Sound, key: sealing.Key | None) -> Found | None:
@@ -115,12 +168,17 @@ class Modem(Form):
 
             try:
                 read = reading.read(start, rate)
+            except reading.IncompleteError as error:
+                absent = parts.missing(reader.paths, error.last, error.blocks)
+                where = f"; {' and '.join(absent)} missing" if absent else ""
+                failure = failure or FormatError(f"{error}{where}")
+                continue
             except FormatError as error:
                 failure = failure or error
                 continue
             if read is not None:
                 message, how = read
-                facts = {"profile": how.profile.name, "reception": how, "damage": how.damage}
+                facts = {"profile": how.profile.name, "reception": how, "damage": how.damage, "others": how.others}
                 return in_memory(message, channel=channel or 0, **facts)
         if failure:
             raise failure

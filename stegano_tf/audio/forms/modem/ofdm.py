@@ -2,8 +2,9 @@
 
 A symbol is the inverse Fourier transform of its carriers, with its end repeated in front of it as a guard. A carrier
 has Gray-coded levels in each of its two dimensions. The reader knows the first symbol of each segment. It estimates the
-channel from this one and the next segment's. Codecs make different noise at each time and frequency. So the noise is
-estimated from the data themselves: by expectation maximisation over the levels, around each carrier.
+channel from this one and the next segment's. Codecs make different noise at each time and frequency, and a room has
+another echo at each frequency. So the noise and what is left of the channel are estimated from the data themselves: by
+expectation maximisation over the levels, around each carrier.
 """
 
 import functools
@@ -80,7 +81,8 @@ def demodulate(samples: np.ndarray, profile: Profile, *, closed: bool) -> tuple[
 
     Returns:
       likelihoods: float32[blocks, sent], of each bit the logarithm of P(0) / P(1).
-      snr: float32[carriers], a ratio of powers.
+      snr: float32[carriers], a ratio of powers, the worse one of two that may be too good: noise hides the levels of
+        the data, and a codec may make the same noise of all known symbols.
     """
     symbols = samples[: (DATA_SYMBOLS + 2) * SYMBOL].reshape(-1, SYMBOL)
     # Half of the guard is left before and behind, for what arrives early and late.
@@ -89,9 +91,10 @@ def demodulate(samples: np.ndarray, profile: Profile, *, closed: bool) -> tuple[
     spectrum = spectrum * np.exp(1j * np.pi * GUARD / BODY * numbers).astype(np.complex64)
     first, last = spectrum[[0, -1]] * np.conj(profile.sync())
     share = np.arange(1, DATA_SYMBOLS + 1, dtype=np.float32)[:, None] / (DATA_SYMBOLS + 1)
-    channel, noise = _channel(first, last, share) if closed else _channel_at(first)
-    guess = np.clip(noise / np.abs(channel) ** 2, *_NOISE) * np.ones((DATA_SYMBOLS, 1), np.float32)
-    noise, likelihoods = _likelihoods(spectrum[1:-1] / channel, guess, profile.bits // 2)
+    channel, noise, width = _channel(first, last, share) if closed else _channel_at(first)
+    noise = np.clip(noise / np.abs(channel) ** 2, *_NOISE) * np.ones((DATA_SYMBOLS, 1), np.float32)
+    of_data, likelihoods = _likelihoods(spectrum[1:-1] / channel, noise, profile.bits // 2, width)
+    noise = np.maximum(noise, of_data)
     bits = likelihoods.reshape(-1) * (1 - 2 * mask(profile).astype(np.float32))
     words = bits[order(profile)][: profile.code.sent * profile.blocks]
     return words.reshape(-1, profile.blocks).T, 1 / noise.mean(axis=0)
@@ -101,14 +104,15 @@ def _smooth(channel: np.ndarray, width: int) -> np.ndarray:
     return uniform_filter1d(channel.real, width) + 1j * uniform_filter1d(channel.imag, width)
 
 
-def _channel_at(first: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the channel and its noise from one estimate, complex64[carriers]."""
-    channel = _smooth(first, _WIDTHS[2])
-    return channel, uniform_filter1d(np.abs(first - channel) ** 2, _NEAR[1])
+def _channel_at(first: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
+    """Returns the channel, its noise and its width from one estimate, complex64[carriers]."""
+    width = _WIDTHS[2]
+    channel = _smooth(first, width)
+    return channel, uniform_filter1d(np.abs(first - channel) ** 2, _NEAR[1]), width
 
 
-def _channel(first: np.ndarray, last: np.ndarray, share: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the channel at each share of the time between two estimates, complex64[N, carriers], and the noise.
+def _channel(first: np.ndarray, last: np.ndarray, share: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
+    """Returns the channel at each share of the time between two estimates, complex64[N, carriers]; noise and width.
 
     Args:
       first, last: complex64[carriers].
@@ -126,26 +130,41 @@ def _channel(first: np.ndarray, last: np.ndarray, share: np.ndarray) -> tuple[np
     noise = uniform_filter1d(np.abs(last - first) ** 2, _NEAR[1]) / 2
     first, last = _smooth(first, width), _smooth(last, width)
     channel = ((1 - share) * first + share * last) * np.exp(1j * share * numbers)
-    return channel, noise
+    return channel, noise, width
 
 
-def _likelihoods(received: np.ndarray, noise: np.ndarray, bits: int) -> tuple[np.ndarray, np.ndarray]:
+def _likelihoods(received: np.ndarray, noise: np.ndarray, bits: int, width: int) -> tuple[np.ndarray, np.ndarray]:
     """Returns the noise, both dimensions together, and the likelihoods of the bits.
 
     Args:
       received: complex64[symbols, carriers], equalised.
       noise: of that shape, a first guess.
       bits: of each dimension.
+      width: carriers over which the channel may be taken for constant.
     """
     points, patterns = levels(bits)
-    squares = np.square(np.stack([received.real, received.imag], axis=-1)[..., None] - points)
     for _ in range(_ROUNDS):
+        squares = _squares(received, points)
         weights = -squares / noise[..., None, None]
         weights = np.exp(weights - weights.max(axis=-1, keepdims=True))
         weights /= weights.sum(axis=-1, keepdims=True)
         noise = np.maximum(uniform_filter((weights * squares).sum(axis=(-1, -2)), _NEAR), _NOISE[0])
+        if width > _WIDTHS[1]:
+            continue  # the known symbols say it all
+        means = weights @ points
+        trust = 1 / noise
+        known = 2 * trust.mean(axis=0)  # two symbols by which the channel is 1
+        power = known + (trust * (weights @ points**2).sum(axis=-1)).sum(axis=0)
+        fit = known + (trust * received * (means[..., 0] - 1j * means[..., 1])).sum(axis=0)
+        received = received * (uniform_filter1d(power, width) / _smooth(fit, width))
+    squares = _squares(received, points)
     weights = np.exp(np.maximum(-squares / noise[..., None, None], -80))
     ones = [weights[..., patterns[:, bit]].sum(axis=-1) for bit in range(bits)]
     zeros = [weights[..., ~patterns[:, bit]].sum(axis=-1) for bit in range(bits)]
     likelihoods = np.log(np.stack(zeros, axis=-1)) - np.log(np.stack(ones, axis=-1))
     return noise, np.clip(likelihoods, -_SURE, _SURE)
+
+
+def _squares(received: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """Returns how far carriers are from each level, in each dimension, float32[symbols, carriers, 2, levels]."""
+    return np.square(np.stack([received.real, received.imag], axis=-1)[..., None] - points)

@@ -5,13 +5,14 @@ few seconds of it, the places, and the blocks that were found. Nothing is made o
 there are as many blocks.
 """
 
+import collections
 import dataclasses
 from collections.abc import Callable, Iterable
 
 import numpy as np
 
 from stegano_tf.audio.forms.modem import blocks, ofdm
-from stegano_tf.audio.forms.modem.profiles import GUARD, PROFILES, RATE, SEGMENT, SYMBOL, Profile, shape
+from stegano_tf.audio.forms.modem.profiles import DATA_SYMBOLS, GUARD, PROFILES, RATE, SEGMENT, SYMBOL, Profile, shape
 from stegano_tf.audio.forms.modem.search import Place, search
 from stegano_tf.errors import FormatError
 
@@ -19,6 +20,8 @@ _TOLERANCE = 1e-3  # of a second, by which two clocks may differ
 _MARGIN = 0.02  # seconds around a segment that the resampler needs
 _SILENT = 0.1  # of the power of the known symbol
 _BATCH = 16  # codewords that are decoded at once
+_WHOLE = 0.5  # share of right blocks above which not the noise is to blame
+_GAP = 2  # how much stronger than for Shannon's capacity the signal must be
 _HOPELESS = 0.7  # of the bits that a block needs; a codeword that promises fewer is not decoded
 
 
@@ -31,6 +34,7 @@ class Reception:
     clock: float  # by how much the reader's clock is slower than the writer's, in parts per million
     blocks: int  # of the message, in all
     lost: int  # of them
+    others: str | None = None  # further messages in the sound
 
     def __str__(self) -> str:
         return f"signal to noise {self.snr:.1f} dB, clocks differ by {self.clock:+.0f} ppm"
@@ -39,6 +43,19 @@ class Reception:
     def damage(self) -> str | None:
         """What was restored."""
         return f"{self.lost:,} of {self.blocks:,} blocks were lost and restored" if self.lost else None
+
+
+class IncompleteError(FormatError):
+    """Too little of a message arrived.
+
+    Attributes:
+      last: number of the last block that arrived.
+      blocks: of the message, in all.
+    """
+
+    def __init__(self, message: str, last: int, blocks: int):
+        super().__init__(message)
+        self.last, self.blocks = last, blocks
 
 
 _Heard = dict[tuple[Profile, blocks.Label], dict[int, bytes]]
@@ -53,7 +70,8 @@ def read(sound: Callable[[], Iterable[np.ndarray]], sample_rate: int) -> tuple[b
       sample_rate: in Hz.
 
     Raises:
-      FormatError: there is a message, but too little of it arrived; says how much, and what would survive.
+      IncompleteError: there is a message, but too little of it arrived; says how much, and what would survive.
+      FormatError: of what seems to be a message no block arrived.
     """
     places = list(search(sound(), sample_rate))
     follow = _followers(places)
@@ -61,7 +79,8 @@ def read(sound: Callable[[], Iterable[np.ndarray]], sample_rate: int) -> tuple[b
     clock = float(np.median(clocks)) if clocks else 1.0
     heard: _Heard = {}
     waiting: dict[Profile, list[np.ndarray]] = {}
-    snrs = [np.nan]
+    snrs: dict[Profile, list] = {}
+    received: collections.Counter[Profile] = collections.Counter()
     tape = _Tape(sound())
     for number, place in enumerate(places):
         closed = number in follow
@@ -70,26 +89,36 @@ def read(sound: Callable[[], Iterable[np.ndarray]], sample_rate: int) -> tuple[b
         if np.var(samples[SYMBOL:-SYMBOL]) < _SILENT * np.var(samples[:SYMBOL]):
             continue  # the last symbol of a message
         likelihoods, snr = ofdm.demodulate(samples, place.profile, closed=closed)
-        snrs.append(10 * np.log10(np.median(snr)) if closed else np.nan)
+        if closed:
+            total = snrs.setdefault(place.profile, [0, 0])
+            total[0] += np.log10(snr)
+            total[1] += 1
         words = waiting.setdefault(place.profile, [])
         words.extend(likelihoods)
+        received[place.profile] += len(likelihoods)
         if len(words) >= _BATCH:
             _collect(place.profile, waiting.pop(place.profile), heard)
     for profile, words in waiting.items():
         _collect(profile, words, heard)
-    decibels = float(np.nanmedian(snrs)) if clocks else float("nan")
-    for (profile, label), found in heard.items():
+    levels = {profile: 10 * total / count for profile, (total, count) in snrs.items()}  # decibels, by carrier
+    for number, ((profile, label), found) in enumerate(heard.items()):
         cut = shape(profile, label.size)
         message = blocks.join(label, found, cut)
         if message is not None:
-            return message, Reception(profile, decibels, 1e6 * (clock - 1), cut.blocks, cut.blocks - len(found))
+            others = [one for place, one in enumerate(heard.items()) if place != number]
+            loud = float(np.median(levels[profile])) if profile in levels else float("nan")
+            arrived = cut.blocks, cut.blocks - len(found), " and ".join(map(_arrived, others)) or None
+            return message, Reception(profile, loud, 1e6 * (clock - 1), *arrived)
     if heard:
-        advice = _advice(profile for profile, _ in heard)
-        raise FormatError(f"is damaged: {_too_little(heard)}; signal to noise {decibels:.1f} dB; {advice}")
+        (profile, label), found = best = max(heard.items(), key=lambda item: len(item[1]))
+        cut = shape(profile, label.size)
+        right = sum(len(some) for (one, _), some in heard.items() if one is profile) / received[profile]
+        text = f"is damaged: {_arrived(best)}, expected at least {cut.data:,}; {_advice(profile, levels, right)}"
+        raise IncompleteError(text, max(found), cut.blocks)
     if len(follow) > 1:
         profile = places[next(iter(follow))].profile
         seen = f"{len(follow) + 1} segments in the profile {profile.name!r} are seen, no block of them is right"
-        raise FormatError(f"is damaged: {seen}; signal to noise {decibels:.1f} dB; {_advice([profile])}")
+        raise FormatError(f"is damaged: {seen}; {_advice(profile, levels, 0)}")
     return None
 
 
@@ -158,15 +187,30 @@ def _collect(profile: Profile, words: list[np.ndarray], heard: _Heard) -> None:
             heard.setdefault((profile, label), {})[number] = data
 
 
-def _too_little(heard: _Heard) -> str:
-    (profile, label), found = max(heard.items(), key=lambda item: len(item[1]))
-    cut = shape(profile, label.size)
-    arrived = f"{len(found):,} of the {cut.blocks:,} blocks of a message of {label.size:,} bytes arrived"
-    return f"{arrived}, expected at least {cut.data:,}"
+def _arrived(message: tuple[tuple[Profile, blocks.Label], dict[int, bytes]]) -> str:
+    (profile, label), found = message
+    total = shape(profile, label.size).blocks
+    return f"{len(found):,} of the {total:,} blocks of a message of {label.size:,} bytes arrived"
 
 
-def _advice(profiles: Iterable[Profile]) -> str:
+def _advice(profile: Profile, levels: dict[Profile, np.ndarray], right: float) -> str:
+    """Says what would have arrived, of a message of which a share of the received blocks was `right`.
+
+    The noise is that of `levels`, decibels by carrier.
+    """
+    measured = f"signal to noise {np.median(levels[profile]):.1f} dB; " if profile in levels else ""
+    if right > _WHOLE:
+        return f"{measured}expected the whole sound"
     names = list(PROFILES)
-    last = max(names.index(profile.name) for profile in profiles)
-    stronger = " or ".join(names[last + 1 :])
-    return f"expected the whole sound{stronger and f', or one made to survive as {stronger}'}"
+    able = [PROFILES[name] for name in names[names.index(profile.name) + 1 :]]
+    if profile in levels:
+        bits = np.log2(1 + 10 ** (levels[profile] / 10) / _GAP)
+        able = [one for one in able if _needs(one) <= bits[: one.carriers].mean()]
+    if not able:
+        return f"{measured}expected less noise: no profile bears this"
+    return f"{measured}expected less noise, or a message made to survive as {' or '.join(one.name for one in able)}"
+
+
+def _needs(profile: Profile) -> float:
+    """Returns the bits of a message that a carrier bears in a symbol."""
+    return profile.blocks * profile.code.size / (DATA_SYMBOLS * profile.carriers)

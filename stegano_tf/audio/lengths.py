@@ -1,0 +1,34 @@
+"""How long sounds become, and how much goes into a recording, before anything is written."""
+
+import contextlib
+import os
+
+import numpy as np
+
+from stegano_tf import sealing
+from stegano_tf.audio import forms, framing
+from stegano_tf.audio.forms.form import Form
+from stegano_tf.audio.payloads import PAYLOADS
+from stegano_tf.errors import ImageError
+from stegano_tf.sealing import age
+
+
+def message_bytes(image: np.ndarray, *, payload: str = "bmp") -> int:
+    """Returns how many bytes a picture, uint8[H, W, 3] RGB, takes in a carrier without seal and parity."""
+    return PAYLOADS[payload].encode(image)[0] + framing.OVERHEAD
+
+
+def durations(image: np.ndarray, form: Form, *, lock: sealing.Lock | None = None) -> dict[str, float]:
+    """Returns how many seconds the sound of a picture, uint8[H, W, 3] RGB, lasts, by payload; of a form with a rate."""
+    found = {}
+    for name, payload in PAYLOADS.items():
+        with contextlib.suppress(ImageError):
+            size = payload.encode(image)[0] + framing.OVERHEAD
+            size = age.sealed_bytes(size) + framing.OVERHEAD if lock else size
+            found[name] = form.samples(size) / form.rate
+    return found
+
+
+def capacities(path: str | os.PathLike) -> dict[int, int]:
+    """Returns how many bytes of message a recording of 16 or 24 bits carries, by bits a sample; raises AudioError."""
+    return {bits: size for form in forms.FORMS for bits, size in form.capacities(path).items()}
