@@ -12,7 +12,8 @@ class SteganoModel(keras.Model):
     """Hides and reveals; trained on `h_loss + beta * r_loss`, both mean squared errors of pictures in [0, 1].
 
     The loss is that of A. Chennupati et al. (ICCCNT 2024), but taken on the stego image in 8 bits, as every hide
-    network gives it.
+    network gives it. With a `power` below 1 the mean over pairs is that of the pairs' losses to this power. Then pairs
+    with small losses count for more, as they do in a mean of PSNR.
 
     Input are (cover, secret) as uint8[B, H, W, 3] each. Output are the stego image and the revealed secret as float32.
 
@@ -23,10 +24,11 @@ class SteganoModel(keras.Model):
     geometric mean of the combined loss over the pairs of the latest step alone.
     """
 
-    def __init__(self, networks: Networks, beta: float = 0.75):
+    def __init__(self, networks: Networks, beta: float = 0.75, power: float = 1.0):
         super().__init__(name="stegano")
         self.hide, self.reveal, self.pair = networks
         self.beta = beta
+        self.power = power
         self.h_loss = metrics.Mean("h_loss")
         self.r_loss = metrics.Mean("r_loss")
         self.cover_psnr = metrics.Mean("cover_psnr")
@@ -58,7 +60,8 @@ class SteganoModel(keras.Model):
         self.step_loss.update_state(combined)
         # Only TensorFlow's models have a strategy.
         strategy = getattr(self, "distribute_strategy", None)
-        return ops.mean(combined) / (strategy.num_replicas_in_sync if strategy else 1)
+        powered = combined if self.power == 1 else ops.power(combined + 1e-10, self.power)
+        return ops.mean(powered) / (strategy.num_replicas_in_sync if strategy else 1)
 
     def get_metrics_result(self):
         logs = super().get_metrics_result()

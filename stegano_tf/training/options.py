@@ -70,6 +70,7 @@ class Options:
         "and tiny: training hardly changes their hide loss",
         low=0.0,
     )
+    power: float = setting(1.0, "mean over pairs of the loss to this power; below 1 easy pairs count for more", low=0.01)
     learning_rate: float | None = _optional("peak learning rate; the preset's by default", low=0.0)
     adam_beta_1: float | None = _optional("Adam's momentum; the preset's by default", low=0.0, high=1.0)
     schedule: str | None = _optional(
@@ -96,6 +97,7 @@ class Options:
     )
     dtype_policy: str = setting("float32", "what convolutions compute in", choices=("float32", "mixed_bfloat16"))
     sync_batch_norm: bool = setting(False, "take the moments of batch normalisation over all devices")
+    fixed_norm: bool = setting(False, "keep the moments of batch normalisation as `weights` has them, with scale and bias")
     weights: str | None = _optional("weights file to start from")
     seed: int = setting(0, "seed of weights and pairs", low=0)
     deterministic: bool = setting(False, "have TensorFlow use only ops that give the same bits each time")

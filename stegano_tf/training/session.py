@@ -136,11 +136,11 @@ def compiled(options: Options) -> SteganoModel:
     networks = build.build(options.preset)
     if options.weights:
         build.load_weights(networks, options.weights)
-    if options.sync_batch_norm:
-        for layer in (*networks.hide.layers, *networks.reveal.layers):
-            if isinstance(layer, keras.layers.BatchNormalization):
-                layer.synchronized = True
-    model = SteganoModel(networks, beta=options.beta)
+    for layer in (*networks.hide.layers, *networks.reveal.layers):
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.synchronized = options.sync_batch_norm
+            layer.trainable = not options.fixed_norm
+    model = SteganoModel(networks, beta=options.beta, power=options.power)
     revealing = []
     if options.schedule == "plateau" and options.reveal_patience is not None:
         hiding = {id(variable) for variable in networks.hide.trainable_variables}

@@ -46,7 +46,7 @@ PRESETS = (
     Preset(
         name="unet",
         networks=UNetConfig(hide_widths=(32, 64, 96), reveal_width=48, reveal_blocks=4),
-        parameters=738_056,
+        parameters=739_352,
         training=CROPS,
         description="a residual UNet hides, residual conv-BN-ReLU blocks reveal, between Haar subbands",
     ),
