@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 import keras
-from keras import metrics, ops
+from keras import Layer, metrics, ops
 
 from stegano_tf.networks.family import Networks
 
@@ -15,6 +15,8 @@ class SteganoModel(keras.Model):
     network gives it. With a `power` below 1 the mean over pairs is that of the pairs' losses to this power. Then pairs
     with small losses count for more, as they do in a mean of PSNR.
 
+    The secret is revealed from what the layers of `channel` make of the stego image, one after the other.
+
     Input are (cover, secret) as uint8[B, H, W, 3] each. Output are the stego image and the revealed secret as float32.
 
     Under `tf.distribute` a replica's loss is its share of the global batch's, since gradients of replicas are summed.
@@ -24,11 +26,12 @@ class SteganoModel(keras.Model):
     geometric mean of the combined loss over the pairs of the latest step alone.
     """
 
-    def __init__(self, networks: Networks, beta: float = 0.75, power: float = 1.0):
+    def __init__(self, networks: Networks, beta: float = 0.75, power: float = 1.0, channel: Iterable[Layer] = ()):
         super().__init__(name="stegano")
         self.hide, self.reveal, self.pair = networks
         self.beta = beta
         self.power = power
+        self.channel = list(channel)
         self.h_loss = metrics.Mean("h_loss")
         self.r_loss = metrics.Mean("r_loss")
         self.cover_psnr = metrics.Mean("cover_psnr")
@@ -46,7 +49,13 @@ class SteganoModel(keras.Model):
         return *weights, self.optimizer.variables, self.metrics_variables
 
     def call(self, inputs, training=None):
-        return tuple(self.pair(list(map(to_unit, inputs)), training=training))
+        pair = list(map(to_unit, inputs))
+        if not self.channel:
+            return tuple(self.pair(pair, training=training))
+        received = stego = self.hide(pair, training=training)
+        for step in self.channel:
+            received = step(received)
+        return stego, self.reveal(received, training=training)
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         cover, secret = map(to_unit, x)

@@ -13,9 +13,9 @@ import keras
 import numpy as np
 from absl import logging
 
-from stegano_tf import presets
+from stegano_tf import channels, presets
 from stegano_tf.errors import CheckpointError
-from stegano_tf.networks import build
+from stegano_tf.networks import build, channel
 from stegano_tf.training import checkpoints, loop, run_folder, strategies
 from stegano_tf.training.callbacks import log, steering
 from stegano_tf.training.data.stored import StoredPairs
@@ -140,7 +140,8 @@ def compiled(options: Options) -> SteganoModel:
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.synchronized = options.sync_batch_norm
             layer.trainable = not options.fixed_norm
-    model = SteganoModel(networks, beta=options.beta, power=options.power)
+    steps = channel.through(channels.parse(options.channel), options.seed) if options.channel else ()
+    model = SteganoModel(networks, beta=options.beta, power=options.power, channel=steps)
     revealing = []
     if options.schedule == "plateau" and options.reveal_patience is not None:
         hiding = {id(variable) for variable in networks.hide.trainable_variables}
