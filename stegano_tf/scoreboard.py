@@ -91,8 +91,8 @@ def square(file: Path, side: int) -> np.ndarray:
 def unrounded(files: list[Path], networks: Networks, side: int = 256) -> dict[str, float]:
     """Returns the figures that other projects state: of stego images in floating point, which no file holds.
 
-    The secret is revealed from these, and not rounded either; all values are clipped to 0 to 255. Means over pairs, in
-    dB: RGB as `metrics.psnr`, luma as `metrics.luma_psnr`. PresetError if no last layer "stego" rounds.
+    The secret is revealed from these. Nothing is rounded, and nothing cut off below black or above white. Means over
+    pairs, in dB: RGB as `metrics.psnr`, luma as `metrics.luma_psnr`. PresetError if no last layer "stego" rounds.
     """
     import keras  # noqa: PLC0415  (takes seconds)
 
@@ -102,9 +102,9 @@ def unrounded(files: list[Path], networks: Networks, side: int = 256) -> dict[st
     found = []
     for i, j in pairing.pairs(len(files)):
         cover, secret = (square(files[k], side)[None].astype(np.float32) for k in (i, j))
-        stego = np.clip(hide([cover / 255, secret / 255], training=False), 0, 1)
-        revealed = np.clip(networks.reveal(stego, training=False), 0, 1)
-        both = {"cover": (cover, 255.0 * stego), "secret": (secret, 255.0 * revealed)}
+        stego = hide([cover / 255, secret / 255], training=False)
+        revealed = networks.reveal(stego, training=False)
+        both = {"cover": (cover, 255.0 * np.asarray(stego)), "secret": (secret, 255.0 * np.asarray(revealed))}
         found.append(
             {f"{name}_psnr": 10 * math.log10(255**2 / np.mean(np.square(b - a))) for name, (a, b) in both.items()}
             | {f"{name}_luma_psnr": metrics.luma_psnr(a[0], b[0]) for name, (a, b) in both.items()}

@@ -62,7 +62,7 @@ class Noise(_Step):
 
 
 class Resize(_Step):
-    """Makes pictures smaller and as large again: bilinear, with antialiasing. One number a batch, in steps of 1/8."""
+    """Makes pictures smaller and as large again: bilinear, with antialiasing. One of eight numbers a batch."""
 
     _CHOICES = 8
 
@@ -91,7 +91,7 @@ class Jpeg(_Step):
         for i, colour in enumerate(colours):
             table = ops.clip(ops.floor((scale * _TABLES[i > 0] + 50.0) / 100.0), 1.0, 255.0)
             shrunk = i > 0 and self.step.kind == "jpeg"
-            plane = ops.average_pool(colour, 2, data_format="channels_last") if shrunk else colour
+            plane = ops.average_pool(colour, 2, 2, "valid", "channels_last") if shrunk else colour
             plane = _quantised(straight_round(plane) - (0.0 if i else 128.0), table[:, None])
             plane = straight_round(ops.clip(plane, -128.0, 127.0))
             coded.append(_doubled(_doubled(plane, 1), 2) if shrunk else plane)
