@@ -58,6 +58,10 @@ class PresetError(SteganoError):
     """A network preset or its weights do not exist or do not fit each other."""
 
 
+class ChannelError(SteganoError):
+    """A text describes no channel that pictures could pass."""
+
+
 class DataError(SteganoError):
     """A data folder or data set holds nothing that can be used."""
 

@@ -14,7 +14,7 @@ import rich.console
 import rich.progress
 import rich.table
 
-from stegano_tf import __version__, outputs, presets, provenance, scoreboard, settings
+from stegano_tf import __version__, channels, outputs, presets, provenance, scoreboard, settings
 from stegano_tf.errors import SteganoError
 from stegano_tf.pairing import list_pictures
 from stegano_tf.runtime import Runtime
@@ -33,6 +33,8 @@ class Options:
     side: int = setting(256, "pixels each way that pictures are cropped to; the scoreboard's is 256", low=16)
     refine: int = setting(0, "improve each stego image in so many steps, as `stegano-tf hide --refine`", low=0)
     balance: float = setting(0.0, "with --refine: dB by which the secret weighs more than the cover")
+    channel: str | None = setting(None, "reveal from what arrives through it: jpeg:80, noise:2, resize:0.5, or several")
+    unrounded: bool = setting(False, "also score stego images in floating point, as other projects do")
     limit: int | None = setting(None, "use the first so many pictures only", low=2)
     json: str | None = setting(None, "file to write the figures to")
     force: bool = setting(False, "overwrite an existing --json file")
@@ -55,10 +57,13 @@ def evaluate(options: Options) -> dict:
     """Scores, prints a table, and returns (and with `options.json` writes) the figures."""
     if options.json:
         outputs.check(options.json, force=options.force)
+    channel = channels.parse(options.channel) if options.channel else ()
     files = list_pictures(options.data)[: options.limit]
     networks = Runtime(options.preset, options.weights)
     console = rich.console.Console(stderr=True)
-    scoring = scoreboard.scores(files, networks, options.side, refine=options.refine, balance=options.balance)
+    scoring = scoreboard.scores(
+        files, networks, options.side, refine=options.refine, balance=options.balance, channel=channel
+    )
     scores = list(rich.progress.track(scoring, networks.preset.name, len(files), console=console))
     result = scoreboard.summary(scores) | {
         "stego_identical": all(score.stego_identical for score in scores),
@@ -68,6 +73,7 @@ def evaluate(options: Options) -> dict:
         "side": options.side,
         "refine": options.refine,
         "balance": options.balance,
+        "channel": options.channel,
         "preset": networks.preset.name,
         "network": networks.network.hex(),
         "version": __version__,
@@ -76,6 +82,10 @@ def evaluate(options: Options) -> dict:
         "machine": provenance.machine(),
         "pairs": [dataclasses.asdict(score) for score in scores],
     }
+    if options.unrounded:
+        from stegano_tf.networks import build  # noqa: PLC0415  (imports Keras)
+
+        result["unrounded"] = scoreboard.unrounded(files, build.load(options.preset, options.weights), options.side)
     table = rich.table.Table(title=f"{result['preset']} on {result['pictures']} pictures of {result['data']}")
     for heading in ("", "PSNR", "SSIM", "APD", "worst PSNR"):
         table.add_column(heading, justify="right" if heading else "left")

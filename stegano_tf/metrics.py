@@ -41,6 +41,22 @@ def psnr(a: np.ndarray, b: np.ndarray) -> float:
     return 10 * math.log10(255**2 * a.size / squares) if squares else math.inf
 
 
+def luma_psnr(a: np.ndarray, b: np.ndarray) -> float:
+    """Returns the PSNR of luma in dB, of 255 though luma goes from 16 to 235, as MATLAB's `rgb2ycbcr` has it.
+
+    ITU-R BT.601: Y = 16 + (65.481 R + 128.553 G + 24.966 B) / 255, not rounded. HiNet and others state this figure. It
+    flatters: of a grey error it is 1.3 dB more than `psnr`. `a` and `b` are [H, W, 3] of one shape and any dtype, 0 to
+    255. It takes ten times their memory.
+
+    Example:
+      >>> round(luma_psnr(np.zeros((8, 8, 3)), np.ones((8, 8, 3))), 2)
+      49.45
+    """
+    difference = (a.astype(np.float64) - b) @ (np.array([65.481, 128.553, 24.966]) / 255)
+    squares = np.mean(np.square(difference))
+    return 10 * math.log10(255**2 / squares) if squares else math.inf
+
+
 def squared_error(a: np.ndarray, b: np.ndarray) -> int:
     """Returns `sum((a - b)²)`; arguments and errors as `psnr`."""
     return int(_difference_counts(a, b) @ np.arange(256) ** 2)

@@ -53,6 +53,7 @@ def unet():
     hide = conv(3, 24, 32) + conv(3, 32, 64) + conv(3, 64, 96) + residual(32) + residual(64) + residual(96)
     hide += conv(2, 96, 64) + conv(3, 128, 64) + residual(64) + conv(2, 64, 32) + conv(3, 64, 32) + residual(32)
     hide += conv(3, 32, 12)
+    hide += 3 * 3 * 12 * 12  # rounding: the errors of 12 samples in 3x3 blocks
     # reveal: a stem, four residual blocks of two conv-BN-ReLU at 48 channels, and 12 subband channels out.
     reveal = conv(3, 12, 48) + 4 * 2 * (conv(3, 48, 48, bias=False) + 4 * 48) + conv(3, 48, 12)
     return hide + reveal

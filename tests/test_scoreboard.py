@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from stegano_tf import channels, pairing, scoreboard
 from stegano_tf import evaluate as evaluation
-from stegano_tf import pairing, scoreboard
-from stegano_tf.errors import ImageError
+from stegano_tf.errors import ImageError, PresetError
+from stegano_tf.networks.family import composed
+from stegano_tf.networks.layers import Round8Bit
 
 
 class Exact:
@@ -56,6 +58,31 @@ def test_figures_by_hand(files):
     assert scores[1].secret_psnr == math.inf
     assert all(score.stego_identical for score in scores)
     assert scoreboard.means(scores)["secret_apd"] == pytest.approx(5 / 3)
+
+
+def test_a_channel_lies_between_hiding_and_revealing(files):
+    class Seeing(Exact):
+        def reveal(self, stego):
+            return stego
+
+    (score, *_) = scoreboard.scores(files, Seeing([]), side=16, channel=channels.parse("jpeg:25"))
+    # 11 is 117 below the middle; 8 times that, to a multiple of 32, is 29 * 4 below.
+    assert score.cover_apd == 1
+    assert score.secret_apd == 20 - 12
+
+
+def test_unrounded_figures_by_hand(files):
+    """Stego images are 0.4 levels off, which rounding would remove, and what they reveal is 2.4 levels more."""
+    cover, secret, stego = (keras.Input((None, None, 3)) for _ in range(3))
+    hide = keras.Model([cover, secret], Round8Bit(name="stego")(cover + 0.4 / 255 + 0.0 * secret))
+    networks = composed(hide, keras.Model(stego, stego + 2.0 / 255))
+    found = scoreboard.unrounded([files[1], files[1]], networks, side=16)
+    assert found["cover_psnr"] == pytest.approx(20 * math.log10(255 / 0.4), abs=1e-3)
+    assert found["secret_psnr"] == pytest.approx(20 * math.log10(255 / 2.4), abs=1e-3)
+    # A grey step of one level is 219 / 255 of luma.
+    assert found["cover_luma_psnr"] == pytest.approx(20 * math.log10(255 / 0.4 * 255 / 219), abs=1e-3)
+    with pytest.raises(PresetError, match="in whole numbers"):
+        scoreboard.unrounded(files, composed(keras.Model([cover, secret], cover + secret), networks.reveal))
 
 
 def test_other_sides(files):

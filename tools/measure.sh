@@ -24,9 +24,11 @@ measure() {  # FILE, then a command that takes --json
 }
 
 "$python" tools/bundled.py >/dev/null                                                       # 1 minute
+declare -A also=([unet]=--unrounded [codebook]=--nounrounded)
 for preset in codebook unet; do
-  measure $preset-test -m stegano_tf.evaluate --force --preset=$preset --data=$test         # 3 minutes each
-  measure $preset-never_jpeg -m stegano_tf.evaluate --force --preset=$preset --data=$never_jpeg
+  score="-m stegano_tf.evaluate --force --preset=$preset ${also[$preset]}"
+  measure $preset-test $score --data=$test                                                  # 3 minutes each
+  measure $preset-never_jpeg $score --data=$never_jpeg
 done
 measure codebook-refine=50-never_jpeg -m stegano_tf.evaluate --force --refine=50 --data=$never_jpeg  # 2
 for side in 256 1024; do

@@ -122,6 +122,27 @@ def published() -> str:
 
 
 @insert
+def as_others_state() -> str:
+    """RGB and luma, rounded and not, for each preset that has both: what publications state one or the other of."""
+    rows = []
+    for kind, text in KINDS.items():
+        for name, result in scoreboards(kind).items():
+            for unit, found in (("8 bits", result), ("floating point", result.get("unrounded"))):
+                if "unrounded" in result:
+                    lumas = (found[f"{picture}_luma_psnr"] for picture in ("cover", "secret"))
+                    rows.append(
+                        [
+                            f"{result['pictures']} {text}",
+                            f"`{name}`",
+                            unit,
+                            psnrs(found),
+                            "{:.1f} / {:.1f} dB".format(*lumas),
+                        ]
+                    )
+    return table(["pictures", "network", "stego image", "RGB, cover / secret", "luma"], rows)
+
+
+@insert
 def odd() -> str:
     """A row for each odd picture: cover and secret PSNR where it was the cover, and where the secret."""
     results = [load(f"codebook-odd-{side}") for side in (256, 1024)]

@@ -45,7 +45,7 @@ _QUALITY = flags.DEFINE_integer(
 )
 _SIDE = flags.DEFINE_integer("side", 256, "Side of the squares that pictures are cut into.", lower_bound=16)
 _CALL = flags.DEFINE_integer(
-    "steps_per_call", 50, "Steps of one compiled call at most, on JAX; 1 is best on a CPU.", lower_bound=1
+    "steps_per_call", None, "Steps of one compiled call at most, on JAX; by default 50, on a CPU 1.", lower_bound=1
 )
 _PAUSE = flags.DEFINE_float("pause_after", None, "Write a checkpoint and end after so many minutes of this process.")
 _COPY = flags.DEFINE_string("copy", None, "Folder that also gets the results.")
@@ -123,7 +123,8 @@ def train(given: Options, options: Options, run_dir: Path, collections: dict[str
     strategy = strategies.make("default")
     model, steps = session.model_and_steps(options, strategy)
     if strategy is None:
-        stride = max(n for n in range(1, _CALL.value + 1) if options.steps_per_epoch % n == 0)
+        most = _CALL.value or default_stride()
+        stride = max(n for n in range(1, most + 1) if options.steps_per_epoch % n == 0)
         steps = loop.StoredJaxSteps(model, stride)
     session.go_on(
         given, options, run_dir, checkpoint, model,
@@ -134,6 +135,17 @@ def train(given: Options, options: Options, run_dir: Path, collections: dict[str
         strategy=strategy,
         pause_after=_PAUSE.value,
     )  # fmt: skip
+
+
+def default_stride() -> int:
+    """Returns how many steps one compiled call takes where no flag says it.
+
+    On a CPU, starting a step takes next to no time beside the step, and the compiler takes more than half an hour for a
+    loop of `paper`'s.
+    """
+    import jax  # noqa: PLC0415  (TensorFlow does without it)
+
+    return 1 if jax.default_backend() == "cpu" else 50
 
 
 def split(options: Options, collections: dict[str, packed.Squares]) -> tuple[np.ndarray, list[np.ndarray]]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 import keras
-from keras import metrics, ops
+from keras import Layer, metrics, ops
 
 from stegano_tf.networks.family import Networks
 
@@ -12,7 +12,10 @@ class SteganoModel(keras.Model):
     """Hides and reveals; trained on `h_loss + beta * r_loss`, both mean squared errors of pictures in [0, 1].
 
     The loss is that of A. Chennupati et al. (ICCCNT 2024), but taken on the stego image in 8 bits, as every hide
-    network gives it.
+    network gives it. With a `power` below 1 the mean over pairs is that of the pairs' losses to this power. Then pairs
+    with small losses count for more, as they do in a mean of PSNR.
+
+    The secret is revealed from what the layers of `channel` make of the stego image, one after the other.
 
     Input are (cover, secret) as uint8[B, H, W, 3] each. Output are the stego image and the revealed secret as float32.
 
@@ -23,10 +26,12 @@ class SteganoModel(keras.Model):
     geometric mean of the combined loss over the pairs of the latest step alone.
     """
 
-    def __init__(self, networks: Networks, beta: float = 0.75):
+    def __init__(self, networks: Networks, beta: float = 0.75, power: float = 1.0, channel: Iterable[Layer] = ()):
         super().__init__(name="stegano")
         self.hide, self.reveal, self.pair = networks
         self.beta = beta
+        self.power = power
+        self.channel = list(channel)
         self.h_loss = metrics.Mean("h_loss")
         self.r_loss = metrics.Mean("r_loss")
         self.cover_psnr = metrics.Mean("cover_psnr")
@@ -44,7 +49,13 @@ class SteganoModel(keras.Model):
         return *weights, self.optimizer.variables, self.metrics_variables
 
     def call(self, inputs, training=None):
-        return tuple(self.pair(list(map(to_unit, inputs)), training=training))
+        pair = list(map(to_unit, inputs))
+        if not self.channel:
+            return tuple(self.pair(pair, training=training))
+        received = stego = self.hide(pair, training=training)
+        for step in self.channel:
+            received = step(received)
+        return stego, self.reveal(received, training=training)
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         cover, secret = map(to_unit, x)
@@ -58,7 +69,8 @@ class SteganoModel(keras.Model):
         self.step_loss.update_state(combined)
         # Only TensorFlow's models have a strategy.
         strategy = getattr(self, "distribute_strategy", None)
-        return ops.mean(combined) / (strategy.num_replicas_in_sync if strategy else 1)
+        powered = combined if self.power == 1 else ops.power(combined + 1e-10, self.power)
+        return ops.mean(powered) / (strategy.num_replicas_in_sync if strategy else 1)
 
     def get_metrics_result(self):
         logs = super().get_metrics_result()

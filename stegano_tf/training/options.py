@@ -6,7 +6,7 @@ Imports neither Keras nor TensorFlow, so that `--help` and wrong options need no
 import dataclasses
 import functools
 
-from stegano_tf import presets
+from stegano_tf import channels, presets
 from stegano_tf.errors import DataError
 from stegano_tf.settings import setting
 from stegano_tf.training import strategies
@@ -70,6 +70,13 @@ class Options:
         "and tiny: training hardly changes their hide loss",
         low=0.0,
     )
+    channel: str | None = _optional(
+        "reveal from what comes through it: jpeg:75-95, jpeg444:90, noise:2 (levels), resize:0.5, or several with "
+        "commas; a range is drawn from anew for each picture"
+    )
+    power: float = setting(
+        1.0, "mean over pairs of the loss to this power; below 1 easy pairs count for more", low=0.01
+    )
     learning_rate: float | None = _optional("peak learning rate; the preset's by default", low=0.0)
     adam_beta_1: float | None = _optional("Adam's momentum; the preset's by default", low=0.0, high=1.0)
     schedule: str | None = _optional(
@@ -96,6 +103,9 @@ class Options:
     )
     dtype_policy: str = setting("float32", "what convolutions compute in", choices=("float32", "mixed_bfloat16"))
     sync_batch_norm: bool = setting(False, "take the moments of batch normalisation over all devices")
+    fixed_norm: bool = setting(
+        False, "keep the moments of batch normalisation as `weights` has them, with scale and bias"
+    )
     weights: str | None = _optional("weights file to start from")
     seed: int = setting(0, "seed of weights and pairs", low=0)
     deterministic: bool = setting(False, "have TensorFlow use only ops that give the same bits each time")
@@ -118,12 +128,15 @@ def complete(options: Options, *, dry: bool = False) -> Options:
       dry: allows options without pictures and without a length, for `run.dry_run`.
 
     Raises:
+      ChannelError: the channel is none.
       DataError: there is no such protocol, the choices exclude each other, or a size does not suit the networks.
       PresetError: there is no such preset.
       StrategyError: there is no such strategy.
     """
     preset = presets.get(options.preset)
     strategies.check(options.strategy)
+    if options.channel is not None:
+        channels.parse(options.channel)
     if options.protocol not in (None, *PROTOCOLS):
         raise DataError(f"there is no protocol {options.protocol!r}, expected one of {', '.join(PROTOCOLS)}")
     unsuited = {"epochs"} if options.minutes is not None else set()

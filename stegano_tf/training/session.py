@@ -13,9 +13,9 @@ import keras
 import numpy as np
 from absl import logging
 
-from stegano_tf import presets
+from stegano_tf import channels, presets
 from stegano_tf.errors import CheckpointError
-from stegano_tf.networks import build
+from stegano_tf.networks import build, channel
 from stegano_tf.training import checkpoints, loop, run_folder, strategies
 from stegano_tf.training.callbacks import log, steering
 from stegano_tf.training.data.stored import StoredPairs
@@ -136,11 +136,12 @@ def compiled(options: Options) -> SteganoModel:
     networks = build.build(options.preset)
     if options.weights:
         build.load_weights(networks, options.weights)
-    if options.sync_batch_norm:
-        for layer in (*networks.hide.layers, *networks.reveal.layers):
-            if isinstance(layer, keras.layers.BatchNormalization):
-                layer.synchronized = True
-    model = SteganoModel(networks, beta=options.beta)
+    for layer in (*networks.hide.layers, *networks.reveal.layers):
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.synchronized = options.sync_batch_norm
+            layer.trainable = not options.fixed_norm
+    steps = channel.through(channels.parse(options.channel), options.seed) if options.channel else ()
+    model = SteganoModel(networks, beta=options.beta, power=options.power, channel=steps)
     revealing = []
     if options.schedule == "plateau" and options.reveal_patience is not None:
         hiding = {id(variable) for variable in networks.hide.trainable_variables}

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from stegano_tf.networks.layers import Cosine, Haar, Round8Bit, dct_kernel, haar_kernel
+from stegano_tf.networks.layers import Cosine, Haar, Round8Bit, ShapedRound8Bit, dct_kernel, haar_kernel
 
 
 def gradient(function, x):
@@ -32,6 +32,67 @@ def test_gradients_pass_rounding_but_not_clipping():
     x = np.array([-0.2, 0.3, 0.5, 1.4], "float32")
     weights = np.array([1.0, -2.0, 3.0, 4.0], "float32")
     np.testing.assert_allclose(gradient(lambda x: Round8Bit()(x) * weights, x), [0.0, -2.0, 3.0, 0.0])
+
+
+def shaped(x, kernel):
+    layer = ShapedRound8Bit()
+    layer.build(x.shape)
+    layer.kernel.assign(kernel)
+    return np.asarray(layer(x))
+
+
+class TestShapedRounding:
+    """Samples of 2 x 2 pixels are numbered by row, column and colour: 4 is the green of the upper right pixel."""
+
+    KERNEL = np.zeros((3, 3, 12, 12), "float32")
+
+    def test_by_hand(self):
+        kernel = self.KERNEL.copy()
+        kernel[1, 1, 0, 4] = 2.0  # the same block
+        kernel[1, 2, 0, 5] = -1.0  # the block on the right
+        x = np.full((1, 2, 4, 3), 100 / 255, "float32")
+        x[0, 0, 0, 0] = 100.4 / 255  # error -0.4: green, 1 pixel to the right, takes 100.8
+        x[0, 0, 2, 0] = 100.3 / 255  # error -0.3: green takes 100.6, and the left block's blue 99.7
+        found = 255 * shaped(x, kernel)
+        assert found[0, 0, 1].round(3).tolist() == [100, 101, 100]
+        assert found[0, 0, 3].round(3).tolist() == [100, 101, 100]
+        x[0, 0, 2, 0] = 100.49 / 255
+        kernel[1, 2, 0, 5] = -2.0
+        assert (255 * shaped(x, kernel))[0, 0, 1].round(3).tolist() == [100, 101, 99]
+
+    def test_without_a_kernel_it_is_plain_rounding(self):
+        x = np.random.default_rng(0).uniform(-0.1, 1.1, (2, 4, 6, 3)).astype("float32")
+        np.testing.assert_array_equal(shaped(x, self.KERNEL), np.asarray(Round8Bit()(x)))
+
+    def test_what_clipping_cuts_off_counts_as_an_error(self):
+        kernel = self.KERNEL.copy()
+        kernel[1, 1, 0, 3] = 1.0
+        x = np.full((1, 2, 2, 3), 250 / 255, "float32")
+        x[0, 0, 0, 0] = 259 / 255  # 4 too few: the next red gets them
+        assert (255 * shaped(x, kernel))[0, 0, :, 0].round(3).tolist() == [255, 254]
+
+    def test_an_error_reaches_as_far_as_the_layer_says(self):
+        kernel = self.KERNEL.copy()
+        for k in range(11):
+            kernel[0, 1, k, k + 1] = -1.3  # of the block above
+        x = np.full((1, 48, 2, 3), 51 / 255, "float32")
+        changed = x.copy()
+        changed[0, 0, 0, 0] += 0.4 / 255
+        different = np.flatnonzero((shaped(x, kernel) != shaped(changed, kernel)).any((0, 2, 3)))
+        assert set(different // 2) == set(range(1, ShapedRound8Bit.reach // 2 + 1))
+
+    def test_the_kernel_has_a_gradient(self):
+        """Error -0.4 of the first sample, times -1, times the derivative 1 of the sum."""
+        import tensorflow as tf
+
+        layer = ShapedRound8Bit()
+        x = np.full((1, 2, 2, 3), 100 / 255, "float32")
+        x[0, 0, 0, 0] = 100.4 / 255
+        with tf.GradientTape() as tape:
+            total = ops.sum(layer(x)) * 255
+        found = tape.gradient(total, layer.kernel.value).numpy()
+        assert found[1, 1, 0, 1] == pytest.approx(0.4, abs=1e-4)
+        assert found[1, 1, 1, 0] == 0
 
 
 @pytest.mark.parametrize("levels", [1, 2])

@@ -45,6 +45,28 @@ def test_loss_and_metrics_by_hand():
     assert logs["secret_psnr"] == pytest.approx(20 * math.log10(255 / 38), abs=1e-3)
 
 
+def test_the_secret_is_revealed_from_what_comes_through_the_channel():
+    """Two layers that add: 0.2 + 0.1 is the stego image, 0.6 is what arrives and is revealed."""
+    cover, secret, stego = (keras.Input((None, None, 3)) for _ in range(3))
+    hide = keras.Model([cover, secret], Scale()(cover) + 0.1 + 0 * secret)
+    layers = [keras.layers.Rescaling(1.0, offset=offset) for offset in (0.1, 0.2)]
+    model = SteganoModel(composed(hide, keras.Model(stego, Scale()(stego))), channel=layers)
+    model.compile()
+    logs = model.test_on_batch(batch(), return_dict=True)
+    assert logs["h_loss"] == pytest.approx(0.1**2, rel=1e-4)
+    assert logs["r_loss"] == pytest.approx(0.2**2, rel=1e-4)
+
+
+def test_a_power_makes_easy_pairs_count():
+    """Losses 0.01 and 0.04: their mean, and that of 0.1 and 0.2."""
+    for power, expected in ((1.0, 0.025), (0.5, 0.15)):
+        model = SteganoModel(constant_networks(), beta=0.0, power=power)
+        cover = np.zeros((2, 4, 4, 3), "uint8")
+        stego = np.float32([[[[0.1]]], [[[0.2]]]]) + np.zeros(cover.shape, "float32")
+        found = model.compute_loss((cover, cover), None, (stego, stego))
+        assert float(found) == pytest.approx(expected, rel=1e-4)
+
+
 def test_step_loss_is_that_of_the_last_step():
     model = SteganoModel(constant_networks(), beta=0.0)
     model.compile()

@@ -24,9 +24,17 @@ class UNetConfig(Config):
     @property
     def halos(self):
         *cells, last = (2 ** (level + 1) for level in range(len(self.hide_widths)))
-        # (pixels of a cell, convolutions on such cells), from the last convolution back to the first. Each level has
-        # three on the way up and three on the way down, of which one leads from level to level. The lowest has two.
-        ways = [(2, 1), *((cell, 3) for cell in cells), (last, 2), *((cell, 3) for cell in reversed(cells)), (2, 1)]
+        # (pixels of a cell, convolutions on such cells), from the last convolution back to the first. Rounding has
+        # eleven. Each level has three on the way up and three on the way down, of which one leads from level to level.
+        # The lowest has two.
+        ways = [
+            (2, 11),
+            (2, 1),
+            *((cell, 3) for cell in cells),
+            (last, 2),
+            *((cell, 3) for cell in reversed(cells)),
+            (2, 1),
+        ]
         halo = 0
         for cell, convolutions in ways:
             halo += -halo % cell + convolutions * cell
@@ -46,7 +54,7 @@ PRESETS = (
     Preset(
         name="unet",
         networks=UNetConfig(hide_widths=(32, 64, 96), reveal_width=48, reveal_blocks=4),
-        parameters=738_056,
+        parameters=739_352,
         training=CROPS,
         description="a residual UNet hides, residual conv-BN-ReLU blocks reveal, between Haar subbands",
     ),

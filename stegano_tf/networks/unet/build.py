@@ -4,7 +4,7 @@ import keras
 from keras import layers
 
 from stegano_tf.networks.family import Networks, composed
-from stegano_tf.networks.layers import Haar, Round8Bit
+from stegano_tf.networks.layers import Haar, ShapedRound8Bit
 from stegano_tf.networks.unet import UNetConfig
 
 
@@ -17,6 +17,7 @@ def _hide(config: UNetConfig) -> keras.Model:
     cover, secret = (keras.Input((None, None, 3), name=name) for name in ("cover", "secret"))
     centre = layers.Rescaling(1.0, offset=-0.5, dtype="float32", name="centre")
     analysis = Haar(1, name="analysis")
+    synthesis, uncentre = Haar(1, inverse=True), layers.Rescaling(1.0, offset=0.5, dtype="float32", name="uncentre")
 
     cover_bands = analysis(centre(cover))
     x = layers.Concatenate(name="pair")([cover_bands, analysis(centre(secret))])
@@ -34,8 +35,7 @@ def _hide(config: UNetConfig) -> keras.Model:
     # From zero: training starts at a stego image that is the cover.
     residual = layers.Conv2D(12, 3, padding="same", kernel_initializer="zeros", name="residual")(x)
     bands = layers.Add(dtype="float32", name="stego_bands")([cover_bands, residual])
-    picture = layers.Rescaling(1.0, offset=0.5, dtype="float32", name="uncentre")(Haar(1, inverse=True)(bands))
-    return keras.Model([cover, secret], Round8Bit(name="stego")(picture), name="hide")
+    return keras.Model([cover, secret], ShapedRound8Bit(name="stego")(uncentre(synthesis(bands))), name="hide")
 
 
 def _reveal(config: UNetConfig) -> keras.Model:
