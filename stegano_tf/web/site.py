@@ -1,0 +1,142 @@
+"""The files of the page by name: those that `web/` builds, and the installed networks, packed for the way.
+
+The two networks of a preset lie one behind the other in an xz file, because they share most of their tables: together
+they take two thirds of what they take apart. A file's name has the network's identity, so it never changes.
+"""
+
+import functools
+import hashlib
+import json
+import lzma
+import math
+from collections.abc import Iterator
+from pathlib import Path
+
+from stegano_tf import outputs, presets
+from stegano_tf.errors import OutputError, PresetError
+from stegano_tf.runtime import backends, exported
+
+FOLDER = Path(__file__).parent / "site"
+MODELS = "models.json"
+POLICY = "; ".join(
+    (
+        "default-src 'self'",
+        "script-src 'self' 'wasm-unsafe-eval'",
+        "style-src 'self'",
+        "img-src 'self' blob: data:",
+        "media-src blob:",
+        "object-src 'none'",
+        "base-uri 'none'",
+        "form-action 'none'",
+        "frame-ancestors 'none'",
+    )
+)
+HEADERS = {
+    "Content-Security-Policy": POLICY,
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Embedder-Policy": "require-corp",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+"""What the page wants to be served with; it also works without."""
+
+_ENGINE = "litert.wasm.xz"
+_WORKER = "sw.js"
+_CORE = 256  # pixels that are kept of a tile, each way, where tiles overlap
+# Floats of 4 bytes: two bits of the place matter. The decoder takes as much memory as the dictionary.
+_FILTER = {"id": lzma.FILTER_LZMA2, "preset": 6, "dict_size": 1 << 24, "lc": 2, "lp": 2, "pb": 2}
+
+
+def names() -> Iterator[str]:
+    """Yields the names of all files, relative to the page's address; raises PresetError if no networks are there."""
+    yield from (file.name for file in sorted(FOLDER.iterdir()))
+    yield MODELS
+    yield from (f"models/{_pack_name(found)}" for found in _installed().values())
+
+
+def content(name: str) -> bytes:
+    """Returns what is in one of `names`; raises KeyError for another name, PresetError for an altered network."""
+    if name == MODELS:
+        return _catalog()
+    for found in _installed().values():
+        if name == f"models/{_pack_name(found)}":
+            return _pack(found.preset)
+    if name not in {file.name for file in FOLDER.iterdir()}:
+        raise KeyError(name)
+    data = (FOLDER / name).read_bytes()
+    if name == _WORKER:  # it changes with the networks: browsers look whether its bytes did
+        data = data.replace(b"MODELS_VERSION", hashlib.sha256(_catalog()).hexdigest()[:16].encode())
+    return data
+
+
+def export(folder: str) -> list[str]:
+    """Writes all files into a folder that is new or empty, for any web server; returns their names.
+
+    `_headers` is for hosts that take the answers' headers from such a file. Raises OutputError or PresetError.
+
+    Example:
+      site.export("public")
+    """
+    target = Path(folder)
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise OutputError(f"{folder}: exists already, expected the name of a new folder, or of an empty one")
+    written = []
+    for name in names():
+        _write(target / name, content(name))
+        written.append(name)
+    _write(target / "_headers", "".join(["/*\n", *(f"  {name}: {value}\n" for name, value in HEADERS.items())]).encode())
+    return [*written, "_headers"]
+
+
+def _write(file: Path, data: bytes) -> None:
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{file.parent}: cannot be made: {error.strerror}") from error
+    with outputs.replacing(file) as partial:
+        partial.write_bytes(data)
+
+
+@functools.cache
+def _installed() -> dict[str, exported.Exported]:
+    found = {name: exported.installed(name) for name in exported.installed_presets()}
+    found = {name: networks for name, networks in found.items() if networks}
+    if not found:
+        raise PresetError("there are no exported networks, which the page needs: python -m stegano_tf.export")
+    return found
+
+
+@functools.cache
+def _catalog() -> bytes:
+    """Returns models.json: what the page must know of each preset to run it as the package does."""
+    described = {}
+    for found in _installed().values():
+        networks = presets.get(found.preset).networks
+        whole = networks.halos == (0, 0)
+        described[found.preset] = {
+            "network": found.network.hex(),
+            "halos": networks.halos,
+            "multiples": networks.multiples,
+            "core": math.isqrt(backends.CACHED_PIXELS) if whole else _CORE,
+            "file": f"models/{_pack_name(found)}",
+            "sizes": [len(data) for data in _networks(found)],
+            "bytes": len(_pack(found.preset)),
+        }
+    default = presets.DEFAULT if presets.DEFAULT in described else next(iter(described))
+    facts = {"default": default, "engine_bytes": (FOLDER / _ENGINE).stat().st_size, "presets": described}
+    return json.dumps(facts, indent=1).encode()
+
+
+def _networks(found: exported.Exported) -> list[bytes]:
+    return [found.content(backends.tflite_file(found.preset, name)) for name in ("hide", "reveal")]
+
+
+def _pack_name(found: exported.Exported) -> str:
+    return f"{found.preset}-{found.network.hex()}.xz"
+
+
+@functools.cache
+def _pack(preset: str) -> bytes:
+    networks = _networks(_installed()[preset])
+    return lzma.compress(b"".join(networks), check=lzma.CHECK_CRC32, filters=[_FILTER])

@@ -1,0 +1,71 @@
+/** What the page shows of a sound: its outline and its spectrogram. */
+
+const [WINDOW, COLUMNS, ROWS] = [512, 480, 128];
+const [FLOOR, RANGE] = [-90, 80]; // dB
+
+/** Lowest and highest value of each column, in -1 to 1. @param {Int16Array} samples */
+export function outline(samples, columns = COLUMNS) {
+  const peaks = new Float32Array(2 * columns);
+  const step = samples.length / columns;
+  for (let x = 0; x < columns; x++) {
+    const part = samples.subarray(Math.floor(x * step), Math.max(Math.floor(x * step) + 1, Math.floor((x + 1) * step)));
+    let [low, high] = [32767, -32768];
+    for (let i = 0; i < part.length; i += Math.ceil(part.length / 500)) {
+      low = Math.min(low, part[i]);
+      high = Math.max(high, part[i]);
+    }
+    peaks.set([low / 32768, high / 32768], 2 * x);
+  }
+  return peaks;
+}
+
+/** A picture of the sound: time from left to right, frequency upwards. @param {Int16Array} samples */
+export function spectrogram(samples) {
+  const image = new ImageData(COLUMNS, ROWS);
+  const hann = Float64Array.from({length: WINDOW}, (_, i) => 0.5 - 0.5 * Math.cos((2 * Math.PI * i) / WINDOW));
+  for (let x = 0; x < COLUMNS; x++) {
+    const start = Math.floor((x * Math.max(0, samples.length - WINDOW)) / (COLUMNS - 1));
+    const real = Float64Array.from(hann, (weight, i) => ((samples[start + i] ?? 0) / 32768) * weight);
+    const power = powers(real);
+    for (let y = 0; y < ROWS; y++) {
+      const bins = power.subarray((y * WINDOW) / 2 / ROWS, ((y + 1) * WINDOW) / 2 / ROWS);
+      const level = 10 * Math.log10(Math.max(...bins) / WINDOW + 1e-12);
+      const share = Math.max(0, Math.min(1, (level - FLOOR) / RANGE));
+      image.data.set(colour(share), 4 * ((ROWS - 1 - y) * COLUMNS + x));
+    }
+  }
+  return createImageBitmap(image);
+}
+
+/** Dark blue over violet to light yellow. */
+const colour = (share) => [
+  255 * Math.min(1, 1.6 * share ** 1.2),
+  235 * share ** 2,
+  255 * (0.16 + 0.5 * Math.sin(Math.PI * Math.min(1, 1.1 * share))),
+  255,
+];
+
+/** Squared magnitudes of the first half of the Fourier transform (radix 2, Cooley and Tukey 1965). */
+function powers(real) {
+  const size = real.length;
+  const imaginary = new Float64Array(size);
+  for (let i = 1, j = 0; i < size; i++) {
+    let bit = size >> 1;
+    for (; j & bit; bit >>= 1) j ^= bit;
+    j ^= bit;
+    if (i < j) [real[i], real[j]] = [real[j], real[i]];
+  }
+  for (let span = 2; span <= size; span *= 2) {
+    for (let k = 0; k < span / 2; k++) {
+      const [cosine, sine] = [Math.cos((-2 * Math.PI * k) / span), Math.sin((-2 * Math.PI * k) / span)];
+      for (let i = k; i < size; i += span) {
+        const j = i + span / 2;
+        const [re, im] = [real[j] * cosine - imaginary[j] * sine, real[j] * sine + imaginary[j] * cosine];
+        [real[j], imaginary[j]] = [real[i] - re, imaginary[i] - im];
+        real[i] += re;
+        imaginary[i] += im;
+      }
+    }
+  }
+  return real.subarray(0, size / 2).map((value, i) => value ** 2 + imaginary[i] ** 2);
+}
