@@ -62,10 +62,12 @@ ALLOWED = {
         *("networks", "runtime", "scoreboard"),
     },
     "serving": {"errors", "settings", "runtime", "savedmodels"},
+    "web": {"errors", "outputs", "presets", "runtime", "serving"},
     "batch": {"errors", "images", "metrics", "audio", "pipeline", "runtime", "sealing"},
     "commands": {
         *("errors", "settings", "stopping", "outputs", "presets", "scratch", "images", "metrics", "figures"),
         *("demo_pictures", "audio", "batch", "message", "pipeline", "runtime", "sealing", "serving", "savedmodels"),
+        "web",
     },
 }
 

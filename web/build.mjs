@@ -63,7 +63,7 @@ async function build(folder) {
   const files = (await readdir(folder)).filter((name) => name !== 'sw.js').sort();
   const hash = createHash('sha256');
   for (const name of files) hash.update(name).update(await readFile(join(folder, name)));
-  const define = {SITE: JSON.stringify(hash.digest('hex').slice(0, 16)), FILES: JSON.stringify(files)};
+  const define = {SITE: JSON.stringify(hash.digest('hex').slice(0, 16)), FILES: JSON.stringify(files.filter((name) => name !== 'index.html'))};
   await write('sw.js', (await bundle('sw.js', {define})).outputFiles[0].contents);
 }
 

@@ -28,7 +28,6 @@ async def _run(port: int, *, browser: bool) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    await asyncio.to_thread(site.content, site.MODELS)  # packs the networks, which takes seconds
     runner = web.AppRunner(application(), access_log=None)
     await runner.setup()
     try:
@@ -39,10 +38,12 @@ async def _run(port: int, *, browser: bool) -> None:
             raise ServerError(f"port {port} of {HOST} cannot be used: {error.strerror}; --port takes another") from error
         address = f"http://{HOST}:{runner.addresses[0][1]}/"
         print(f"the page is on {address} (Ctrl-C ends it)", flush=True)
+        packing = asyncio.create_task(asyncio.to_thread(site.pack_default))  # before somebody waits for it
         if browser:
             with contextlib.suppress(webbrowser.Error):
                 await asyncio.to_thread(webbrowser.open, address)
         await stop.wait()
+        await packing
     finally:
         await runner.cleanup()
 

@@ -41,7 +41,6 @@ HEADERS = {
 }
 """What the page wants to be served with; it also works without."""
 
-_ENGINE = "litert.wasm.xz"
 _WORKER = "sw.js"
 _CORE = 256  # pixels that are kept of a tile, each way, where tiles overlap
 # Floats of 4 bytes: two bits of the place matter. The decoder takes as much memory as the dictionary.
@@ -68,6 +67,11 @@ def content(name: str) -> bytes:
     if name == _WORKER:  # it changes with the networks: browsers look whether its bytes did
         data = data.replace(b"MODELS_VERSION", hashlib.sha256(_catalog()).hexdigest()[:16].encode())
     return data
+
+
+def pack_default() -> None:
+    """Packs the networks that the first visitor asks for, which takes seconds; they are kept."""
+    _pack(_default())
 
 
 def export(folder: str) -> list[str]:
@@ -121,11 +125,12 @@ def _catalog() -> bytes:
             "core": math.isqrt(backends.CACHED_PIXELS) if whole else _CORE,
             "file": f"models/{_pack_name(found)}",
             "sizes": [len(data) for data in _networks(found)],
-            "bytes": len(_pack(found.preset)),
         }
-    default = presets.DEFAULT if presets.DEFAULT in described else next(iter(described))
-    facts = {"default": default, "engine_bytes": (FOLDER / _ENGINE).stat().st_size, "presets": described}
-    return json.dumps(facts, indent=1).encode()
+    return json.dumps({"default": _default(), "presets": described}, indent=1).encode()
+
+
+def _default() -> str:
+    return presets.DEFAULT if presets.DEFAULT in _installed() else next(iter(_installed()))
 
 
 def _networks(found: exported.Exported) -> list[bytes]:

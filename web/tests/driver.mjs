@@ -18,7 +18,7 @@ const browser = await chromium.launch({executablePath: process.argv[2], args: AR
 let [context, page, seen] = [null, null, null];
 
 const actions = {
-  async open({url, width = 1280, height = 900, dark = false, calm = false, touch = false, wait = '#send-form option'}) {
+  async open({url, width = 1280, height = 900, dark = false, calm = false, touch = false}) {
     await context?.close();
     seen = {console: [], requests: []};
     context = await browser.newContext({
@@ -30,7 +30,8 @@ const actions = {
       acceptDownloads: true,
     });
     context.on('request', (request) => seen.requests.push(request.url()));
-    await tab({url, wait});
+    page = null;
+    await tab({url});
   },
   tab: (task) => tab(task),
   files: ({selector, paths}) => page.setInputFiles(selector, paths),
@@ -61,14 +62,15 @@ const actions = {
   log: () => seen,
 };
 
-async function tab({url, wait}) {
+async function tab({url}) {
+  await page?.close();
   page = await context.newPage();
   page.on('console', (message) => {
     if (['error', 'warning'].includes(message.type())) seen.console.push(message.text());
   });
   page.on('pageerror', (error) => seen.console.push(String(error)));
   await page.goto(url);
-  await page.waitForSelector(wait, {state: 'attached'});
+  await page.waitForSelector('[name=preset] option', {state: 'attached'}); // the page is ready for work
 }
 
 for await (const line of createInterface({input: process.stdin})) {

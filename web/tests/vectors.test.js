@@ -18,7 +18,9 @@ for (const vector of vectors.filter(({file}) => !ELSEWHERE(file))) {
     const file = new Uint8Array(await readFile(new URL(vector.file, FOLDER)));
     const work = async () => {
       if (!isWav(file)) throw new SteganoError('is not a sound file');
-      const key = {passphrase: vector.passphrase ?? passphrase, identities: [identity], bare: vector.bare};
+      // Only where it is needed: to look for a message with a passphrase takes seconds.
+      const locked = /pass|seal|bare/.test(vector.file);
+      const key = {passphrase: locked ? vector.passphrase ?? passphrase : null, identities: [identity], bare: vector.bare};
       return read(readWav(file), key, null);
     };
     if (vector.outcome !== 'picture') {

@@ -157,8 +157,6 @@ function secretSize(stego, stated, most) {
 const tasks = {
   send,
   receive,
-  models: () => models(),
-  warm: async ({preset}, report) => void (await load(preset ?? (await models()).default, report)),
   keygen: () => keygen(),
   file: ({name}) => encode(results[name], 'png', webp),
 };

@@ -20,13 +20,14 @@ async function get(file) {
   return response;
 }
 
-/** Fetches and unpacks a file; `report` is told how many bytes came. */
+/** Fetches and unpacks a file; `report` is told how many bytes come in all, and then how many came. */
 async function unpacked(file, report) {
   const response = await get(file);
+  report(0, Number(response.headers.get('Content-Length')));
   const counted = response.body.pipeThrough(
     new TransformStream({
       transform(chunk, out) {
-        report(chunk.length);
+        report(chunk.length, 0);
         out.enqueue(chunk);
       },
     }),
@@ -63,9 +64,8 @@ export function load(name, report = () => {}) {
 async function start(name, report) {
   for (const other of networks.keys()) if (other !== name) networks.delete(other);
   const preset = (await models()).presets[name];
-  const total = preset.bytes + (engine ? 0 : (await models()).engine_bytes);
-  let done = 0;
-  const count = (bytes) => report({stage: 'loading', done: (done += bytes), total});
+  let [done, total] = [0, 0];
+  const count = (came, coming) => report({stage: 'loading', done: (done += came), total: (total += coming)});
   engine ??= unpacked('litert.wasm.xz', count).then((bytes) => WebAssembly.compile(bytes));
   const [module, both] = await Promise.all([engine, unpacked(preset.file, count)]);
   const files = {hide: both.slice(0, preset.sizes[0]), reveal: both.slice(preset.sizes[0])};
@@ -92,14 +92,15 @@ class Networks {
   async run(name, pictures, report) {
     const direction = ['hide', 'reveal'].indexOf(name);
     const {halos, multiples, core} = this.preset;
+    const [halo, multiple] = [halos[direction], multiples[direction]];
     const [{height, width}] = Object.values(pictures);
-    const tiles = plan(height, width, core, halos[direction], multiples[1]);
+    const tiles = plan(height, width, core, halo, multiple);
     const result = {height, width, data: new Uint8Array(3 * height * width)};
     let done = 0;
     await Promise.all(
       tiles.map(async (tile) => {
         const call = await this.#worker();
-        const cuts = Object.entries(pictures).map(([key, picture]) => [key, cut(picture, tile, multiples[direction])]);
+        const cuts = Object.entries(pictures).map(([key, picture]) => [key, cut(picture, tile, multiple)]);
         const [[, size]] = cuts;
         const feed = Object.fromEntries(cuts.map(([key, {data}]) => [key, data]));
         const buffers = Object.values(feed).map((data) => data.buffer);

@@ -1,7 +1,7 @@
 /** What the page shows of a sound: its outline and its spectrogram. */
 
 const [WINDOW, COLUMNS, ROWS] = [512, 480, 128];
-const [FLOOR, RANGE] = [-90, 80]; // dB
+const [FLOOR, RANGE] = [-55, 70]; // dB
 
 /** Lowest and highest value of each column, in -1 to 1. @param {Int16Array} samples */
 export function outline(samples, columns = COLUMNS) {

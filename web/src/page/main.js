@@ -4,9 +4,10 @@ import {keyView, receivedView, sentView} from './results.js';
 import {prepare} from './sound.js';
 import {STRINGS} from './strings.js';
 import {lookAtPicture, well} from './well.js';
-import {Stopped, ask, stop, work} from './work.js';
+import {Stopped, ask, before, stop, work} from './work.js';
 
 const TASKS = ['send', 'receive'];
+const PATIENCE = 2000; // milliseconds
 // A job takes some 70 bytes a pixel beside the engine: this keeps a pair below 1.5 GB. Phones report up to 4 GB.
 const MOST_PIXELS = (navigator.deviceMemory ?? 8) <= 4 ? 8_000_000 : 16_000_000;
 // A vector add of 4 lanes: without SIMD it does not compile.
@@ -126,22 +127,34 @@ function paste(event) {
 }
 
 async function listPresets() {
-  const {presets, default: first} = await ask('models');
+  const {presets, default: first} = await (await fetch('models.json')).json();
   const options = Object.keys(presets).map((name) =>
     make('option', {value: name, selected: name === first}, STRINGS.preset_names[name] ?? name),
   );
   sendForm.elements.preset.replaceChildren(...options);
 }
 
+/** Lets the service worker fetch everything, once; says whether the page works offline from now on. */
 async function keep() {
-  const offline = $('#offline');
-  if (!navigator.serviceWorker) return;
   try {
-    await navigator.serviceWorker.register('sw.js');
-    await navigator.serviceWorker.ready;
-    offline.textContent = STRINGS.offline_ready;
+    const {serviceWorker} = navigator;
+    const registration = await serviceWorker.register('sw.js');
+    const coming = registration.installing;
+    if (coming && !registration.active) {
+      await new Promise((resolve, reject) => {
+        coming.onstatechange = () => (coming.state === 'redundant' ? reject() : coming.state === 'activated' && resolve());
+      });
+    }
+    // A worker that starts earlier would fetch everything again.
+    if (!serviceWorker.controller) {
+      await new Promise((resolve) => {
+        serviceWorker.oncontrollerchange = resolve;
+        setTimeout(resolve, PATIENCE); // a page that was reloaded past its service worker has none
+      });
+    }
+    $('#offline').textContent = STRINGS.offline_ready;
   } catch {
-    offline.textContent = STRINGS.not_kept;
+    $('#offline').textContent = STRINGS.not_kept;
   }
 }
 
@@ -160,9 +173,9 @@ async function start() {
   fit();
   if (!WebAssembly.validate(SIMD)) refused(new Error(STRINGS.no_wasm));
   else if (!isSecureContext) refused(new Error(STRINGS.insecure));
+  const kept = keep();
+  before(kept);
   await listPresets().catch(refused);
-  // First the page, then what it will need: the networks are fetched once, by whoever comes first.
-  await keep();
 }
 
 start();

@@ -8,7 +8,7 @@ export const STRINGS = {
   tasks: 'Tasks',
   send: 'Send',
   receive: 'Receive',
-  send_lead: 'Choose two photographs. You get a sound; whoever has it can hear the message and see the second photograph.',
+  send_lead: 'Choose two photographs. The second one is hidden in the first one, and becomes a sound. Your friend gets it out of the sound.',
   receive_lead: 'Choose a sound that somebody sent you.',
 
   cover: 'Cover',
@@ -64,7 +64,6 @@ export const STRINGS = {
   },
   left: (seconds) => `about ${seconds} s left`,
   cancelled: 'Cancelled. Nothing was kept.',
-  working: 'Working',
 
   sent_title: 'Your sound is ready',
   checked: {

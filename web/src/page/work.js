@@ -8,9 +8,14 @@ const SOON = 2; // seconds of work before there is an estimate, and the least th
 let worker = null;
 let call = null;
 let cancel = null;
+let ready = Promise.resolve();
+
+/** Lets the worker start only after this. @param {Promise<void>} promise */
+export const before = (promise) => (ready = promise);
 
 /** @returns {Promise<any>} what the worker answers; raises its error */
-export function ask(what, task = {}, transfer = [], onProgress = undefined) {
+export async function ask(what, task = {}, transfer = [], onProgress = undefined) {
+  await ready;
   if (!worker) {
     worker = new Worker('job.js');
     call = caller(worker);
@@ -31,7 +36,7 @@ export async function work(what, task, transfer) {
     if (total > 1) bar.value = done / total;
     else bar.removeAttribute('value');
   };
-  stage.textContent = STRINGS.working;
+  stage.textContent = STRINGS.stages.loading;
   bar.removeAttribute('value');
   box.hidden = false;
   try {
