@@ -35,7 +35,9 @@ async def _run(port: int, *, browser: bool) -> None:
         try:
             await listening.start()
         except OSError as error:
-            raise ServerError(f"port {port} of {HOST} cannot be used: {error.strerror}; --port takes another") from error
+            raise ServerError(
+                f"port {port} of {HOST} cannot be used: {error.strerror}; --port takes another"
+            ) from error
         address = f"http://{HOST}:{runner.addresses[0][1]}/"
         print(f"the page is on {address} (Ctrl-C ends it)", flush=True)
         packing = asyncio.create_task(asyncio.to_thread(site.pack_default))  # before somebody waits for it

@@ -89,7 +89,9 @@ def export(folder: str) -> list[str]:
     for name in names():
         _write(target / name, content(name))
         written.append(name)
-    _write(target / "_headers", "".join(["/*\n", *(f"  {name}: {value}\n" for name, value in HEADERS.items())]).encode())
+    _write(
+        target / "_headers", "".join(["/*\n", *(f"  {name}: {value}\n" for name, value in HEADERS.items())]).encode()
+    )
     return [*written, "_headers"]
 
 

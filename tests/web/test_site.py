@@ -74,7 +74,9 @@ def test_server_gives_nothing_else(page_address, name):
 
 def test_export_writes_what_is_served(tmp_path, command):
     status, printed, _ = command("web", "--export", tmp_path / "page")
-    names = {file.relative_to(tmp_path / "page").as_posix() for file in (tmp_path / "page").rglob("*") if file.is_file()}
+    names = {
+        file.relative_to(tmp_path / "page").as_posix() for file in (tmp_path / "page").rglob("*") if file.is_file()
+    }
     assert (status, names) == (0, {*site.names(), "_headers"})
     assert f"{len(names)} files" in printed
     assert all((tmp_path / "page" / name).read_bytes() == site.content(name) for name in site.names())

@@ -1,7 +1,7 @@
 /** The worker that does a whole job, so that the page stays free: send, receive, and files of their results. */
 import {SteganoError} from '../core/errors.js';
 import {resize} from '../core/lanczos.js';
-import {checkOptions, read, write} from '../core/message.js';
+import {checkOptions, read, verify, write} from '../core/message.js';
 import {psnr} from '../core/quality.js';
 import {encode} from '../core/payloads.js';
 import {checkRecipients, keygen, parseIdentities} from '../core/seal.js';
@@ -87,6 +87,7 @@ async function send({cover: coverFile, secret: secretFile, preset, form, payload
   report({stage: 'checking', done: 0, total: 1});
   const sound = readWav(wav);
   const opens = !lock?.recipients;
+  if (!opens) await verify(sound);
   const back = opens ? (await read(sound, {...lock, bare: form === 'bare'}, webp)).picture : stego;
   if (back.data.some((value, i) => value !== stego.data[i])) {
     throw new SteganoError('the sound cannot be sent: another picture is read back from it');
@@ -95,7 +96,7 @@ async function send({cover: coverFile, secret: secretFile, preset, form, payload
   const friend = resize(revealed, original.height, original.width);
   results = {stego, secret: friend};
   return {
-    wav,
+    file: new Blob([wav], {type: 'audio/wav'}),
     checked: opens ? 'sound' : 'picture',
     size: [cover.height, cover.width],
     psnr: {cover: psnr(cover, stego), secret: psnr(original, friend)},
@@ -158,7 +159,7 @@ const tasks = {
   send,
   receive,
   keygen: () => keygen(),
-  file: ({name}) => encode(results[name], 'png', webp),
+  file: async ({name}) => new Blob([await encode(results[name], 'png', webp)], {type: 'image/png'}),
 };
 
 const bitmapsIn = (value) =>
@@ -167,7 +168,7 @@ const bitmapsIn = (value) =>
 onmessage = async ({data: {id, what, ...task}}) => {
   try {
     const result = await tasks[what](task, (progress) => postMessage({id, progress}));
-    postMessage({id, result}, [...bitmapsIn(result), ...(result?.wav ? [result.wav.buffer] : [])]);
+    postMessage({id, result}, bitmapsIn(result));
   } catch (error) {
     postMessage({id, error: {message: error.message, expected: error instanceof SteganoError}});
   }

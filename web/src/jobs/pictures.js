@@ -5,6 +5,8 @@ import {decodePng, isPng} from '../core/payloads.js';
 
 /** @typedef {import('../core/bmp.js').Picture} Picture */
 
+const VIEW = 2048; // pixels of the longer side
+
 /** Any picture file that this browser knows. @param {File} file @returns {Promise<Picture>} */
 export async function read(file, most) {
   const start = new Uint8Array(await file.slice(0, 8).arrayBuffer());
@@ -59,12 +61,19 @@ function toImage({height, width, data}, of = (index) => data[index]) {
   return image;
 }
 
-/** A picture that the page can draw at once. @param {Picture} picture */
-export const bitmap = (picture) => createImageBitmap(toImage(picture));
+/** What the page can draw at once, without its thread waiting: large pictures are scaled for their view. */
+function shown(image, resizeQuality) {
+  const scale = VIEW / Math.max(image.width, image.height);
+  const size = scale < 1 && {resizeWidth: Math.round(scale * image.width), resizeHeight: Math.round(scale * image.height)};
+  return createImageBitmap(image, {...size, resizeQuality});
+}
+
+/** @param {Picture} picture @returns {Promise<ImageBitmap>} */
+export const bitmap = (picture) => shown(toImage(picture), 'high');
 
 /** How two pictures differ, ten times as much, around grey. @param {Picture} first @param {Picture} second */
 export const difference = (first, second) =>
-  createImageBitmap(toImage(first, (index) => 128 + 10 * (second.data[index] - first.data[index])));
+  shown(toImage(first, (index) => 128 + 10 * (second.data[index] - first.data[index])), 'pixelated');
 
 /** WebP without loss, by the browser. @type {import('../core/payloads.js').Codec} */
 export const webp = {

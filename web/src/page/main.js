@@ -4,7 +4,7 @@ import {keyView, receivedView, sentView} from './results.js';
 import {prepare} from './sound.js';
 import {STRINGS} from './strings.js';
 import {lookAtPicture, well} from './well.js';
-import {Stopped, ask, before, stop, work} from './work.js';
+import {Stopped, after, ask, stop, work} from './work.js';
 
 const TASKS = ['send', 'receive'];
 const PATIENCE = 2000; // milliseconds
@@ -88,11 +88,11 @@ receiveForm.onsubmit = (event) => {
   run(receiveForm, $('#received'), async () => {
     const {file} = wells.sound;
     if (!file) throw new Error(STRINGS.need_sound);
-    const {sound} = await prepare(file);
+    const {sound, transfer} = await prepare(file);
     const values = Object.fromEntries(new FormData(receiveForm));
     const identityText = values.identity.size ? await values.identity.text() : null;
     const key = {passphrase: values.passphrase || null, identityText, bare: values.bare === 'on'};
-    const received = await work('receive', {sound, key, most: MOST_PIXELS});
+    const received = await work('receive', {sound, key, most: MOST_PIXELS}, transfer);
     return {views: receivedView(received, file, refused), ...received};
   });
 };
@@ -173,8 +173,7 @@ async function start() {
   fit();
   if (!WebAssembly.validate(SIMD)) refused(new Error(STRINGS.no_wasm));
   else if (!isSecureContext) refused(new Error(STRINGS.insecure));
-  const kept = keep();
-  before(kept);
+  after(keep());
   await listPresets().catch(refused);
 }
 

@@ -17,7 +17,7 @@ const framed = (bitmap, caption) =>
 const saveButton = (name, file, tell) =>
   button(STRINGS[`save_${name}`], async () => {
     try {
-      save(new Blob([await ask('file', {name})], {type: 'image/png'}), file);
+      save(await ask('file', {name}), file);
     } catch (error) {
       tell(error);
     }
@@ -26,8 +26,8 @@ const saveButton = (name, file, tell) =>
 /** @param {object} sent what the job `send` gives */
 export function sentView(sent, tell) {
   const name = 'message.wav';
-  const blob = new Blob([sent.wav], {type: 'audio/wav'});
-  const file = new File([blob], name, {type: 'audio/wav'});
+  const {file: blob} = sent;
+  const file = new File([blob], name, {type: blob.type});
   const buttons = [button(STRINGS.download_sound, () => save(blob, name), 'primary')];
   if (navigator.canShare?.({files: [file]})) {
     buttons.push(button(STRINGS.share, () => navigator.share({files: [file]}).catch(() => {})));

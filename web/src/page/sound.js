@@ -15,7 +15,10 @@ const HEADER = 42; // bytes of a FLAC file's marker and stream information
 export async function prepare(file) {
   const start = new Uint8Array(await file.slice(0, HEADER).arrayBuffer());
   const text = String.fromCharCode(...start);
-  if (text.startsWith('fLaC')) return {sound: {file, decoded: await decodeFlac(file, start)}, transfer: []};
+  if (text.startsWith('fLaC')) {
+    const decoded = await decodeFlac(file, start);
+    return {sound: {file, decoded}, transfer: decoded.channels.map(({buffer}) => buffer)};
+  }
   const [, lossy] = KINDS.find(([magic]) => text.startsWith(magic)) ?? [];
   if (lossy || text.slice(4, 8) === 'ftyp') throw new Error(STRINGS.lossy(file.name, lossy ?? 'MP4'));
   return {sound: {file}, transfer: []};

@@ -19,8 +19,7 @@ export const STRINGS = {
   drop_sound: 'Drop a sound here, or press to choose one',
   sound: 'Sound',
   sound_hint: 'WAV or FLAC',
-  camera: 'Take a photograph',
-  change: 'Press to choose another one',
+  camera: (name) => `${name}: take a photograph`,
   pixels: (width, height) => `${width} × ${height} pixels`,
 
   options: 'Options',
@@ -90,7 +89,7 @@ export const STRINGS = {
   outline: 'Outline of the sound',
   spectrogram: 'Spectrogram of the sound: time from left to right, frequency upwards',
   player: 'Listen to the sound',
-  loud: 'It is as loud as noise can be: turn the volume down first.',
+  loud: 'Such sounds may be as loud as noise can be: turn the volume down first.',
   download_sound: 'Save the sound',
   share: 'Share',
   save_stego: 'Save the stego image',

@@ -15,10 +15,11 @@ export function well(name, look, tell) {
   const picture = name !== 'sound';
   const kind = picture ? 'image/*' : 'audio/*,.wav,.flac';
   const input = make('input', {type: 'file', accept: kind, id: `file-${name}`, className: 'hidden-input'});
+  const icon = $(picture ? '#icon-picture' : '#icon-sound').content.cloneNode(true);
   const preview = make('img', {alt: '', hidden: true});
   const text = make('span', {className: 'what'}, STRINGS[picture ? 'drop_picture' : 'drop_sound']);
   const title = make('span', {className: 'name'}, STRINGS[name], ' ', make('small', {}, STRINGS[`${name}_hint`]));
-  root.append(input, make('label', {htmlFor: input.id}, preview, title, text));
+  root.append(input, make('label', {htmlFor: input.id}, icon, preview, title, text));
   const self = {file: null};
 
   self.take = async (file) => {
@@ -31,6 +32,7 @@ export function well(name, look, tell) {
       if (url) preview.src = url;
       text.textContent = `${file.name} · ${found}`;
       root.classList.add('full');
+      root.classList.toggle('seen', Boolean(url));
       tell.changed();
     } catch (error) {
       tell.refused(error);
@@ -41,7 +43,7 @@ export function well(name, look, tell) {
     const camera = make('input', {type: 'file', accept: kind, id: `camera-${name}`, className: 'hidden-input'});
     camera.setAttribute('capture', 'environment');
     camera.onchange = () => self.take(camera.files[0]);
-    root.append(camera, make('label', {htmlFor: camera.id, className: 'camera'}, STRINGS.camera));
+    root.append(camera, make('label', {htmlFor: camera.id, className: 'camera'}, STRINGS.camera(STRINGS[name])));
   }
   root.ondragover = (event) => {
     event.preventDefault();

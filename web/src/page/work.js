@@ -8,14 +8,17 @@ const SOON = 2; // seconds of work before there is an estimate, and the least th
 let worker = null;
 let call = null;
 let cancel = null;
+let stopped = 0; // times
 let ready = Promise.resolve();
 
 /** Lets the worker start only after this. @param {Promise<void>} promise */
-export const before = (promise) => (ready = promise);
+export const after = (promise) => (ready = promise);
 
 /** @returns {Promise<any>} what the worker answers; raises its error */
 export async function ask(what, task = {}, transfer = [], onProgress = undefined) {
+  const before = stopped;
   await ready;
+  if (before !== stopped) throw new Stopped(STRINGS.cancelled);
   if (!worker) {
     worker = new Worker('job.js');
     call = caller(worker);
@@ -40,8 +43,8 @@ export async function work(what, task, transfer) {
   bar.removeAttribute('value');
   box.hidden = false;
   try {
-    const stopped = new Promise((_, reject) => (cancel = () => reject(new Stopped(STRINGS.cancelled))));
-    return await Promise.race([ask(what, task, transfer, show), stopped]);
+    const halt = new Promise((_, reject) => (cancel = () => reject(new Stopped(STRINGS.cancelled))));
+    return await Promise.race([ask(what, task, transfer, show), halt]);
   } finally {
     box.hidden = true;
     cancel = null;
@@ -53,6 +56,7 @@ export class Stopped extends Error {}
 
 /** Ends the job in progress, and its workers with it. */
 export function stop() {
+  stopped += 1;
   worker?.terminate();
   worker = null;
   cancel?.();
