@@ -41,6 +41,7 @@ measure audio tools/benchmark_audio.py --trials=200                             
 measure limits tools/benchmark_limits.py                                                    # 3
 measure batch tools/benchmark_batch.py --data=$train                                         # 45
 measure modem tools/benchmark_modem.py                                                      # 240
+measure web tools/benchmark_web.py --data=$never_jpeg --full=../shared/data/never_jpeg/full    # 10, needs npm ci in web/
 measure benchmark_serving tools/benchmark_serving.py                                        # 5
 measure attack tools/attack.py                                                              # 13
 measure fuzz_serving tools/fuzz_serving.py                                                  # 30

@@ -170,6 +170,7 @@ onmessage = async ({data: {id, what, ...task}}) => {
     const result = await tasks[what](task, (progress) => postMessage({id, progress}));
     postMessage({id, result}, bitmapsIn(result));
   } catch (error) {
-    postMessage({id, error: {message: error.message, expected: error instanceof SteganoError}});
+    const {message, name} = error;
+    postMessage({id, error: {message, name, expected: error instanceof SteganoError}});
   }
 };

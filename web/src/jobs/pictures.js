@@ -16,7 +16,8 @@ export async function read(file, most) {
     const png = isPng(start) && decodePng(new Uint8Array(await file.arrayBuffer()));
     return png || (await byBrowser(file, most));
   } catch (error) {
-    if (error instanceof SteganoError) throw error;
+    // A decoder's errors are EncodingError or InvalidStateError; of others the page says more.
+    if (error instanceof SteganoError || /NotReadable|NotFound|Range/.test(error.name)) throw error;
     const found = `starts with ${literal(start)}, expected a whole picture file (PNG, JPEG, ...)`;
     throw new SteganoError(`${file.name}: ${found}`, {cause: error});
   }

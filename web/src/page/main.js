@@ -20,11 +20,15 @@ function refused(error) {
     status.textContent = error.message;
     return;
   }
-  // A worker that runs out of memory says so in the browser's own words.
-  const memory = error instanceof RangeError || /memory|allocation/i.test(error.message);
-  errorBox.textContent = memory && !error.expected ? STRINGS.no_memory : error.message;
+  errorBox.textContent = error.expected ? error.message : wordsFor(error);
   errorBox.hidden = false;
   errorBox.scrollIntoView({block: 'nearest'});
+}
+
+/** What browsers say in words of their own. */
+function wordsFor({name, message}) {
+  if (name === 'NotReadableError' || name === 'NotFoundError') return STRINGS.changed;
+  return name === 'RangeError' || /memory|allocation/i.test(message) ? STRINGS.no_memory : message;
 }
 
 function cleared() {

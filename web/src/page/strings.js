@@ -124,6 +124,7 @@ export const STRINGS = {
   no_picture: (name) => `${name}: is no picture that this browser knows, expected a whole picture file (PNG, JPEG, ...)`,
   too_large: (name, width, height, most) =>
     `${name}: has ${width}x${height} = ${width * height} pixels, expected at most ${most} on this device; the command takes larger ones`,
+  changed: 'A file has changed or gone since it was chosen. Choose it again.',
   no_wasm: 'This browser cannot run the networks (WebAssembly with SIMD is missing). A newer one can.',
   insecure: 'This page needs https or 127.0.0.1: browsers give others no cryptography.',
   no_memory: 'There is not enough memory in this browser for these pictures. Smaller ones will do.',

@@ -38,11 +38,17 @@ export function well(name, look, tell) {
       tell.refused(error);
     }
   };
-  input.onchange = () => self.take(input.files[0]);
+  // The same file may be chosen again, after it has changed: without a value that counts as a change.
+  const chosen = (event) => {
+    const [file] = event.target.files;
+    event.target.value = '';
+    return self.take(file);
+  };
+  input.onchange = chosen;
   if (picture && TOUCH.matches) {
     const camera = make('input', {type: 'file', accept: kind, id: `camera-${name}`, className: 'hidden-input'});
     camera.setAttribute('capture', 'environment');
-    camera.onchange = () => self.take(camera.files[0]);
+    camera.onchange = chosen;
     root.append(camera, make('label', {htmlFor: camera.id, className: 'camera'}, STRINGS.camera(STRINGS[name])));
   }
   root.ondragover = (event) => {
