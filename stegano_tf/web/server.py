@@ -4,10 +4,12 @@ import asyncio
 import contextlib
 import mimetypes
 import signal
+import threading
 import webbrowser
 
 from aiohttp import web
 
+from stegano_tf.errors import PresetError
 from stegano_tf.serving.errors import ServerError
 from stegano_tf.web import site
 
@@ -40,12 +42,11 @@ async def _run(port: int, *, browser: bool) -> None:
             ) from error
         address = f"http://{HOST}:{runner.addresses[0][1]}/"
         print(f"the page is on {address} (Ctrl-C ends it)", flush=True)
-        packing = asyncio.create_task(asyncio.to_thread(site.pack_default))  # before somebody waits for it
+        threading.Thread(target=site.pack_default, daemon=True).start()  # before somebody waits for it
         if browser:
             with contextlib.suppress(webbrowser.Error):
                 await asyncio.to_thread(webbrowser.open, address)
         await stop.wait()
-        await packing
     finally:
         await runner.cleanup()
 
@@ -63,6 +64,8 @@ async def _answer(request: web.Request) -> web.Response:
         data = await asyncio.to_thread(site.content, name)
     except KeyError:
         raise web.HTTPNotFound(headers=site.HEADERS, text=f"there is no {name}\n") from None
+    except PresetError as error:  # a network that was altered since it was installed
+        raise web.HTTPInternalServerError(headers=site.HEADERS, text=f"{error}\n") from error
     suffix = f".{name.rpartition('.')[2]}"
     kind = _TYPES.get(suffix) or mimetypes.guess_type(name)[0] or "application/octet-stream"
     # The service worker keeps the files: a browser that asks again wants to know whether there are newer ones.

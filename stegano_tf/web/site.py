@@ -9,6 +9,7 @@ import hashlib
 import json
 import lzma
 import math
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -42,6 +43,7 @@ HEADERS = {
 """What the page wants to be served with; it also works without."""
 
 _WORKER = "sw.js"
+_PACKING = threading.Lock()
 _CORE = 256  # pixels that are kept of a tile, each way, where tiles overlap
 # Floats of 4 bytes: two bits of the place matter. The decoder takes as much memory as the dictionary.
 _FILTER = {"id": lzma.FILTER_LZMA2, "preset": 6, "dict_size": 1 << 24, "lc": 2, "lp": 2, "pb": 2}
@@ -74,34 +76,28 @@ def pack_default() -> None:
     _pack(_default())
 
 
-def export(folder: str) -> list[str]:
-    """Writes all files into a folder that is new or empty, for any web server; returns their names.
+def export(folder: str, *, force: bool = False) -> list[str]:
+    """Writes all files into a new folder, for any web server, and returns their names; the folder is whole or absent.
 
-    `_headers` is for hosts that take the answers' headers from such a file. Raises OutputError or PresetError.
+    `_headers` is for hosts that take the answers' headers from such a file. With `force`, a folder with an earlier page
+    is replaced, and no other one. Raises OutputError or PresetError.
 
     Example:
       site.export("public")
     """
-    target = Path(folder)
-    if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise OutputError(f"{folder}: exists already, expected the name of a new folder, or of an empty one")
-    written = []
-    for name in names():
-        _write(target / name, content(name))
-        written.append(name)
-    _write(
-        target / "_headers", "".join(["/*\n", *(f"  {name}: {value}\n" for name, value in HEADERS.items())]).encode()
-    )
-    return [*written, "_headers"]
-
-
-def _write(file: Path, data: bytes) -> None:
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"{file.parent}: cannot be made: {error.strerror}") from error
-    with outputs.replacing(file) as partial:
-        partial.write_bytes(data)
+    if Path(folder).exists():
+        if not (Path(folder) / _WORKER).is_file():
+            raise OutputError(f"{folder}: exists already, expected the name of a new folder, or of one with a page")
+        if not force:
+            raise OutputError(f"{folder}: exists already", option="force", effect="replaces it")
+    headers = "".join(["/*\n", *(f"  {name}: {value}\n" for name, value in HEADERS.items())])
+    files = {name: content(name) for name in names()} | {"_headers": headers.encode()}
+    with outputs.replacing_folder(folder, force=force) as partial:
+        for name, data in files.items():
+            file = partial / name
+            file.parent.mkdir(exist_ok=True)
+            file.write_bytes(data)
+    return list(files)
 
 
 @functools.cache
@@ -143,7 +139,12 @@ def _pack_name(found: exported.Exported) -> str:
     return f"{found.preset}-{found.network.hex()}.xz"
 
 
-@functools.cache
 def _pack(preset: str) -> bytes:
+    with _PACKING:  # whoever comes meanwhile waits for the same one
+        return _packed(preset)
+
+
+@functools.cache
+def _packed(preset: str) -> bytes:
     networks = _networks(_installed()[preset])
     return lzma.compress(b"".join(networks), check=lzma.CHECK_CRC32, filters=[_FILTER])

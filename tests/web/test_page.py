@@ -171,7 +171,10 @@ def test_pasted_and_dropped_pictures_are_taken(page):
     }"""
     for name, well in (("pasted", "cover"), ("dropped", "secret")):
         page.browser.evaluate(code=f"({give})('{name}')")
-        assert page.browser.text(selector=f"[data-well={well}] .what") == f"{name}.png · 20 \N{MULTIPLICATION SIGN} 30 pixels"
+        assert (
+            page.browser.text(selector=f"[data-well={well}] .what")
+            == f"{name}.png · 20 \N{MULTIPLICATION SIGN} 30 pixels"
+        )
 
 
 @pytest.mark.parametrize("look", [{}, {"dark": True}, {"width": 360, "height": 740, "touch": True, "calm": True}])

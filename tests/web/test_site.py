@@ -1,8 +1,10 @@
 """The page's files and its server, without a browser."""
 
+import dataclasses
 import json
 import lzma
 import re
+import shutil
 import subprocess
 import sys
 import urllib.error
@@ -12,6 +14,7 @@ import pytest
 
 from stegano_tf import savedmodels
 from stegano_tf.errors import OutputError
+from stegano_tf.runtime import exported
 from stegano_tf.web import site
 
 
@@ -85,10 +88,36 @@ def test_export_writes_what_is_served(tmp_path, command):
     assert not re.findall(r'(?:src|href)="(?:/|https?:)', text)
 
 
-def test_export_overwrites_nothing(tmp_path):
-    (tmp_path / "mine").write_text("mine")
-    with pytest.raises(OutputError, match="exists already"):
-        site.export(str(tmp_path))
+def test_export_replaces_a_page_if_it_is_told_to_and_nothing_else(tmp_path):
+    page, mine = str(tmp_path / "page"), str(tmp_path / "mine")
+    site.export(page)
+    (tmp_path / "page" / "old.js").touch()
+    with pytest.raises(OutputError, match="page: exists already; force replaces it"):
+        site.export(page)
+    site.export(page, force=True)
+    assert not (tmp_path / "page" / "old.js").exists()
+    (tmp_path / "mine").mkdir()
+    with pytest.raises(OutputError, match="expected the name of a new folder"):
+        site.export(mine, force=True)
+
+
+@pytest.fixture
+def altered(monkeypatch, tmp_path):
+    """One of the installed networks has changed since it was exported."""
+    found = exported.installed("unet")
+    folder = shutil.copytree(found.folder, tmp_path / "unet")
+    (folder / "tflite" / "unet-hide.tflite").write_bytes(b"other networks")
+    changed = {"unet": dataclasses.replace(found, folder=folder)}
+    site._catalog.cache_clear()
+    monkeypatch.setattr(site, "_installed", lambda: changed)
+    yield
+    site._catalog.cache_clear()
+
+
+def test_networks_that_were_altered_are_not_given_away(altered, page_address):
+    with pytest.raises(urllib.error.HTTPError, match="500") as raised:
+        fetch(f"{page_address}models.json")
+    assert "unet-hide.tflite: was altered" in raised.value.read().decode()
 
 
 def test_command_names_its_address_and_stops():

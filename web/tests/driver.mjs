@@ -70,7 +70,7 @@ async function tab({url}) {
   });
   page.on('pageerror', (error) => seen.console.push(String(error)));
   await page.goto(url);
-  await page.waitForSelector('[name=preset] option', {state: 'attached'}); // the page is ready for work
+  await page.waitForSelector('#send-form [name=preset] option', {state: 'attached'}); // the page is ready for work
 }
 
 for await (const line of createInterface({input: process.stdin})) {

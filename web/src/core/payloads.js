@@ -1,26 +1,43 @@
 /** Pictures as files, without loss: BMP, PNG, and WebP where somebody says how. */
 import * as png from 'fast-png';
 import * as bmp from './bmp.js';
-import {ascii, grouped, startsWith} from './bytes.js';
+import {ascii, grouped, startsWith, view} from './bytes.js';
 import {SteganoError} from './errors.js';
 
 /** @typedef {import('./bmp.js').Picture} Picture */
 /** @typedef {{encode(picture: Picture): Promise<Uint8Array>, decode(file: Uint8Array): Promise<Picture>}} Codec */
 
 // A picture may take so many bytes to decode: what any small file may claim, and so many times its own size.
-const [CLAIM, PER_BYTE, PIXEL_BYTES] = [48 << 20, 9, 7];
+const [CLAIM, PER_BYTE] = [48 << 20, 9];
+const PIXEL_BYTES = {png: 7, webp: 16};
 
 export const isPng = (file) => startsWith(file, [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]);
 const isWebp = (file) => startsWith(file, ascii('RIFF')) && startsWith(file.subarray(8), ascii('WEBP'));
 
+/** Width and height in the header of a PNG file. @param {Uint8Array} file */
+export const pngSize = (file) => [16, 20].map((at) => (file.length < 24 ? 0 : view(file).getUint32(at)));
+
+/** Width and height in the header of a WebP file without loss, or of its container. */
+function webpSize(file) {
+  if (file.length < 30) return [0, 0];
+  const data = view(file);
+  if (file[15] === 88) return [24, 27].map((at) => 1 + (data.getUint32(at, true) & 0xffffff)); // "VP8X"
+  const bits = data.getUint32(21, true);
+  return [1 + (bits & 0x3fff), 1 + ((bits >> 14) & 0x3fff)];
+}
+
 /** @param {Uint8Array} file @param {Codec} webp @returns {Promise<Picture>} */
 export async function decode(file, webp) {
-  const read = isPng(file) ? decodePng : isWebp(file) ? webp.decode : null;
-  if (!read) return bmp.decode(file);
+  const kind = isPng(file) ? 'png' : isWebp(file) ? 'webp' : null;
+  if (!kind) return bmp.decode(file);
+  const [width, height] = (kind === 'png' ? pngSize : webpSize)(file);
+  if (PIXEL_BYTES[kind] * width * height > CLAIM + PER_BYTE * file.length) {
+    const claim = `a picture of ${width} x ${height} pixels in ${grouped(file.length)} bytes`;
+    throw new SteganoError(`${claim} is larger than they justify`);
+  }
   try {
-    return await read(file);
+    return kind === 'png' ? decodePng(file) : await webp.decode(file);
   } catch (error) {
-    if (error instanceof SteganoError) throw error;
     throw new SteganoError(`the picture inside cannot be read: ${error.message}`, {cause: error});
   }
 }
@@ -32,15 +49,7 @@ export async function encode(picture, kind, webp) {
 }
 
 /** A PNG file of any kind, its levels in 8 bits and transparent pixels on white. @param {Uint8Array} file */
-export function decodePng(file) {
-  const header = new DataView(file.buffer, file.byteOffset);
-  const [width, height] = [16, 20].map((at) => header.getUint32(at));
-  if (PIXEL_BYTES * width * height > CLAIM + PER_BYTE * file.length * 8) {
-    const claim = `a picture of ${width} x ${height} pixels in ${grouped(file.length)} bytes`;
-    throw new SteganoError(`${claim} is larger than they justify`);
-  }
-  return toRgb(png.decode(file, {checkCrc: true}));
-}
+export const decodePng = (file) => toRgb(png.decode(file, {checkCrc: true}));
 
 /** @param {import('fast-png').DecodedPng} picture @returns {Picture} */
 function toRgb({height, width, data, depth, channels, palette, transparency}) {

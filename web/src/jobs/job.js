@@ -123,6 +123,10 @@ async function receive({sound: given, key, preset = null, most}, report) {
     checkPixels('the stego image', stego.height, stego.width, most);
     const chosen = preset ?? (facts.network ? await presetOf(facts.network) : (await models()).default);
     const networks = await load(chosen, report);
+    const {network} = networks.preset;
+    if (facts.network && facts.network !== network) {
+      throw new SteganoError(`was hidden by network ${facts.network}, but '${chosen}' is ${network}`);
+    }
     const [height, width] = networks.region(stego.height, stego.width);
     const revealed = await networks.run('reveal', {stego: crop(stego, height, width)}, report);
     const secret = resize(revealed, ...secretSize(stego, facts.secretSize, most));
@@ -132,7 +136,7 @@ async function receive({sound: given, key, preset = null, most}, report) {
       preset: chosen,
       size: [stego.height, stego.width],
       secretSize: [secret.height, secret.width],
-      guessed: !facts.network,
+      guessed: !facts.network && !preset,
       sound: await shown(sound),
       pictures: {stego: await bitmap(stego), secret: await bitmap(secret)},
       milliseconds: performance.now() - started,

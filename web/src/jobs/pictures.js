@@ -1,7 +1,7 @@
 /** Picture files to pixels, and pixels to what the page shows, in a worker. */
 import {literal} from '../core/bytes.js';
 import {SteganoError} from '../core/errors.js';
-import {decodePng, isPng} from '../core/payloads.js';
+import {decodePng, isPng, pngSize} from '../core/payloads.js';
 
 /** @typedef {import('../core/bmp.js').Picture} Picture */
 
@@ -13,8 +13,10 @@ export async function read(file, most) {
   if (!start.length) throw new SteganoError(`${file.name}: is empty, expected a picture file`);
   try {
     // PNG without a canvas: some browsers add noise there.
-    const png = isPng(start) && decodePng(new Uint8Array(await file.arrayBuffer()));
-    return png || (await byBrowser(file, most));
+    if (!isPng(start)) return await byBrowser(file, most);
+    const data = new Uint8Array(await file.arrayBuffer());
+    checkPixels(file.name, ...pngSize(data).reverse(), most);
+    return decodePng(data);
   } catch (error) {
     // A decoder's errors are EncodingError or InvalidStateError; of others the page says more.
     if (error instanceof SteganoError || /NotReadable|NotFound|Range/.test(error.name)) throw error;

@@ -96,7 +96,7 @@ receiveForm.onsubmit = (event) => {
     const values = Object.fromEntries(new FormData(receiveForm));
     const identityText = values.identity.size ? await values.identity.text() : null;
     const key = {passphrase: values.passphrase || null, identityText, bare: values.bare === 'on'};
-    const received = await work('receive', {sound, key, most: MOST_PIXELS}, transfer);
+    const received = await work('receive', {sound, key, preset: values.preset || null, most: MOST_PIXELS}, transfer);
     return {views: receivedView(received, file, refused), ...received};
   });
 };
@@ -132,10 +132,12 @@ function paste(event) {
 
 async function listPresets() {
   const {presets, default: first} = await (await fetch('models.json')).json();
-  const options = Object.keys(presets).map((name) =>
-    make('option', {value: name, selected: name === first}, STRINGS.preset_names[name] ?? name),
-  );
-  sendForm.elements.preset.replaceChildren(...options);
+  for (const [form, preferred] of [[sendForm, first], [receiveForm, '']]) {
+    const options = Object.keys(presets).map((name) =>
+      make('option', {value: name, selected: name === preferred}, STRINGS.preset_names[name] ?? name),
+    );
+    form.elements.preset.append(...options);
+  }
 }
 
 /** Lets the service worker fetch everything, once; says whether the page works offline from now on. */

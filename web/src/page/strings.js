@@ -96,10 +96,12 @@ export const STRINGS = {
   save_secret: 'Save the secret',
   done_in: (seconds) => `Done in ${seconds.toFixed(1)} s.`,
 
-  sealed: 'Is it sealed?',
+  sealed: 'Is it sealed? More options',
   open_passphrase: 'Passphrase, if it has one',
   open_identity: 'Identity file, if it is sealed for your key',
   open_identity_hint: 'The file that stegano-tf keygen or age-keygen wrote. It stays here.',
+  open_preset: 'Networks',
+  open_preset_stated: 'those that the sound names',
   open_bare: 'It is a bare sound, which nothing tells from noise',
   received_title: 'The secret',
   stego: 'The stego image that carried it',
@@ -120,6 +122,8 @@ export const STRINGS = {
 
   lossy: (name, kind) =>
     `${name}: is ${kind}, which loses samples. Only messages of the modem survive that, and the page does not read them yet: stegano-tf receive does.`,
+  claims: (name, samples, most, bytes) =>
+    `${name}: announces ${samples} samples, expected at most ${most} in a sound file of ${bytes} bytes`,
   no_sound: (name) => `${name}: is not a sound file or not whole; expected WAV or FLAC`,
   no_picture: (name) => `${name}: is no picture that this browser knows, expected a whole picture file (PNG, JPEG, ...)`,
   too_large: (name, width, height, most) =>
