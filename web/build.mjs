@@ -34,7 +34,8 @@ const bundle = (entry, more = {}) =>
     minify: true,
     format: 'iife',
     target: TARGET,
-    legalComments: 'none',
+    legalComments: 'none', // licences.txt has them
+    metafile: true,
     absWorkingDir: HERE,
     write: false,
     ...more,
@@ -43,6 +44,7 @@ const bundle = (entry, more = {}) =>
 async function build(folder) {
   await mkdir(folder, {recursive: true});
   const write = (name, content) => writeFile(join(folder, name), content);
+  const packages = new Set();
   for (const [name, entry, more] of [
     ['page.js', 'page/main.js'],
     ['style.css', 'page/style.css'],
@@ -50,8 +52,12 @@ async function build(folder) {
     // LiteRT.js says on the console that there is no graphics card, which is not asked for.
     ['network.js', 'jobs/network.js', {drop: ['console']}],
   ]) {
-    const {outputFiles: [{contents}]} = await bundle(entry, more);
+    const {outputFiles: [{contents}], metafile} = await bundle(entry, more);
     await write(name, contents);
+    for (const input of Object.keys(metafile.inputs)) {
+      const found = /^node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(input);
+      if (found) packages.add(found[1]);
+    }
   }
   const {code} = await esbuild.transform(await readFile(`${ENGINE}.js`, 'utf8'), {minify: true, target: TARGET});
   await write('litert.js', code);
@@ -60,11 +66,20 @@ async function build(folder) {
   const words = {...STRINGS, policy: POLICY};
   await write('index.html', html.replace(/{{(\w+)}}/g, (_, name) => escaped(words[name])));
   await write(PACKED, await packedEngine());
+  await write('licences.txt', (await Promise.all([...packages].sort().map(licence))).join('\n\n'));
   const files = (await readdir(folder)).filter((name) => name !== 'sw.js').sort();
   const hash = createHash('sha256');
   for (const name of files) hash.update(name).update(await readFile(join(folder, name)));
   const define = {SITE: JSON.stringify(hash.digest('hex').slice(0, 16)), FILES: JSON.stringify(files.filter((name) => name !== 'index.html'))};
   await write('sw.js', (await bundle('sw.js', {define})).outputFiles[0].contents);
+}
+
+/** What the page must say of a package that is in it. */
+async function licence(name) {
+  const folder = join(HERE, 'node_modules', name);
+  const {version, license, repository} = JSON.parse(await readFile(join(folder, 'package.json'), 'utf8'));
+  const text = await readFile(join(folder, 'LICENSE'), 'utf8').catch(() => `${license}\n`);
+  return `== ${name} ${version}, ${repository.url ?? repository}\n\n${text}`;
 }
 
 /** The engine, packed: as it lies there if that is the same one, since xz may pack otherwise tomorrow. */

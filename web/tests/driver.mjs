@@ -18,7 +18,7 @@ const browser = await chromium.launch({executablePath: process.argv[2], args: AR
 let [context, page, seen] = [null, null, null];
 
 const actions = {
-  async open({url, width = 1280, height = 900, dark = false, calm = false, touch = false}) {
+  async open({url, width = 1280, height = 900, dark = false, calm = false, touch = false, keep = true}) {
     await context?.close();
     seen = {console: [], requests: []};
     context = await browser.newContext({
@@ -28,6 +28,7 @@ const actions = {
       hasTouch: touch,
       isMobile: touch,
       acceptDownloads: true,
+      serviceWorkers: keep ? 'allow' : 'block',
     });
     context.on('request', (request) => seen.requests.push(request.url()));
     page = null;
@@ -59,11 +60,15 @@ const actions = {
     const {violations} = await page.evaluate('axe.run()');
     return violations.map(({id, nodes}) => `${id}: ${nodes.map(({target}) => target).join(', ')}`);
   },
-  log: () => seen,
+  log() {
+    const {console, requests} = seen;
+    seen = {console: [], requests: []};
+    return {console, requests};
+  },
 };
 
-async function tab({url}) {
-  await page?.close();
+async function tab({url, beside = false}) {
+  if (!beside) await page?.close();
   page = await context.newPage();
   page.on('console', (message) => {
     if (['error', 'warning'].includes(message.type())) seen.console.push(message.text());

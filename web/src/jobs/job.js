@@ -129,13 +129,15 @@ async function receive({sound: given, key, preset = null, most}, report) {
     }
     const [height, width] = networks.region(stego.height, stego.width);
     const revealed = await networks.run('reveal', {stego: crop(stego, height, width)}, report);
-    const secret = resize(revealed, ...secretSize(stego, facts.secretSize, most));
+    const [tall, wide] = secretSize(stego, facts.secretSize, most);
+    const secret = resize(revealed, tall, wide);
     results = {stego, secret};
     return {
       ...facts,
       preset: chosen,
       size: [stego.height, stego.width],
-      secretSize: [secret.height, secret.width],
+      secretSize: [tall, wide],
+      stated: facts.secretSize ?? [tall, wide],
       guessed: !facts.network && !preset,
       sound: await shown(sound),
       pictures: {stego: await bitmap(stego), secret: await bitmap(secret)},

@@ -1,5 +1,7 @@
 /** What the page shows of a sound: its outline and its spectrogram. */
 
+import {fft} from '../core/fft.js';
+
 const [WINDOW, COLUMNS, ROWS] = [512, 480, 128];
 const [FLOOR, RANGE] = [-55, 70]; // dB
 
@@ -45,27 +47,9 @@ const colour = (share) => [
   255,
 ];
 
-/** Squared magnitudes of the first half of the Fourier transform (radix 2, Cooley and Tukey 1965). */
+/** Squared magnitudes of the first half of the Fourier transform. */
 function powers(real) {
-  const size = real.length;
-  const imaginary = new Float64Array(size);
-  for (let i = 1, j = 0; i < size; i++) {
-    let bit = size >> 1;
-    for (; j & bit; bit >>= 1) j ^= bit;
-    j ^= bit;
-    if (i < j) [real[i], real[j]] = [real[j], real[i]];
-  }
-  for (let span = 2; span <= size; span *= 2) {
-    for (let k = 0; k < span / 2; k++) {
-      const [cosine, sine] = [Math.cos((-2 * Math.PI * k) / span), Math.sin((-2 * Math.PI * k) / span)];
-      for (let i = k; i < size; i += span) {
-        const j = i + span / 2;
-        const [re, im] = [real[j] * cosine - imaginary[j] * sine, real[j] * sine + imaginary[j] * cosine];
-        [real[j], imaginary[j]] = [real[i] - re, imaginary[i] - im];
-        real[i] += re;
-        imaginary[i] += im;
-      }
-    }
-  }
-  return real.subarray(0, size / 2).map((value, i) => value ** 2 + imaginary[i] ** 2);
+  const imaginary = new Float64Array(real.length);
+  fft(real, imaginary);
+  return real.subarray(0, real.length / 2).map((value, i) => value ** 2 + imaginary[i] ** 2);
 }

@@ -64,9 +64,15 @@ export function receivedView(received, blob, tell) {
     [names.secret, STRINGS.pixels(wide, tall)],
   ];
   if (received.damage) entries.push([names.damage, STRINGS.damage(received.damage)]);
+  const warnings = [];
+  if (received.guessed) warnings.push(STRINGS.guessed(received.preset));
+  const [high, broad] = received.stated;
+  if (high !== tall || broad !== wide) {
+    warnings.push(STRINGS.scaled(`${broad}x${high}`, height * width, `${wide}x${tall}`));
+  }
   return [
     make('h3', {}, STRINGS.received_title),
-    received.guessed ? make('p', {className: 'warning'}, STRINGS.guessed(received.preset)) : null,
+    ...warnings.map((text) => make('p', {className: 'warning'}, text)),
     make('div', {className: 'buttons'}, saveButton('secret', 'secret.png', tell), saveButton('stego', 'stego.png', tell)),
     make('div', {className: 'pair'},
       framed(received.pictures.secret, STRINGS.revealed), framed(received.pictures.stego, STRINGS.stego)),

@@ -106,13 +106,13 @@ export const STRINGS = {
   received_title: 'The secret',
   stego: 'The stego image that carried it',
   guessed: (preset) => `The sound does not say which networks hid its secret, so it is revealed by the default, ${preset}.`,
-  facts: 'What the sound says',
-  forms: {plain: 'plain frame', raw: 'raw BMP', marked: 'with marks and parity', carried: 'in a recording', bare: 'bare'},
+  scaled: (stated, carried, size) =>
+    `The secret is said to have ${stated} pixels, the stego image has ${carried}; it is scaled to ${size}, as the limit of pixels allows.`,
+  forms: {plain: 'plain frame', raw: 'raw BMP', marked: 'with marks and parity', carried: 'in a recording', bare: 'bare', modem: 'modem'},
   fact_names: {form: 'Form', sealed: 'Sealed', preset: 'Networks', stego: 'Stego image', secret: 'Secret', damage: 'Damage'},
   yes: 'yes, and opened',
   no: 'no',
   damage: (text) => `${text}; it was repaired`,
-  none: 'none',
 
   key: 'A key of your own',
   key_lead: 'Somebody who has your recipient can seal for you. Keep the identity file: nothing else opens such sounds.',
@@ -121,7 +121,7 @@ export const STRINGS = {
   key_save: 'Save the identity file',
 
   lossy: (name, kind) =>
-    `${name}: is ${kind}, which loses samples. Only messages of the modem survive that, and the page does not read them yet: stegano-tf receive does.`,
+    `${name}: is ${kind}, which loses samples. Only messages of the modem survive that, and the page reads these from WAV and FLAC alone: stegano-tf receive reads them all.`,
   claims: (name, samples, most, bytes) =>
     `${name}: announces ${samples} samples, expected at most ${most} in a sound file of ${bytes} bytes`,
   no_sound: (name) => `${name}: is not a sound file or not whole; expected WAV or FLAC`,
@@ -135,4 +135,5 @@ export const STRINGS = {
   offline_ready: 'Ready to work offline.',
   not_kept: 'This browser keeps nothing (a private window?): the page works, but not offline.',
   made_with: 'Open source: stegano_tf. The networks run in your browser on LiteRT.',
+  licences: 'Licences',
 };

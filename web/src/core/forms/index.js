@@ -6,6 +6,7 @@ import {toBytes} from '../sound.js';
 import * as bare from './bare.js';
 import * as carried from './carried.js';
 import * as marked from './marked.js';
+import * as modem from './modem.js';
 
 const BMP = ascii('BM');
 
@@ -24,7 +25,8 @@ export async function find(sound, key = {}) {
     if (message) return {form, message};
   }
   if (key.bare) return {form: 'bare', message: bare.fromNoise(bytes[0])};
-  const found = (await carried.search(sound, key.passphrase ?? null)) ?? marked.search(sound);
+  const found =
+    modem.search(channels) ?? (await carried.search(sound, key.passphrase ?? null)) ?? marked.search(sound);
   if (found) return found;
   const begins = bytes[0]?.length ? hex(bytes[0].subarray(0, MAGIC.length), ' ') : 'nothing';
   const expected = `expected ${hex(MAGIC, ' ')} or ${hex(BMP, ' ')}`;
