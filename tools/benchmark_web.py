@@ -5,7 +5,7 @@
 
 It needs node, Debian's chromium, and `npm ci` in web/. `--data` has pictures of at least 256x256, of which pairs are
 made as the scoreboard makes them; `--full` has some that are scaled to 1024x768 and 4000x3000. Ends with status 1 if a
-sound or a secret is another one than the command's.
+secret is another one than the command's, but for rounding.
 """
 
 import contextlib
@@ -32,6 +32,8 @@ _FULL = flags.DEFINE_string("full", None, "Folder of pictures that are scaled to
 _PAIRS = flags.DEFINE_integer("pairs", 20, "How many pairs are compared with the command.", lower_bound=1)
 _JSON = flags.DEFINE_string("json", None, "File that the figures are also written to.")
 
+STEGO = "#sent .buttons button:nth-last-child(1)"
+ROUNDING = 1  # of 255, by which a secret may differ: engines sum floats in different orders
 PASSPHRASE = "a benchmark is no secret"
 SIZES = ((256, 256), (768, 1024), (3000, 4000))  # height, width
 BLOCKED = "new PerformanceObserver((l) => l.getEntries().forEach((e) => blocked.push(e.duration)))"
@@ -53,19 +55,29 @@ def pairs(folder: str, count: int, size: tuple[int, int], out: Path) -> Iterator
         yield tuple(pair)
 
 
+def differing(found: Path, expected: np.ndarray) -> np.ndarray:
+    """Returns by how much the values of a picture file differ from a picture, where they do: int[N]."""
+    difference = np.abs(np.asarray(Image.open(found)).astype(int) - expected)
+    return difference[difference > 0]
+
+
 def same_bytes(page: browsing.Page, folder: Path) -> dict:
-    """Compares the page's plain sounds with the command's, and the secrets that both get out of them."""
-    sounds = secrets = count = 0
+    """Compares the page's plain sounds, stego images and secrets with the command's."""
+    same, stegos, secrets = 0, [], []
     for cover, secret in pairs(_DATA.value, _PAIRS.value, SIZES[0], folder):
         page.send(cover, secret, folder / "page.wav")
-        page.receive(folder / "page.wav", folder / "revealed.png")
+        page.browser.download(selector=STEGO, path=str(folder / "stego.png"))
+        page.receive(folder / "page.wav", folder / "secret.png")
         page.browser.evaluate(code="location.hash = 'send'")
-        pipeline.send(cover, secret, folder / "command.wav", force=True)
-        sounds += (folder / "page.wav").read_bytes() == (folder / "command.wav").read_bytes()
-        revealed = np.asarray(Image.open(folder / "revealed.png"))
-        secrets += np.array_equal(revealed, pipeline.receive(folder / "command.wav").secret)
-        count += 1
-    return {"pairs": count, "same_sounds": sounds, "same_secrets": secrets}
+        sent = pipeline.send(cover, secret, folder / "command.wav", force=True)
+        same += (folder / "page.wav").read_bytes() == (folder / "command.wav").read_bytes()
+        stegos.append(differing(folder / "stego.png", sent.stego))
+        secrets.append(differing(folder / "secret.png", pipeline.receive(folder / "page.wav").secret))
+    figures = {"pairs": _PAIRS.value, "same_sounds": same}
+    for name, parts in (("stego", stegos), ("secret", secrets)):
+        found = np.concatenate(parts)
+        figures |= {f"{name}_values": found.size, f"{name}_most": int(found.max(initial=0))}
+    return figures
 
 
 def both_ways(page: browsing.Page, folder: Path) -> dict[str, bool]:
@@ -114,8 +126,8 @@ def both_ways(page: browsing.Page, folder: Path) -> dict[str, bool]:
         for sound in sounds:
             page.browser.reload()
             page.receive(sound, folder / "revealed.png", **typed)
-            found = np.asarray(Image.open(folder / "revealed.png"))
-            right[name] &= np.array_equal(found, pipeline.receive(sound, key=key).secret)
+            expected = pipeline.receive(sound, key=key).secret
+            right[name] &= differing(folder / "revealed.png", expected).max(initial=0) <= ROUNDING
             page.browser.evaluate(code="location.hash = 'send'")
     return right
 
@@ -209,9 +221,8 @@ def main(argv):
         ]
         result["workers"] = browser.evaluate(code="Math.min(4, navigator.hardwareConcurrency)")
     publish(result, _JSON.value, presets=["codebook"])
-    compared = result["compared"]
-    equal = compared["pairs"] == compared["same_sounds"] == compared["same_secrets"]
-    sys.exit(0 if equal and all(result["both_ways"].values()) else 1)
+    right = result["compared"]["secret_most"] <= ROUNDING and all(result["both_ways"].values())
+    sys.exit(0 if right else 1)
 
 
 if __name__ == "__main__":

@@ -15,8 +15,8 @@ import {STRINGS} from './src/page/strings.js';
 
 const HERE = fileURLToPath(new URL('.', import.meta.url));
 const SITE = join(HERE, '../stegano_tf/web/site');
-const ENGINE = join(HERE, 'node_modules/@litertjs/core/wasm/litert_wasm_compat_internal');
-const PACKED = 'litert.wasm.xz';
+const WASM = join(HERE, 'node_modules/@litertjs/core/wasm');
+const ENGINES = {litert: 'litert_wasm_internal', 'litert-compat': 'litert_wasm_compat_internal'}; // src/jobs/engine.js
 const TARGET = ['chrome111', 'firefox113', 'safari16.4'];
 
 // As stegano_tf/web/site.py has it, without what only a header can say.
@@ -59,18 +59,20 @@ async function build(folder) {
       if (found) packages.add(found[1]);
     }
   }
-  const {code} = await esbuild.transform(await readFile(`${ENGINE}.js`, 'utf8'), {minify: true, target: TARGET});
-  await write('litert.js', code);
+  for (const [name, file] of Object.entries(ENGINES)) {
+    const script = await readFile(join(WASM, `${file}.js`), 'utf8');
+    await write(`${name}.js`, (await esbuild.transform(script, {minify: true, target: TARGET})).code);
+    await write(`${name}.wasm.xz`, await packed(`${name}.wasm.xz`, await readFile(join(WASM, `${file}.wasm`))));
+  }
   await cp(join(HERE, 'static'), folder, {recursive: true});
   const html = await readFile(join(HERE, 'src/page/index.html'), 'utf8');
   const words = {...STRINGS, policy: POLICY};
   await write('index.html', html.replace(/{{(\w+)}}/g, (_, name) => escaped(words[name])));
-  await write(PACKED, await packedEngine());
   await write('licences.txt', (await Promise.all([...packages].sort().map(licence))).join('\n\n'));
   const files = (await readdir(folder)).filter((name) => name !== 'sw.js').sort();
   const hash = createHash('sha256');
   for (const name of files) hash.update(name).update(await readFile(join(folder, name)));
-  const define = {SITE: JSON.stringify(hash.digest('hex').slice(0, 16)), FILES: JSON.stringify(files.filter((name) => name !== 'index.html'))};
+  const define = {SITE: JSON.stringify(hash.digest('hex').slice(0, 16)), FILES: JSON.stringify(files.filter((name) => name !== 'index.html' && !name.startsWith('litert')))};
   await write('sw.js', (await bundle('sw.js', {define})).outputFiles[0].contents);
 }
 
@@ -82,10 +84,9 @@ async function licence(name) {
   return `== ${name} ${version}, ${repository.url ?? repository}\n\n${text}`;
 }
 
-/** The engine, packed: as it lies there if that is the same one, since xz may pack otherwise tomorrow. */
-async function packedEngine() {
-  const engine = await readFile(`${ENGINE}.wasm`);
-  const there = await readFile(join(SITE, PACKED)).catch(() => null);
+/** An engine, packed: as it lies there if that is the same one, since xz may pack otherwise tomorrow. */
+async function packed(name, engine) {
+  const there = await readFile(join(SITE, name)).catch(() => null);
   if (there && Buffer.compare(engine, await unpacked(there)) === 0) return there;
   const {stdout, status, error} = spawnSync('xz', ['--lzma2=preset=9e,dict=16MiB', '--check=crc32', '--stdout'], {
     input: engine,

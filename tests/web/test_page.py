@@ -50,8 +50,9 @@ def page(opened, page_address):
     return browsing.Page(opened)
 
 
-def read(file):
-    return np.asarray(Image.open(file))
+def same(file, picture):
+    """Returns whether a file holds a picture, but for rounding: engines sum floats in different orders."""
+    return np.abs(np.asarray(Image.open(file)).astype(int) - picture).max() <= 1
 
 
 def test_the_sound_is_the_commands_to_the_byte_and_so_is_the_secret(page, pair, tmp_path):
@@ -60,7 +61,7 @@ def test_the_sound_is_the_commands_to_the_byte_and_so_is_the_secret(page, pair, 
     pipeline.send(*pair, tmp_path / "command.wav")
     assert sound.read_bytes() == (tmp_path / "command.wav").read_bytes()
     page.receive(sound, tmp_path / "secret.png")
-    assert np.array_equal(read(tmp_path / "secret.png"), pipeline.receive(sound).secret)
+    assert same(tmp_path / "secret.png", pipeline.receive(sound).secret)
 
 
 def test_networks_that_look_around_and_sides_that_are_no_multiples(page, photograph, tmp_path):
@@ -86,14 +87,14 @@ def test_what_is_sealed_for_a_key_and_carried_opens_here_and_there(page, pair, t
     info = codec.inspect(sound, key=key, verify=True)
     assert (info.form, info.payload, info.sealed) == ("frame v1 in the low bits of a recording", "webp", True)
     page.receive(sound, tmp_path / "secret.png", identity=identity)
-    assert np.array_equal(read(tmp_path / "secret.png"), pipeline.receive(sound, key=key).secret)
+    assert same(tmp_path / "secret.png", pipeline.receive(sound, key=key).secret)
 
 
 def test_a_passphrase_opens_what_the_command_sealed_in_flac(page, pair, tmp_path):
     sound, passphrase = tmp_path / "sealed.flac", "four short words here"
     sent = pipeline.send(*pair, sound, payload="png", lock=sealing.Lock(passphrase=passphrase))
     page.receive(sound, tmp_path / "secret.png", passphrase=passphrase)
-    assert np.array_equal(read(tmp_path / "secret.png"), pipeline.reveal(sent.stego, size=(60, 50)))
+    assert same(tmp_path / "secret.png", pipeline.reveal(sent.stego, size=(60, 50)))
 
 
 @pytest.mark.parametrize("name", ["header_bit.wav", "cut_short.wav", "recording.wav", "seal_other_key.wav"])
@@ -197,7 +198,7 @@ def test_a_secret_that_claims_to_be_huge_is_scaled(page, photograph, tmp_path):
     page.receive(sound, tmp_path / "secret.png")
     with pytest.warns(pipeline.SecretSizeWarning) as said:
         expected = pipeline.receive(sound).secret
-    assert np.array_equal(read(tmp_path / "secret.png"), expected)
+    assert same(tmp_path / "secret.png", expected)
     shown = page.browser.text(selector="#received .warning").rstrip(".").lower()
     assert str(said[0].message).endswith(shown)
 

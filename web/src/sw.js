@@ -1,4 +1,5 @@
 /** Keeps the whole page, so that it works without its server after the first visit. */
+import {engine} from './jobs/engine.js';
 
 const CACHE = `stegano_tf ${SITE} MODELS_VERSION`;
 
@@ -6,7 +7,7 @@ oninstall = (event) => {
   const store = async () => {
     const cache = await caches.open(CACHE);
     const fresh = (file) => new Request(file, {cache: 'reload'});
-    await cache.addAll(['./', ...FILES, 'models.json'].map(fresh));
+    await cache.addAll(['./', ...FILES, `${engine()}.js`, `${engine()}.wasm.xz`, 'models.json'].map(fresh));
     const {presets, default: first} = await (await cache.match('models.json')).json();
     await cache.add(presets[first].file);
     await skipWaiting();

@@ -2,8 +2,3 @@
 export class SteganoError extends Error {
   name = 'SteganoError';
 }
-
-/** Work that was stopped because somebody asked for that. */
-export class Cancelled extends Error {
-  name = 'Cancelled';
-}

@@ -33,8 +33,7 @@ export async function write(picture, {form = 'plain', payload = 'bmp', lock = nu
   if (form === 'bare') return writeWav(bare.samples(bare.toNoise(sealed)));
   if (sealed) whole = await frame.encode({payload: sealed, sealed: true});
   if (form === 'plain') return writeWav(fromBytes(whole));
-  const {samples} = await carried.write(carrier, whole, lock?.passphrase ?? null);
-  return writeWav(samples, carrier);
+  return writeWav(await carried.write(carrier, whole, lock?.passphrase ?? null), carrier);
 }
 
 /** Raises SteganoError if options exclude each other. */

@@ -81,7 +81,9 @@ async function send({cover: coverFile, secret: secretFile, preset, form, payload
   }
   report({stage: 'writing', done: 0, total: 1});
   const sending = {form, payload, lock, carrier, secretSize: [original.height, original.width]};
-  const wav = await write(stego, {...sending, network: networks.preset.network}, webp);
+  const wav = await write(stego, {...sending, network: networks.preset.network}, webp).catch((error) => {
+    throw carrier ? named(recording.file.name, error) : error;
+  });
 
   // What the receiver will have: from the bytes of the sound, unless only somebody else can open it.
   report({stage: 'checking', done: 0, total: 1});

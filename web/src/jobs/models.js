@@ -3,6 +3,7 @@ import {XzReadableStream} from 'xz-decompress';
 import {SteganoError} from '../core/errors.js';
 import {cut, paste, plan} from '../core/tiles.js';
 import {caller} from './calls.js';
+import {engine} from './engine.js';
 
 const MOST_WORKERS = 4; // more take memory and win little: most of them would be the second thread of a core
 
@@ -36,7 +37,7 @@ async function unpacked(file, report) {
 }
 
 let catalog = null;
-let engine = null;
+let compiled = null;
 const networks = new Map();
 
 /** What models.json says: presets by name, and the name of the default. */
@@ -53,29 +54,34 @@ export async function presetOf(network) {
 }
 
 /** Loads what a preset needs; returns a function that runs its networks on whole pictures. */
-export function load(name, report = () => {}) {
-  if (!networks.has(name)) networks.set(name, start(name, report).catch((error) => {
-    networks.delete(name);
-    throw error;
-  }));
+export function load(name, report) {
+  if (!networks.has(name)) {
+    const made = start(name, report);
+    networks.set(name, made);
+    made.catch(() => networks.delete(name));
+  }
   return networks.get(name);
 }
 
 async function start(name, report) {
-  for (const other of networks.keys()) if (other !== name) networks.delete(other);
+  for (const [other, made] of networks) {
+    if (other === name) continue;
+    networks.delete(other);
+    (await made).close();
+  }
   const preset = (await models()).presets[name];
   let [done, total] = [0, 0];
   const count = (came, coming) => report({stage: 'loading', done: (done += came), total: (total += coming)});
-  engine ??= unpacked('litert.wasm.xz', count).then((bytes) => WebAssembly.compile(bytes));
-  const [module, both] = await Promise.all([engine, unpacked(preset.file, count)]);
+  compiled ??= unpacked(`${engine()}.wasm.xz`, count).then((bytes) => WebAssembly.compile(bytes));
+  const [module, both] = await Promise.all([compiled, unpacked(preset.file, count)]);
   const files = {hide: both.slice(0, preset.sizes[0]), reveal: both.slice(preset.sizes[0])};
   if (files.reveal.length !== preset.sizes[1]) throw new SteganoError(`${preset.file} is damaged`);
   return new Networks(preset, module, files);
 }
 
 class Networks {
+  #workers = [];
   #free = [];
-  #made = 0;
   #waiting = [];
 
   constructor(preset, module, files) {
@@ -104,9 +110,10 @@ class Networks {
         const [[, size]] = cuts;
         const feed = Object.fromEntries(cuts.map(([key, {data}]) => [key, data]));
         const buffers = Object.values(feed).map((data) => data.buffer);
-        const data = await call('run', {name, pictures: feed, height: size.height, width: size.width}, buffers);
-        this.#release(call);
-        paste({width: size.width, data}, tile, result);
+        const {height, width} = size;
+        const task = {name, pictures: feed, height, width};
+        const data = await call('run', task, buffers).finally(() => this.#release(call));
+        paste({width, data}, tile, result);
         report({stage: name, done: (done += 1), total: tiles.length});
       }),
     );
@@ -115,13 +122,19 @@ class Networks {
 
   async #worker() {
     if (this.#free.length) return this.#free.pop();
-    if (this.#made < this.most) {
-      this.#made += 1;
-      const call = caller(new Worker('network.js'));
-      await call('load', {module: this.module, networks: this.files});
+    if (this.#workers.length < this.most) {
+      const worker = new Worker('network.js');
+      this.#workers.push(worker);
+      const call = caller(worker);
+      await call('load', {module: this.module, script: `${engine()}.js`, networks: this.files});
       return call;
     }
     return new Promise((resolve) => this.#waiting.push(resolve));
+  }
+
+  /** Ends the workers. */
+  close() {
+    for (const worker of this.#workers) worker.terminate();
   }
 
   #release(call) {

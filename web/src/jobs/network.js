@@ -1,8 +1,7 @@
 /**
  * One engine in a worker of its own: runs a preset's networks on tiles.
  *
- * A classic worker, because LiteRT.js loads its WebAssembly by importScripts, which module workers lack. The engine is
- * the build without relaxed SIMD: it runs in every browser, and its results are the same on every machine.
+ * A classic worker, because LiteRT.js loads its WebAssembly by importScripts, which module workers lack.
  */
 import {Tensor, loadAndCompile, loadLiteRt} from '@litertjs/core';
 import {withSize} from '../core/tflite.js';
@@ -10,17 +9,20 @@ import {withSize} from '../core/tflite.js';
 let files = {};
 let compiled = {};
 
-async function load({module, networks}) {
+async function load({module, script, networks}) {
   files = networks;
-  self.Module = {
-    instantiateWasm(imports, done) {
-      WebAssembly.instantiate(module, imports).then((instance) => done(instance, module));
-      return {};
-    },
-    print() {},
-    printErr() {}, // its notices would be console errors
-  };
-  await loadLiteRt('litert.js');
+  // The engine itself would wait for ever for a module that cannot be started, as where memory is short.
+  const failed = new Promise((_, reject) => {
+    self.Module = {
+      instantiateWasm(imports, done) {
+        WebAssembly.instantiate(module, imports).then((instance) => done(instance, module), reject);
+        return {};
+      },
+      print() {},
+      printErr() {}, // its notices would be console errors
+    };
+  });
+  await Promise.race([loadLiteRt(script), failed]);
 }
 
 async function run({name, pictures, height, width}) {

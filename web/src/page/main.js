@@ -1,4 +1,5 @@
 /** The page: two tasks, send and receive. The work is done in workers; here is what people touch. */
+import {runs} from '../jobs/engine.js';
 import {$, $$, make} from './dom.js';
 import {keyView, receivedView, sentView} from './results.js';
 import {prepare} from './sound.js';
@@ -10,8 +11,6 @@ const TASKS = ['send', 'receive'];
 const PATIENCE = 2000; // milliseconds
 // A job takes some 70 bytes a pixel beside the engine: this keeps a pair below 1.5 GB. Phones report up to 4 GB.
 const MOST_PIXELS = (navigator.deviceMemory ?? 8) <= 4 ? 8_000_000 : 16_000_000;
-// A vector add of 4 lanes: without SIMD it does not compile.
-const SIMD = Uint8Array.of(0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 10, 1, 8, 0, 65, 0, 253, 15, 253, 98, 11);
 
 const [sendForm, receiveForm, errorBox, status] = ['#send-form', '#receive-form', '#error', '#status'].map((s) => $(s));
 
@@ -177,7 +176,7 @@ async function start() {
   };
   go();
   fit();
-  if (!WebAssembly.validate(SIMD)) refused(new Error(STRINGS.no_wasm));
+  if (!runs()) refused(new Error(STRINGS.no_wasm));
   else if (!isSecureContext) refused(new Error(STRINGS.insecure));
   after(keep());
   await listPresets().catch(refused);

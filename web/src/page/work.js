@@ -26,7 +26,7 @@ export async function ask(what, task = {}, transfer = [], onProgress = undefined
   return call(what, task, transfer, onProgress);
 }
 
-/** As `ask`, and shows how far it is; raises an error named Cancelled if somebody cancels. */
+/** As `ask`, and shows how far it is; raises Stopped if somebody cancels. */
 export async function work(what, task, transfer) {
   const [box, stage, bar] = ['#progress', '#stage', '#progress progress'].map((selector) => $(selector));
   let [current, began] = ['', 0];

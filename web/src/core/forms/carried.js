@@ -154,8 +154,9 @@ function embed(samples, places, data, bits, depth) {
 /** Keeps what was loud from becoming silence, by a step that leaves the low bits alone. */
 function keepLoud(samples, channels, before, step, full) {
   for (;;) {
-    const now = new Set(loudPlaces(samples, channels));
-    const flat = before.filter((place) => !now.has(place));
+    const now = new Uint8Array(samples.length);
+    for (const place of loudPlaces(samples, channels)) now[place] = 1;
+    const flat = before.filter((place) => !now[place]);
     if (!flat.length) return;
     flat.forEach((place, i) => {
       const sign = Math.random() < 0.5 ? -step : step;
@@ -168,21 +169,21 @@ function keepLoud(samples, channels, before, step, full) {
  * A recording that carries a message.
  * @param {import('../sound.js').Sound} sound  of 16 or 24 bits @param {Uint8Array} message
  * @param {string | null} passphrase  hides the order of the samples; the message must be sealed with it
- * @returns {Promise<{samples: Int32Array, bits: number}>}
+ * @returns {Promise<Int32Array>} its samples
  */
 export async function write(sound, message, passphrase) {
   const {channels, depth, rate} = sound;
   if (depth !== 16 && depth !== 24) {
-    throw new SteganoError(`the recording has ${depth || 'float'} bits, expected PCM of 16 or 24 bits`);
+    throw new SteganoError(`has ${depth || 'float'} bits, expected PCM of 16 or 24 bits`);
   }
   const full = 2 ** (depth - 1);
   const clipped = sound.samples.reduce((sum, value) => sum + Number(value >= full - 1 || value <= -full), 0);
   if (clipped > CLIPPED * sound.samples.length) {
     const share = `${((100 * clipped) / sound.samples.length).toFixed(1)}%`;
-    throw new SteganoError(`the recording is clipped: ${share} of its samples are at full scale, expected at most 0.1%`);
+    throw new SteganoError(`is clipped: ${share} of its samples are at full scale, expected at most 0.1%`);
   }
   const other = (await search(sound, null)) ?? startsLikeMessage(sound);
-  if (other) throw new SteganoError('the recording holds a message already, expected one without');
+  if (other) throw new SteganoError('holds a message already, expected one without');
   const used = sound.samples.reduce((bits, value) => bits | value, 0);
   const empty = Math.min(used ? 31 - Math.clz32(used & -used) : 0, depth - 16);
   const samples = Int32Array.from(sound.samples, (value) => value >> empty);
@@ -195,7 +196,7 @@ export async function write(sound, message, passphrase) {
     const lasts = (sound.frames / rate).toFixed(1);
     const least = (Math.ceil(((message.length + loud.length - room) / channels / rate) * 10) / 10).toFixed(1);
     const found = `is too short to carry ${grouped(message.length)} bytes at ${MAX_BITS} bits a sample`;
-    throw new SteganoError(`the recording ${found}: it lasts ${lasts} s, expected at least ${least} s`);
+    throw new SteganoError(`${found}: it lasts ${lasts} s, expected at least ${least} s`);
   }
   if (passphrase) {
     const salt = crypto.getRandomValues(new Uint8Array(SALT / 8));
@@ -205,7 +206,7 @@ export async function write(sound, message, passphrase) {
     embed(samples, loud, message, bits, depth - empty);
   }
   keepLoud(samples, channels, loud, 1 << bits, 2 ** (depth - empty - 1));
-  return {samples: samples.map((value) => value << empty), bits};
+  return samples.map((value) => value << empty);
 }
 
 const startsLikeMessage = (sound) => {
