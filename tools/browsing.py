@@ -102,8 +102,8 @@ class Page:
         self.browser = browser
 
     def choose(self, cover, secret) -> None:
-        for name, file in (("cover", cover), ("secret", secret)):
-            self.browser.files(selector=f"#file-{name}", paths=[str(file)])
+        self._put("cover", cover)
+        self._put("secret", secret)
 
     def send(self, cover, secret, sound=None, *, seconds: float = 60, **options) -> None:
         """Makes a sound with options of the form, and saves it as `sound`."""
@@ -116,7 +116,7 @@ class Page:
     def receive(self, sound, secret=None, *, seconds: float = 60, **key) -> None:
         """Receives a sound with what opens it, and saves the secret as the PNG file `secret`."""
         self.browser.evaluate(code="location.hash = 'receive'")
-        self.browser.files(selector="#file-sound", paths=[str(sound)])
+        self._put("sound", sound)
         self._fill("#receive-form", key)
         self._finish("#receive-form .primary", "#received h3", seconds)
         if secret:
@@ -127,6 +127,11 @@ class Page:
         if self.browser.evaluate(code="document.querySelector('#error').hidden"):
             return None
         return self.browser.text(selector="#error")
+
+    def _put(self, name: str, file) -> None:
+        """Chooses a file, and waits until the page has looked at it."""
+        self.browser.files(selector=f"#file-{name}", paths=[str(file)])
+        self.browser.wait(selector=f"[data-well={name}] .what:has-text('{Path(file).name}')")
 
     def _fill(self, form: str, values: dict) -> None:
         self.browser.evaluate(code=f"document.querySelector('{form} details').open = true")
