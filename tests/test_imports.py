@@ -66,21 +66,12 @@ ALLOWED = {
         *("networks", "runtime", "scoreboard"),
     },
     "serving": {"errors", "settings", "runtime", "savedmodels"},
+    "web": {"errors", "outputs", "presets", "runtime", "serving"},
     "batch": {"errors", "images", "metrics", "audio", "pipeline", "runtime", "sealing"},
     "commands": {
         *("errors", "settings", "stopping", "outputs", "presets", "scratch", "images", "metrics", "figures"),
-        *(
-            "demo_pictures",
-            "audio",
-            "batch",
-            "enclosures",
-            "message",
-            "pipeline",
-            "runtime",
-            "sealing",
-            "serving",
-            "savedmodels",
-        ),
+        *("demo_pictures", "audio", "batch", "enclosures", "message", "pipeline", "runtime", "sealing", "serving"),
+        *("savedmodels", "web"),
     },
 }
 

@@ -47,6 +47,7 @@ measure message tools/benchmark_message.py --data=$never_jpeg                   
 measure modem tools/benchmark_modem.py                                                      # 80
 measure peers tools/benchmark_peers.py                                                      # 30
 measure false_alarms tools/false_alarms.py --sounds=/usr/share/games                        # 20
+measure web tools/benchmark_web.py --data=$never_jpeg --full=../shared/data/never_jpeg/full    # 10, needs npm ci in web/
 measure benchmark_serving tools/benchmark_serving.py                                        # 5
 measure attack tools/attack.py                                                              # 13
 measure fuzz_serving tools/fuzz_serving.py                                                  # 30

@@ -20,7 +20,7 @@ from stegano_tf.errors import OutputError
 
 COMMANDS = (
     *("send", "receive", "hide", "reveal", "encode", "decode", "inspect", "keygen", "presets"),
-    *("batch", "serve", "demo"),
+    *("batch", "serve", "web", "demo"),
 )
 
 

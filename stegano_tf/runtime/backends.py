@@ -17,7 +17,7 @@ from stegano_tf.networks import build
 from stegano_tf.runtime import exported
 
 # How much of a picture the activations of a codebook fit into a core's cache for: measured.
-_CACHED_PIXELS = 2**14
+CACHED_PIXELS = 2**14
 
 _process: int | None = None  # the one that uses TensorFlow or Keras
 
@@ -67,7 +67,7 @@ class LitertBackend(Backend):
         networks = presets.get(found.preset).networks
         self._multiples, self._threads = networks.multiples, threads or usable_cores()
         if networks.halos == (0, 0):
-            self._threads, self.workers, self.tile_pixels = 1, self._threads, _CACHED_PIXELS
+            self._threads, self.workers, self.tile_pixels = 1, self._threads, CACHED_PIXELS
         self._content = functools.cache(lambda name: found.content(tflite_file(found.preset, name, variant)))
         self._idle, self._free = {"hide": [], "reveal": []}, threading.BoundedSemaphore(self.workers)
 

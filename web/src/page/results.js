@@ -1,0 +1,91 @@
+/** What is shown of a finished job. */
+import {compareView} from './compare.js';
+import {make, picture, save} from './dom.js';
+import {soundView} from './sound.js';
+import {STRINGS} from './strings.js';
+import {ask} from './work.js';
+
+const POOR = 30; // dB below which a picture's errors are plain to see
+
+const button = (text, onclick, className = '') => make('button', {type: 'button', className, onclick}, text);
+const facts = (entries) =>
+  make('dl', {}, ...entries.map(([name, value]) => make('div', {}, make('dt', {}, name), make('dd', {}, value))));
+const framed = (bitmap, caption) =>
+  make('figure', {}, make('figcaption', {}, caption), picture(bitmap, caption));
+
+/** A button that saves one of the worker's last pictures as PNG. */
+const saveButton = (name, file, tell) =>
+  button(STRINGS[`save_${name}`], async () => {
+    try {
+      save(await ask('file', {name}), file);
+    } catch (error) {
+      tell(error);
+    }
+  });
+
+/** @param {object} sent what the job `send` gives */
+export function sentView(sent, tell) {
+  const name = 'message.wav';
+  const {file: blob} = sent;
+  const file = new File([blob], name, {type: blob.type});
+  const buttons = [button(STRINGS.download_sound, () => save(blob, name), 'primary')];
+  if (navigator.canShare?.({files: [file]})) {
+    buttons.push(button(STRINGS.share, () => navigator.share({files: [file]}).catch(() => {})));
+  }
+  buttons.push(saveButton('stego', 'stego.png', tell));
+  const {cover, secret} = sent.psnr;
+  const poor = Math.min(cover, secret) < POOR && STRINGS.poor(STRINGS.decibel(cover), STRINGS.decibel(secret));
+  return [
+    make('h3', {}, STRINGS.sent_title),
+    poor ? make('p', {className: 'warning'}, poor) : null,
+    make('div', {className: 'buttons'}, ...buttons),
+    soundView(blob, sent.sound),
+    facts([
+      [STRINGS.length, STRINGS.seconds(sent.sound.seconds)],
+      [STRINGS.size, STRINGS.megabytes(blob.size)],
+      [STRINGS.cover_quality, STRINGS.decibel(cover)],
+      [STRINGS.secret_quality, STRINGS.decibel(secret)],
+    ]),
+    make('small', {}, STRINGS.quality_hint),
+    make('div', {className: 'pair'}, compareView(sent.pictures), framed(sent.pictures.secret, STRINGS.checked[sent.checked])),
+  ];
+}
+
+/** @param {object} received what the job `receive` gives */
+export function receivedView(received, blob, tell) {
+  const names = STRINGS.fact_names;
+  const [height, width] = received.size;
+  const [tall, wide] = received.secretSize;
+  const entries = [
+    [names.form, STRINGS.forms[received.form]],
+    [names.sealed, received.sealed ? STRINGS.yes : STRINGS.no],
+    [names.preset, received.preset],
+    [names.stego, STRINGS.pixels(width, height)],
+    [names.secret, STRINGS.pixels(wide, tall)],
+  ];
+  if (received.damage) entries.push([names.damage, STRINGS.damage(received.damage)]);
+  const warnings = [];
+  if (received.guessed) warnings.push(STRINGS.guessed(received.preset));
+  const [high, broad] = received.stated;
+  if (high !== tall || broad !== wide) {
+    warnings.push(STRINGS.scaled(`${broad}x${high}`, height * width, `${wide}x${tall}`));
+  }
+  return [
+    make('h3', {}, STRINGS.received_title),
+    ...warnings.map((text) => make('p', {className: 'warning'}, text)),
+    make('div', {className: 'buttons'}, saveButton('secret', 'secret.png', tell), saveButton('stego', 'stego.png', tell)),
+    make('div', {className: 'pair'},
+      framed(received.pictures.secret, STRINGS.revealed), framed(received.pictures.stego, STRINGS.stego)),
+    facts(entries),
+    soundView(blob, received.sound),
+  ];
+}
+
+/** @param {{identity: string, recipient: string}} key */
+export function keyView({identity, recipient}) {
+  const text = `# public key: ${recipient}\n${identity}\n`;
+  return [
+    make('label', {}, STRINGS.key_recipient, make('input', {readOnly: true, value: recipient, className: 'code'})),
+    button(STRINGS.key_save, () => save(new Blob([text], {type: 'text/plain'}), 'identity.txt'), 'primary'),
+  ];
+}
