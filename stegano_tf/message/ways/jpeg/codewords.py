@@ -95,10 +95,16 @@ class Long:
         sent = self.sent(len(likelihoods))
         code = Code(1, self.lift, sent)
         words = likelihoods[: sent * self.count].reshape(sent, self.count).T
-        with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-            parts = pool.map(code.decode_checked, [words[at : at + _BATCH] for at in range(0, self.count, _BATCH)])
+        cores, parts = os.cpu_count() or 1, []
+        with concurrent.futures.ThreadPoolExecutor(cores) as pool:
+            for start in range(0, self.count, cores * _BATCH):
+                ends = range(start, min(start + cores * _BATCH, self.count), _BATCH)
+                parts += pool.map(code.decode_checked, [words[at : at + _BATCH] for at in ends])
+                # Where none is right, the others are not, either: their bits lie between each other.
+                if not parts[-1][1].any():
+                    break
         bits, right = (np.concatenate(values) for values in zip(*parts, strict=True))
-        return np.packbits(bits).tobytes(), float(right.mean())
+        return np.packbits(bits).tobytes(), np.count_nonzero(right) / self.count
 
 
 def long(size: int) -> Long:
