@@ -112,9 +112,9 @@ def add_file(
     parser.add_argument(name, metavar=metavar, help=text, type=kind, **options)
 
 
-def add_sound(parser: argparse.ArgumentParser, **options) -> None:
+def add_sound(parser: argparse.ArgumentParser, what: str = "the sound to read", **options) -> None:
     """Adds the argument that names the sound to read, and what records it first."""
-    add_file(parser, "audio", "the sound to read", **options)
+    add_file(parser, "audio", what, **options)
     text = "first record so many seconds from the microphone into AUDIO"
     parser.add_argument("--listen", metavar="SECONDS", type=duration, help=text)
 

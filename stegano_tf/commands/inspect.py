@@ -7,7 +7,7 @@ from stegano_tf.commands import flags, looking, streams, terminal
 
 
 def add_arguments(parser) -> None:
-    flags.add_file(parser, "audio", "the sound, in any lossless form, or the picture to look at")
+    flags.add_sound(parser, "the sound, or the picture, to look at")
     flags.add_file(parser, "picture", "for --capacity: what is to be sent, or hidden", nargs="?")
     parser.add_argument("--capacity", action="store_true", help="say how much AUDIO, a recording or a cover, can carry")
     flags.add_opening(parser)
@@ -19,7 +19,7 @@ def run(args) -> None:
     from stegano_tf import figures, images
     from stegano_tf.audio import codec, files
 
-    in_picture = looking.is_picture(args.audio)
+    in_picture = not args.listen and looking.is_picture(args.audio)
     if args.capacity != bool(args.picture) and not (args.capacity and in_picture):
         args.usage_error("--capacity takes PICTURE too" if args.capacity else "PICTURE takes --capacity")
     unused = ["max_pixels"]

@@ -9,7 +9,7 @@ from PIL import Image
 
 from stegano_tf import metrics
 from stegano_tf.message.ways import jpeg as package
-from stegano_tf.message.ways.jpeg import Jpeg, for_chat, keys, parts, places
+from stegano_tf.message.ways.jpeg import Jpeg, keys, parts, places
 from stegano_tf.message.ways.way import DamagedError, RoomError
 
 KEYS = [bytes([number]) * 32 for number in range(20)]
@@ -166,10 +166,3 @@ def test_qualities_out_of_range():
     for quality in (10, 91):
         with pytest.raises(ValueError, match=f"quality {quality}, expected 20 to 90"):
             Jpeg(quality)
-
-
-def test_covers_for_chat_are_scaled():
-    assert for_chat(np.zeros((1000, 3200, 3), np.uint8)).shape == (500, 1600, 3)
-    assert for_chat(np.zeros((3200, 2400, 3), np.uint8)).shape == (1600, 1200, 3)
-    cover = np.zeros((1200, 1600, 3), np.uint8)
-    assert for_chat(cover) is cover

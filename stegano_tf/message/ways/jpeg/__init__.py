@@ -8,7 +8,6 @@ pixels spoil. docs/FORMAT.md describes all of it.
 from collections.abc import Iterator, Mapping
 
 import numpy as np
-from PIL import Image
 
 from stegano_tf.message.ways.jpeg import blocks as jpeg
 from stegano_tf.message.ways.jpeg import channel, codewords, parts, places, plan, reading, targets
@@ -17,7 +16,6 @@ from stegano_tf.message.ways.jpeg.keys import TAG, Keys
 from stegano_tf.message.ways.way import SALT, DamagedError, RoomError, Way
 
 QUALITIES = (75, 60, 50, 85, 90)  # a reader looks for these
-CHAT = 1600  # pixels along the long side of what chat apps send
 _FULL = 0.95  # the part of the room that messages fill at most
 _USES = (0.9, 0.82, 0.7, 0.55, 0.4)  # the part that they are to fill: the next if one is not read with bits to spare
 _SPARE = 0.04  # the part of its bits that a message must not need
@@ -43,6 +41,9 @@ class Jpeg(Way):
         if not 20 <= quality <= 90:
             raise ValueError(f"quality {quality}, expected 20 to 90")
         self.quality = quality
+
+    def __str__(self) -> str:
+        return f"{self.name}, quality {self.quality}"
 
     @property
     def file_options(self) -> dict:
@@ -116,6 +117,10 @@ class Jpeg(Way):
             return False
 
 
+WAY = Jpeg
+EXAMPLES = [{"quality": quality} for quality in (75, 60)]
+
+
 class _Share:
     """What one message has of a picture."""
 
@@ -134,15 +139,6 @@ class _Share:
     def levels(self, quality: int, use: float) -> np.ndarray:
         """Returns the levels of all tiles so that the message fills a part, `use`, of the room that they make."""
         return plan.levels(self._tiles, self._sizes, quality, self._need / use)
-
-
-def for_chat(cover: np.ndarray) -> np.ndarray:
-    """Returns a cover, uint8[H, W, 3], as chat apps send it: its long side at most `CHAT` pixels."""
-    longest = max(cover.shape[:2])
-    if longest <= CHAT:
-        return cover
-    height, width = (max(1, round(side * CHAT / longest)) for side in cover.shape[:2])
-    return np.asarray(Image.fromarray(cover).resize((width, height), Image.Resampling.LANCZOS))
 
 
 def _grid(picture: np.ndarray) -> places.Grid:

@@ -42,6 +42,9 @@ class Stealth(Way):
             raise ValueError(f"rate {rate}: expected more than 0, up to {_MOST_RATE}")
         self.rate = rate
 
+    def __str__(self) -> str:
+        return f"{self.name}, {self.rate:g} bits a sample"
+
     def salt(self, picture: np.ndarray) -> bytes:
         bits = picture.reshape(-1)[places.salt_samples(picture.shape)] & 1
         return np.packbits(stc.syndrome(bits[:, None], 8 * SALT)).tobytes()
@@ -96,6 +99,7 @@ class Stealth(Way):
 
 
 WAY = Stealth
+EXAMPLES = [{"rate": rate} for rate in (0.05, 0.1, 0.2)]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
