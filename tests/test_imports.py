@@ -62,7 +62,7 @@ ALLOWED = {
         *("networks", "runtime", "scoreboard"),
     },
     "serving": {"errors", "settings", "runtime", "savedmodels"},
-    "batch": {"errors", "images", "metrics", "audio", "pipeline", "runtime", "sealing"},
+    "batch": {"errors", "outputs", "images", "metrics", "audio", "pipeline", "runtime", "sealing"},
     "commands": {
         *("errors", "settings", "stopping", "outputs", "presets", "scratch", "images", "metrics", "figures"),
         *("demo_pictures", "audio", "batch", "message", "pipeline", "runtime", "sealing", "serving", "savedmodels"),
