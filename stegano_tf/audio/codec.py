@@ -24,6 +24,9 @@ from stegano_tf.audio.payloads import PAYLOADS, bmp
 from stegano_tf.errors import FormatError, OutputError, SteganoError
 from stegano_tf.sealing import age
 
+# The same is said of a wrong passphrase, of damage, and of a sound that never held a message.
+_NOT_OPENED = "holds no message that the passphrase opens: a wrong passphrase, damaged, or none at all"
+
 
 def check(
     path: str | os.PathLike,
@@ -175,8 +178,7 @@ def _write(form: Form, path, header: framing.Header, payload: Iterable, facts: d
         def check(reader: files.Reader) -> None:
             with framing.Digest() as digest:
                 try:
-                    _, message = _message(reader, key, digest)
-                    message.finish()
+                    _message(reader, *_find(reader, key), digest).finish()
                 except SteganoError as error:
                     raise OutputError(f"{path}: cannot be written: no message is read back from it") from error
                 if digest.digest() != sent.digest():
@@ -260,11 +262,11 @@ def read_payload(path: str | os.PathLike, *, key: sealing.Key | None = None) -> 
 @contextlib.contextmanager
 def _open(path: str | os.PathLike, key: sealing.Key | None) -> Iterator[tuple[Message, Callable[..., AudioInfo]]]:
     """Yields the message in a sound file, and a function: of it, or of that inside its seal, to what is known."""
-    found_bare = False
+    form = found = None
     with files.Reader(path, lossy=True) as reader, framing.Digest() as digest:
         try:
-            form, message = _message(reader, key, digest)
-            found_bare = form.needs_passphrase
+            form, found = _find(reader, key)
+            message = _message(reader, form, found, digest)
 
             def describe(inner: Message, **picture) -> AudioInfo:
                 return AudioInfo.of(
@@ -283,16 +285,18 @@ def _open(path: str | os.PathLike, key: sealing.Key | None) -> Iterator[tuple[Me
         except sealing.KeyFileError:
             raise
         except (FormatError, sealing.SealingError) as error:
-            if found_bare and key.passphrase:  # nobody learns from the words whether there is a message
+            # Nobody learns from the words whether there is a message.
+            if form and form.needs_passphrase and key.passphrase:
                 reason = "wrong passphrase, damaged, or no message at all"
                 raise sealing.SealingError(f"{path}: cannot be opened: {reason}") from error
+            if found and found.keyed:
+                raise FormatError(f"{path}: {_NOT_OPENED}") from error
             raise type(error)(f"{path}: {error}") from error
 
 
-def _message(reader: files.Reader, key: sealing.Key | None, digest: framing.Digest) -> tuple[type[Form], Message]:
-    """Returns the message that a sound holds, to be hashed by `digest`, and its form; raises as `decode`."""
-    form, found = _find(reader, key)
-    return form, Message(found, digest, framed=form.framed, sealed=form.needs_passphrase, file_bytes=reader.size)
+def _message(reader: files.Reader, form: type[Form], found: Found, digest: framing.Digest) -> Message:
+    """Returns a message that was found, to be hashed by `digest`; raises as `decode`."""
+    return Message(found, digest, framed=form.framed, sealed=form.needs_passphrase, file_bytes=reader.size)
 
 
 def _find(reader: files.Reader, key: sealing.Key | None) -> tuple[type[Form], Found]:
@@ -309,7 +313,9 @@ def _find(reader: files.Reader, key: sealing.Key | None) -> tuple[type[Form], Fo
                     return form, found
     if reader.lossy:
         raise reader.loses(", and holds no message that was made to survive that")
+    if key is not None and isinstance(key.passphrase, str):
+        raise FormatError(_NOT_OPENED)
     begins = sound.heads[0][: len(framing.MAGIC)].hex(" ") if sound.heads else "nothing"
     expected = " or ".join(form.magic.hex(" ") for form in forms.FORMS if form.magic)
-    hidden = "one that lies in a recording and is sealed with a passphrase is seen with that passphrase only"
+    hidden = "one that a passphrase hides is seen with that passphrase only"
     raise FormatError(f"holds no message: begins with {begins}, expected {expected}; {hidden}")
