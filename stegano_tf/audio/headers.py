@@ -30,12 +30,30 @@ _OTHERS = (  # offset, what stands there, the name
     (0, b"\x0bw", "AC-3"),
     (0, b"\xff\xf1", "AAC"),
 )
+_PICTURES = (
+    (0, b"\x89PNG", "PNG"),
+    (0, b"\xff\xd8\xff", "JPEG"),
+    (0, b"GIF8", "GIF"),
+    (0, b"BM", "BMP"),
+    (0, b"II*\0", "TIFF"),
+    (0, b"MM\0*", "TIFF"),
+    (8, b"WEBP", "WebP"),
+    (4, b"ftypheic", "HEIC"),
+    (4, b"ftypavif", "AVIF"),
+)
 _FLAC_LENGTH = 18  # offset of the 8 bytes whose lower 36 bits are the number of samples; 0: not known
 
 
 def other_kind(start: bytes) -> str | None:
-    """Returns what a file is that libsndfile does not read, told by its first 64 bytes; None if that is not known."""
-    return next((name for offset, magic, name in _OTHERS if start.startswith(magic, offset)), None)
+    """Returns what is said of a file that libsndfile does not read, by its first 64 bytes; None if it is not known."""
+    for kinds, text in (
+        (_PICTURES, "is a picture ({}), which `reveal` reads"),
+        (_OTHERS, "is {}, which is not supported"),
+    ):
+        for offset, magic, name in kinds:
+            if start.startswith(magic, offset):
+                return text.format(name)
+    return None
 
 
 def mended(file: BinaryIO, size: int) -> dict[int, bytes]:

@@ -33,7 +33,7 @@ def run(args) -> None:
     from stegano_tf.errors import FormatError
 
     if (args.image is None) == (args.payload_in is None):
-        args.usage_error("expected either IMAGE or --payload-in")
+        args.usage_error("expected IMAGE AUDIO, or --payload-in FILE AUDIO")
     if args.image:
         pictures = settings.given(args, flags.Pictures)
         describe(pipeline.encode(args.image, args.audio, **pictures, **sound_options(args)))

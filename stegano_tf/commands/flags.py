@@ -16,19 +16,11 @@ from pathlib import Path
 from stegano_tf import outputs, presets, settings
 from stegano_tf.audio.payloads import PAYLOADS
 from stegano_tf.commands import streams
-from stegano_tf.settings import setting
+from stegano_tf.settings import STDIN, file_name, setting
 
 SECRET_OUT = "the picture to write"
 SOUND_OUT = "the sound to write: .wav .flac .aiff .caf .w64 .rf64; .mp3 .ogg .opus for --survive"
 _PRESET = f"which networks (default: {presets.DEFAULT}, or to receive, those that the sound names)"
-_STDIN = "/dev/stdin"
-
-
-def file_name(text: str) -> str:
-    """Reads the name of a file or folder; "-" is standard input."""
-    if not text:
-        raise argparse.ArgumentTypeError("an empty file name")
-    return _STDIN if text == "-" else text
 
 
 def output_name(text: str) -> str:
@@ -125,7 +117,7 @@ def check_files(args: argparse.Namespace) -> None:
         if (name in written or other in written) and outputs.same(word, another):
             found = f"{word} is named twice" if word == another else f"{word} and {another} are one file"
             args.usage_error(f"{found}, expected another name for an output")
-    if collections.Counter(word for _, word in named)[_STDIN] > 1:
+    if collections.Counter(word for _, word in named)[STDIN] > 1:
         args.usage_error("standard input can be read once only")
 
 

@@ -134,3 +134,7 @@ def test_other_kinds_are_refused_by_their_names(tmp_path):
             AudioError, match=f"a.wav: is {name}, which is not supported; expected a WAV, FLAC or other"
         ):
             files.Reader(tmp_path / "a.wav")
+    for offset, magic, name in headers._PICTURES:
+        (tmp_path / "a.wav").write_bytes(b"\1" * offset + magic + bytes(100))
+        with pytest.raises(AudioError, match=rf"a.wav: is a picture \({name}\), which `reveal` reads; expected a WAV"):
+            files.Reader(tmp_path / "a.wav")

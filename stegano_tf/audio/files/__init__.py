@@ -9,6 +9,7 @@ from stegano_tf.audio.files.reading import (
     native,
     read_channel,
     read_recording,
+    refuse_pipe,
 )
 from stegano_tf.audio.files.writing import CONTAINERS, container_for, unwritable, write, write_recording
 
@@ -23,6 +24,7 @@ __all__ = [
     "native",
     "read_channel",
     "read_recording",
+    "refuse_pipe",
     "unwritable",
     "write",
     "write_recording",

@@ -89,10 +89,7 @@ class Reader(contextlib.AbstractContextManager):
                 self._state_length(start)
         except self._error as error:
             self.close()
-            kind = headers.other_kind(start)
-            found = f"is not a sound file that can be read ({reason(error)})"
-            if kind:
-                found = f"is {kind}, which is not supported"
+            found = headers.other_kind(start) or f"is not a sound file that can be read ({reason(error)})"
             advice = _ADVICE if path.suffix.lower() in LOSSY_SUFFIXES else "expected a WAV, FLAC or other lossless one"
             raise AudioError(f"{path}: {found}; {advice}") from error
         except TypeError as error:  # soundfile asks for a sample rate when a name ends in .raw
@@ -298,15 +295,17 @@ def native(path: Path) -> str | bytes:
 
 
 def read_channel(path: str | os.PathLike, channel: int) -> np.ndarray:
-    """Returns a channel of a sound file, int16[N], as far as `limits` allow, in `scratch`; raises as `Reader`.
-
-    It refuses a pipe, which was read already to find the channel.
-    """
-    if Path(path).is_fifo():
-        raise AudioError(f"{path}: is a pipe, which can be read only once, expected a file")
+    """Returns a channel of a sound file, int16[N], as far as `limits` allow, in `scratch`; a pipe is refused."""
+    refuse_pipe(path)
     with Reader(path, lossy=True) as reader:
         frames = min(reader.frames, limits.streamed(reader.size) // reader.channels)
         return pcm.gather(reader.channel_blocks(channel, frames), scratch.zeros(2 * frames).view(np.int16))
+
+
+def refuse_pipe(path: str | os.PathLike) -> None:
+    """Raises AudioError if what is to be read twice is a pipe."""
+    if Path(path).is_fifo():
+        raise AudioError(f"{path}: is a pipe, which can be read only once, expected a file")
 
 
 def empty_bits(samples: np.ndarray) -> int:

@@ -22,7 +22,7 @@ from stegano_tf.audio.forms.marked import parity_setting, reading, writing
 from stegano_tf.audio.forms.marked.label import MARK, Label
 from stegano_tf.audio.payloads import bmp
 from stegano_tf.errors import AudioError, FormatError
-from stegano_tf.settings import setting
+from stegano_tf.settings import file_name, setting
 
 _CLIPPED = 1e-3  # share of samples at full scale from which a recording counts as clipped
 _LEAST_DEPTH = 16  # bits: a recording of fewer is written to as one of 16, or the noise would be heard
@@ -39,7 +39,7 @@ class Carried(Form):
     Raises ValueError if the parity or the number of bits is impossible.
     """
 
-    carrier: str = setting(dataclasses.MISSING, "hide the message in this recording", metavar="SOUND")
+    carrier: str = setting(dataclasses.MISSING, "hide the message in this recording", metavar="SOUND", parse=file_name)
     bits: int | None = setting(None, "of the carrier's samples, 1 to 8 (default: the fewest)", low=1, high=MAX_BITS)
     parity: float | None = parity_setting(None)
 
