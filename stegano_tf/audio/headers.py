@@ -41,6 +41,7 @@ _PICTURES = (
     (4, b"ftypheic", "HEIC"),
     (4, b"ftypavif", "AVIF"),
 )
+_MOST_BLOCKS = 10_000  # of 16 MB at most each
 _FLAC_LENGTH = 18  # offset of the 8 bytes whose lower 36 bits are the number of samples; 0: not known
 
 
@@ -54,6 +55,24 @@ def other_kind(start: bytes) -> str | None:
             if start.startswith(magic, offset):
                 return text.format(name)
     return None
+
+
+def voc_blocks(file: BinaryIO, size: int) -> int:
+    """Returns in how many blocks a VOC file of `size` bytes has its sound; 0 if it is none, or its blocks do not fit.
+
+    libsndfile 1.2.2 takes all that follows the first block's header for samples.
+    """
+    file.seek(0)
+    start = file.read(26)
+    place, blocks = int.from_bytes(start[20:22], "little"), 0
+    for _ in range(_MOST_BLOCKS if start.startswith(b"Creative Voice File") else 0):
+        file.seek(place)
+        head = file.read(4)
+        if head[:1] in (b"", b"\0"):  # the end of the file, or what states it
+            return blocks if place + len(head) == size else 0
+        blocks += head[0] in (1, 2, 9)
+        place += 4 + int.from_bytes(head[1:], "little")
+    return 0
 
 
 def mended(file: BinaryIO, size: int) -> dict[int, bytes]:

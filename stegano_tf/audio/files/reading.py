@@ -100,10 +100,10 @@ class Reader(contextlib.AbstractContextManager):
         if self.lossy and not (lossy and self._file.seekable()):
             self.close()
             raise self.loses()
-        if self.container in _BROKEN or not (self.lossy or self.subtype in _LOSSLESS_SUBTYPES):
+        if self.container in _BROKEN or self._parts > 1 or not (self.lossy or self.subtype in _LOSSLESS_SUBTYPES):
             self.close()
-            found = f"is {self.subtype} in {self.container}"
-            raise AudioError(f"{path}: {found}, which is not supported, expected PCM or float")
+            found = f"is {self.subtype} in {self.container}{' of several blocks' if self._parts > 1 else ''}"
+            raise AudioError(f"{path}: {found}, which is not supported, expected PCM or float in one piece")
         self._dtype = "float64" if self.subtype in _FLOAT_SUBTYPES else "int16"
         self._block_frames = max(1, pcm.BLOCK // self.channels)
         self.frames = self._file.frames
@@ -119,6 +119,7 @@ class Reader(contextlib.AbstractContextManager):
         if self.size == 0:
             self.close()
             raise AudioError(f"{self._path}: is empty, expected a sound file")
+        self._parts = headers.voc_blocks(file, self.size)
         values = headers.mended(file, self.size)
         if values:
             headers.overwrite(file if copy else self._copied(file), values)
