@@ -188,7 +188,8 @@ def _summary(table) -> int:
     failed = pc.value_counts(table["error_type"].drop_null()).to_pylist()
     for kind in sorted(failed, key=lambda kind: -kind["counts"]):
         shown.add_row(f"failed: {kind['values']}", f"{kind['counts']:,}")
-    rich.console.Console().print(shown)
+    with streams.showing():
+        rich.console.Console().print(shown)
     for kind in sorted(kind["values"] for kind in failed):
         first = table.filter(pc.equal(table["error_type"], kind)).slice(0, 1).to_pylist()[0]
         streams.show(streams.plain(f"{kind}, for instance {first['id']}: {first['error']}"))
