@@ -268,6 +268,8 @@ def _secret_size(audio: str | os.PathLike, decoded: codec.Decoded, max_pixels: i
 
 def _hide(networks: Runtime, cover: np.ndarray, secret: np.ndarray, refinement: tuple[int, float], **options):
     steps, balance = refinement
+    if steps < 0:
+        raise ValueError(f"{steps} steps of refinement, expected 0 or more")
     if steps:
         networks.check_refinable()
     secret = images.resize(secret, networks.region(cover))  # once for all that follow
@@ -299,6 +301,8 @@ def _warn_of_poor_result(networks: Runtime, cover: np.ndarray, secret: np.ndarra
 def _picture(picture: Picture, max_pixels: int | None = None) -> np.ndarray:
     if isinstance(picture, np.ndarray):
         return picture
+    if not isinstance(picture, str | os.PathLike):
+        raise TypeError(f"a picture is {type(picture).__name__}, expected a file name or an array, uint8[H, W, 3]")
     return images.read(picture, max_pixels=max_pixels or images.MAX_PIXELS)
 
 
