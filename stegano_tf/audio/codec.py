@@ -24,9 +24,6 @@ from stegano_tf.audio.payloads import PAYLOADS, bmp
 from stegano_tf.errors import FormatError, OutputError, SteganoError
 from stegano_tf.sealing import age
 
-# The same is said of a wrong passphrase, of damage, and of a sound that never held a message.
-_NOT_OPENED = "holds no message that the passphrase opens: a wrong passphrase, damaged, or none at all"
-
 
 def check(
     path: str | os.PathLike,
@@ -289,9 +286,8 @@ def _open(path: str | os.PathLike, key: sealing.Key | None) -> Iterator[tuple[Me
             if form and form.needs_passphrase and key.passphrase:
                 reason = "wrong passphrase, damaged, or no message at all"
                 raise sealing.SealingError(f"{path}: cannot be opened: {reason}") from error
-            if found and found.keyed:
-                raise FormatError(f"{path}: {_NOT_OPENED}") from error
-            raise type(error)(f"{path}: {error}") from error
+            said = _not_opened() if found and found.keyed else error
+            raise said.about(str(path)) from error
 
 
 def _message(reader: files.Reader, form: type[Form], found: Found, digest: framing.Digest) -> Message:
@@ -314,8 +310,14 @@ def _find(reader: files.Reader, key: sealing.Key | None) -> tuple[type[Form], Fo
     if reader.lossy:
         raise reader.loses(", and holds no message that was made to survive that")
     if key is not None and isinstance(key.passphrase, str):
-        raise FormatError(_NOT_OPENED)
+        raise _not_opened()
     begins = sound.heads[0][: len(framing.MAGIC)].hex(" ") if sound.heads else "nothing"
     expected = " or ".join(form.magic.hex(" ") for form in forms.FORMS if form.magic)
     hidden = "one that a passphrase hides is seen with that passphrase only"
     raise FormatError(f"holds no message: begins with {begins}, expected {expected}; {hidden}")
+
+
+def _not_opened() -> FormatError:
+    """Returns what is said of a wrong passphrase, of damage, and of a sound that never held a message."""
+    found = "holds no message that the passphrase opens: a wrong passphrase, damaged, or none at all"
+    return FormatError(found, option="bare", effect="is needed for what it wrote")

@@ -122,6 +122,9 @@ def _options(args) -> tuple[dict, dict]:
         options["lock"] = flags.lock(args)
     elif args.operation == "receive":
         options["key"] = flags.key(args, ask=False)
+    for name in "weights", "carrier":
+        if options.get(name) == settings.STDIN:
+            args.usage_error(f"--{name} is read by each worker, expected a file")
     # Workers run in other folders.
     options |= {name: str(Path(options[name]).absolute()) for name in ("weights", "carrier") if name in options}
     networks = settings.given(args, flags.Networks)

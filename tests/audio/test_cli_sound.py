@@ -301,7 +301,7 @@ def test_inspect_takes_a_sound_for_bare_without_asking(run):
         (["--recipient", "age1x"], "recipient 'age1x' is mistyped, expected age1"),
         (["--passphrase-file", "none.txt"], "none.txt: cannot be read: No such file"),
         (["--carrier", "none.wav"], "none.wav"),
-        (["--carrier", "a.png"], "a.png: is not a sound file"),
+        (["--carrier", "a.png"], "a.png: is a picture (PNG)"),
     ],
 )
 def test_bad_input_is_one_line(run, options, message):

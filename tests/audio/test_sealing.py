@@ -430,12 +430,12 @@ def test_a_keyed_carrier_tells_no_damage_from_a_wrong_passphrase(tmp_path, image
             damaged = samples.copy()
             damaged[harmed] ^= 5
             files.write(tmp_path / f"{name}.wav", [damaged], len(damaged), force=True)
-    expected = "holds no message that the passphrase opens: a wrong passphrase, damaged, or none at all"
+    expected = "holds no message that the passphrase opens: a wrong passphrase, damaged, or none at all; bare is needed"
     for path in tmp_path.iterdir():
         key = sealing.Key(passphrase="wrong" if path.name == "a.wav" else PASSPHRASE)
         with pytest.raises(FormatError) as caught:
             codec.decode(path, key=key)
-        assert str(caught.value) == f"{path}: {expected}"
+        assert str(caught.value) == f"{path}: {expected} for what it wrote"
 
 
 @pytest.mark.usefixtures("cheap_order")

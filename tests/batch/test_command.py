@@ -96,6 +96,7 @@ def test_the_options_of_the_single_command_are_there(batch, collection):
         (("hide", *PLACES, "--address", "auto"), "--address goes with --engine ray"),
         (("hide", *PLACES, "--force", "--resume"), "expected one of --resume, --retry-errors and --force"),
         (("hide", *PLACES, "--max-errors", "101%"), "'101%': expected 0% to 100%"),
+        (("send", *PLACES, "--carrier", "-"), "--carrier is read by each worker, expected a file"),
         (("hide", *PLACES, "--rows-per-block", "0"), "'0': expected an integer from 1"),
         (("watermark", *PLACES), "invalid choice: 'watermark'"),
     ],
