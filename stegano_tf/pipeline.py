@@ -283,6 +283,8 @@ def _secret_size(audio: str | os.PathLike, decoded: codec.Decoded, max_pixels: i
 
 def _hide(networks: Runtime, cover: np.ndarray, secret: np.ndarray, refinement: tuple[int, float], **options):
     steps, balance = refinement
+    if steps < 0:
+        raise ValueError(f"{steps} steps of refinement, expected 0 or more")
     if steps:
         networks.check_refinable()
     secret = images.resize(secret, networks.region(cover))  # once for all that follow

@@ -22,6 +22,16 @@ from absl import app, flags
 flags.disclaim_key_flags()
 
 
+STDIN = "/dev/stdin"
+
+
+def file_name(text: str) -> str:
+    """Reads the name of a file or folder; "-" is standard input."""
+    if not text:
+        raise argparse.ArgumentTypeError("an empty file name")
+    return STDIN if text == "-" else text
+
+
 def setting(
     default: Any,
     text: str,

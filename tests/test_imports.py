@@ -67,7 +67,7 @@ ALLOWED = {
     },
     "serving": {"errors", "settings", "runtime", "savedmodels"},
     "web": {"errors", "outputs", "presets", "runtime", "serving"},
-    "batch": {"errors", "images", "metrics", "audio", "pipeline", "runtime", "sealing"},
+    "batch": {"errors", "outputs", "images", "metrics", "audio", "pipeline", "runtime", "sealing"},
     "commands": {
         *("errors", "settings", "stopping", "outputs", "presets", "scratch", "images", "metrics", "figures"),
         *("demo_pictures", "audio", "batch", "enclosures", "message", "pipeline", "runtime", "sealing", "serving"),

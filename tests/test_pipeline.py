@@ -161,3 +161,28 @@ def test_pillow_reads_the_stego_picture_unchanged(message, tmp_path):
     for suffix in (".png", ".bmp", ".tif", ".webp"):
         images.write(tmp_path / f"stego{suffix}", message.stego)
         np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / f"stego{suffix}")), message.stego)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "words"),
+    [
+        (
+            {"cover": Image.new("RGB", (16, 16))},
+            TypeError,
+            "a picture is Image, expected a file name or an array, uint8",
+        ),
+        ({"secret": [[[1, 2, 3]]]}, TypeError, "a picture is list, expected"),
+        ({"cover": b"a.png"}, TypeError, "a picture is bytes, expected"),
+        ({"threads": 0}, ValueError, "0 threads, expected at least 1"),
+        ({"refine": -1}, ValueError, "-1 steps of refinement, expected 0 or more"),
+    ],
+)
+def test_arguments_that_make_no_sense(cover, secret, arguments, error, words):
+    with pytest.raises(error, match=words):
+        stegano_tf.hide(**{"cover": cover, "secret": secret} | arguments)
+
+
+@pytest.mark.parametrize("size", [(0, 5), (5, -1)])
+def test_a_secret_has_a_size(cover, size):
+    with pytest.raises(ValueError, match=f"a size of {size[0]}x{size[1]} pixels, expected at least 1x1"):
+        stegano_tf.reveal(cover, size=size)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from stegano_tf import commands
-from stegano_tf.commands import streams, terminal
+from stegano_tf.commands import presets, streams, terminal
 from stegano_tf.errors import OutputError
 
 
@@ -54,6 +54,9 @@ def test_a_full_stdout_is_an_error_where_it_is_the_result(fill, capfd):
     fill()
     with pytest.raises(OutputError, match="standard output: cannot be written: No space left on device"):
         streams.show("the figures")
+    fill()
+    with pytest.raises(OutputError, match="standard output: cannot be written: No space left on device"):
+        presets.run(None)
     fill()
     with pytest.raises(SystemExit) as ended:
         commands.parse(["stegano-tf", "hide", "--help"])

@@ -33,6 +33,7 @@ from pathlib import Path
 
 import atheris
 import numpy as np
+import scipy.signal  # noqa: F401 (the reader imports it late: OpenBLAS waits for ever if memory is limited meanwhile)
 from absl import app, flags
 
 with atheris.instrument_imports(include=["stegano_tf.audio"]):

@@ -189,8 +189,7 @@ def _write(form: Form, path, header: framing.Header, payload: Iterable, facts: d
         def check(reader: files.Reader) -> None:
             with framing.Digest() as digest:
                 try:
-                    _, message = _message(reader, key, digest)
-                    message.finish()
+                    _message(reader, *_find(reader, key), digest).finish()
                 except SteganoError as error:
                     raise OutputError(f"{path}: cannot be written: no message is read back from it") from error
                 if digest.digest() != sent.digest():
@@ -276,11 +275,11 @@ def read_file(path: files.Paths, *, key: sealing.Key | None = None) -> tuple[byt
 @contextlib.contextmanager
 def _open(path: files.Paths, key: sealing.Key | None) -> Iterator[tuple[Message, Callable[..., AudioInfo]]]:
     """Yields the message in a sound file, and a function: of it, or of that inside its seal, to what is known."""
-    found_bare, name = False, files.label(path)
+    form, found, name = None, None, files.label(path)
     with files.opened(path) as reader, framing.Digest() as digest:
         try:
-            form, message = _message(reader, key, digest)
-            found_bare = form.needs_passphrase
+            form, found = _find(reader, key)
+            message = _message(reader, form, found, digest)
 
             def describe(inner: Message, **picture) -> AudioInfo:
                 return AudioInfo.of(
@@ -299,16 +298,17 @@ def _open(path: files.Paths, key: sealing.Key | None) -> Iterator[tuple[Message,
         except sealing.KeyFileError:
             raise
         except (FormatError, sealing.SealingError) as error:
-            if found_bare and key.passphrase:  # nobody learns from the words whether there is a message
+            # Nobody learns from the words whether there is a message.
+            if form and form.needs_passphrase and key.passphrase:
                 reason = "wrong passphrase, damaged, or no message at all"
                 raise sealing.SealingError(f"{name}: cannot be opened: {reason}") from error
-            raise error.about(name) from error
+            said = _not_opened() if found and found.keyed else error
+            raise said.about(name) from error
 
 
-def _message(reader: files.Reader, key: sealing.Key | None, digest: framing.Digest) -> tuple[type[Form], Message]:
-    """Returns the message that a sound holds, to be hashed by `digest`, and its form; raises as `decode`."""
-    form, found = _find(reader, key)
-    return form, Message(found, digest, framed=form.framed, sealed=form.needs_passphrase, file_bytes=reader.size)
+def _message(reader: files.Reader, form: type[Form], found: Found, digest: framing.Digest) -> Message:
+    """Returns a message that was found, to be hashed by `digest`; raises as `decode`."""
+    return Message(found, digest, framed=form.framed, sealed=form.needs_passphrase, file_bytes=reader.size)
 
 
 def _find(reader: files.Reader, key: sealing.Key | None) -> tuple[type[Form], Found]:
@@ -326,7 +326,15 @@ def _find(reader: files.Reader, key: sealing.Key | None) -> tuple[type[Form], Fo
                     return form, found
     if reader.lossy:
         raise reader.loses(", and holds no message that was made to survive that")
+    if key is not None and isinstance(key.passphrase, str):
+        raise _not_opened()
     begins = sound.heads[0][: len(framing.MAGIC)].hex(" ") if sound.heads else "nothing"
     expected = " or ".join(form.magic.hex(" ") for form in forms.FORMS if form.magic)
-    hidden = "one that lies in a recording and is sealed with a passphrase is seen with that passphrase only"
+    hidden = "one that a passphrase hides is seen with that passphrase only"
     raise FormatError(f"holds no message: begins with {begins}, expected {expected}; {hidden}")
+
+
+def _not_opened() -> FormatError:
+    """Returns what is said of a wrong passphrase, of damage, and of a sound that never held a message."""
+    found = "holds no message that the passphrase opens: a wrong passphrase, damaged, or none at all"
+    return FormatError(found, option="bare", effect="is needed for what it wrote")

@@ -31,8 +31,25 @@ _OTHERS = (  # offset, what stands there, the name, and what FFmpeg calls the co
     (0, b"\xff\xf1", "AAC", "aac"),
     (0, b"\xff\xf9", "AAC", "aac"),
 )
+_PICTURES = (
+    (0, b"\x89PNG", "PNG"),
+    (0, b"\xff\xd8\xff", "JPEG"),
+    (0, b"GIF8", "GIF"),
+    (0, b"BM", "BMP"),
+    (0, b"II*\0", "TIFF"),
+    (0, b"MM\0*", "TIFF"),
+    (8, b"WEBP", "WebP"),
+    (4, b"ftypheic", "HEIC"),
+    (4, b"ftypavif", "AVIF"),
+)
 _PCM = {b"", bytes(2), b"\1\0", b"\3\0", b"\xfe\xff"}  # codecs of WAV files: none, integers, floats, stated elsewhere
+_MOST_BLOCKS = 10_000  # of 16 MB at most each
 _FLAC_LENGTH = 18  # offset of the 8 bytes whose lower 36 bits are the number of samples; 0: not known
+
+
+def picture_kind(start: bytes) -> str | None:
+    """Returns what picture a file is, told by its first 12 bytes; None if it is none."""
+    return next((name for offset, magic, name in _PICTURES if start.startswith(magic, offset)), None)
 
 
 def other_kind(start: bytes) -> tuple[str | None, str | None]:
@@ -43,6 +60,24 @@ def other_kind(start: bytes) -> tuple[str | None, str | None]:
     if start[8:16] == b"WAVEfmt " and start[20:22] not in _PCM:
         return f"WAV of codec {start[21::-1][:2].hex()}", "wav"
     return next((names for offset, magic, *names in _OTHERS if start.startswith(magic, offset)), (None, None))
+
+
+def voc_blocks(file: BinaryIO, size: int) -> int:
+    """Returns in how many blocks a VOC file of `size` bytes has its sound; 0 if it is none, or its blocks do not fit.
+
+    libsndfile 1.2.2 takes all that follows the first block's header for samples.
+    """
+    file.seek(0)
+    start = file.read(26)
+    place, blocks = int.from_bytes(start[20:22], "little"), 0
+    for _ in range(_MOST_BLOCKS if start.startswith(b"Creative Voice File") else 0):
+        file.seek(place)
+        head = file.read(4)
+        if head[:1] in (b"", b"\0"):  # the end of the file, or what states it
+            return blocks if place + len(head) == size else 0
+        blocks += head[0] in (1, 2, 9)
+        place += 4 + int.from_bytes(head[1:], "little")
+    return 0
 
 
 def mended(file: BinaryIO, size: int) -> dict[int, bytes]:

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from pyarrow import fs
 
+from stegano_tf import outputs
 from stegano_tf.errors import DataError, OutputError
 
 
@@ -80,6 +81,18 @@ def local(uri: str) -> Iterator[Path]:
         path = Path(folder, uri.rpartition("/")[2])
         path.write_bytes(read(uri))
         yield path
+
+
+@contextlib.contextmanager
+def alone(uri: str) -> Iterator[None]:
+    """Lets no other driver work with a folder of results while the block runs.
+
+    Limit: as `outputs.alone`. An object store has no locks: there nobody is kept out.
+
+    Raises OutputError if another driver works with it, or it cannot be written.
+    """
+    with outputs.alone(uri) if is_local(uri := resolve(uri)) else contextlib.nullcontext():
+        yield
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,12 +8,13 @@ import time
 from pathlib import Path
 
 from stegano_tf import settings
-from stegano_tf.commands import encode, flags, hide, receive, reveal, terminal
+from stegano_tf.commands import encode, flags, hide, receive, reveal, streams, terminal
 from stegano_tf.errors import BackendError, DataError
 from stegano_tf.settings import setting
 
 _PASSPHRASE = {"passphrase_file", "ask_passphrase"}
 _KEYS = {"send": {*_PASSPHRASE, "recipient"}, "receive": {*_PASSPHRASE, "identity", "bare"}}
+_SHOWN = ("id", "status", "error_type", "error", "cover_psnr", "secret_psnr", "bytes")
 _LINE = 60  # seconds from one line about progress to the next, where no bar can be drawn
 
 
@@ -76,7 +77,7 @@ def run(args) -> None:
     networks, options = _options(args)
     with terminal.working(args):
         terminal.need("batch", "pyarrow")
-        from stegano_tf.batch import job
+        from stegano_tf.batch import job, store
 
         request = job.Request(
             operation=args.operation,
@@ -87,12 +88,13 @@ def run(args) -> None:
             options=options,
         )
         modes = {name: bool(getattr(args, name)) for name in ("resume", "retry_errors", "force")}
-        prepared = job.prepare(request, **modes)
-        if prepared.left.num_rows:
-            with _engine(args, networks["threads"]) as engine:
-                done = prepared.run(engine, args.rows_per_block or Running.rows_per_block)
-                _show(done, prepared.left.num_rows)
-        failed = _summary(job.read(args.results, ("status", "error_type", "cover_psnr", "secret_psnr", "bytes")))
+        with store.alone(args.results):
+            prepared = job.prepare(request, **modes)
+            if prepared.left.num_rows:
+                with _engine(args, networks["threads"]) as engine:
+                    done = prepared.run(engine, args.rows_per_block or Running.rows_per_block)
+                    _show(done, prepared.left.num_rows)
+            failed = _summary(job.read(args.results, _SHOWN))
     allowed = Running.max_errors if args.max_errors is None else args.max_errors
     if failed > allowed * prepared.pairs:
         found = f"{failed:,} of {prepared.pairs:,} pairs failed"
@@ -121,6 +123,9 @@ def _options(args) -> tuple[dict, dict]:
         options["lock"] = flags.lock(args)
     elif args.operation == "receive":
         options["key"] = flags.key(args, ask=False)
+    for name in "weights", "carrier":
+        if options.get(name) == settings.STDIN:
+            args.usage_error(f"--{name} is read by each worker, expected a file")
     # Workers run in other folders.
     options |= {name: str(Path(options[name]).absolute()) for name in ("weights", "carrier") if name in options}
     networks = settings.given(args, flags.Networks)
@@ -169,7 +174,7 @@ def _show(tallies, total: int) -> None:
 
 
 def _summary(table) -> int:
-    """Prints what came of all pairs; returns how many failed."""
+    """Prints what came of all pairs, and an error of each kind; returns how many failed."""
     import pyarrow.compute as pc
     import rich.console
     import rich.table
@@ -187,5 +192,9 @@ def _summary(table) -> int:
     failed = pc.value_counts(table["error_type"].drop_null()).to_pylist()
     for kind in sorted(failed, key=lambda kind: -kind["counts"]):
         shown.add_row(f"failed: {kind['values']}", f"{kind['counts']:,}")
-    rich.console.Console().print(shown)
+    with streams.showing():
+        rich.console.Console().print(shown)
+    for kind in sorted(kind["values"] for kind in failed):
+        first = table.filter(pc.equal(table["error_type"], kind)).slice(0, 1).to_pylist()[0]
+        streams.show(streams.plain(f"{kind}, for instance {first['id']}: {first['error']}"))
     return table.num_rows - good.num_rows

@@ -40,7 +40,7 @@ def run(args) -> None:
     from stegano_tf.errors import FormatError
 
     if sum(name is not None for name in (args.image, args.payload_in, args.file)) != 1:
-        args.usage_error("expected either IMAGE or --payload-in or --file")
+        args.usage_error("expected IMAGE AUDIO, or --payload-in FILE AUDIO, or --file FILE AUDIO")
     if args.file:
         if args.payload or args.max_pixels:
             args.usage_error("--file is sent as it is: it goes with no --payload or --max-pixels")

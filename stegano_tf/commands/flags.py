@@ -16,19 +16,11 @@ from pathlib import Path
 from stegano_tf import outputs, presets, settings
 from stegano_tf.audio.payloads import PAYLOADS
 from stegano_tf.commands import streams
-from stegano_tf.settings import setting
+from stegano_tf.settings import STDIN, file_name, setting
 
 SECRET_OUT = "the file to write, or a folder, to keep its name"
 SOUND_OUT = "the sound to write: .wav .flac .aiff .caf .w64 .rf64; .mp3 .ogg .opus .m4a for --survive"
 _PRESET = f"which networks (default: {presets.DEFAULT}, or to receive, those that the sound names)"
-STDIN = "/dev/stdin"
-
-
-def file_name(text: str) -> str:
-    """Reads the name of a file or folder; "-" is standard input."""
-    if not text:
-        raise argparse.ArgumentTypeError("an empty file name")
-    return STDIN if text == "-" else text
 
 
 def output_name(text: str) -> str:

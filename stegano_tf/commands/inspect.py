@@ -41,6 +41,7 @@ def run(args) -> None:
         return
     if args.plot:
         images.check(args.plot, lossless=False, force=args.force)
+        files.refuse_pipe(args.audio)
         terminal.need("--plot", "matplotlib.figure", "librosa")
     flags.listen(args)
     info = codec.inspect(args.audio, verify=True, key=flags.key(args, ask=args.ask_passphrase))
@@ -61,7 +62,7 @@ def _lines(info):
     yield "sound", f"{info.container} {info.subtype}, {info.channels} channel(s), {seconds}"
     form = f"taken for a {info.form}" if info.unproved else info.form
     message = f"{form} in channel {info.channel}, {info.payload_bytes:,} bytes"
-    yield "message", f"{message}, {info.samples_after} samples after it"
+    yield "message", f"{message}, {info.samples_after:,} samples after it"
     if info.parity is not None:
         yield "parity", f"{info.parity} of 255, {info.damage or 'nothing to repair'}"
     if info.profile:

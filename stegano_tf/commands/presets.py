@@ -30,6 +30,6 @@ def run(args) -> None:
         )
         notes.append(f"{preset.name}: {preset.description}" + (f"; {figures['speed']}" if figures else ""))
     console = rich.console.Console(color_system=None)
-    with console.capture() as drawn:
+    with streams.showing(), console.capture() as drawn:
         console.print(table)
     streams.show("\n".join([drawn.get().rstrip(), *notes]))

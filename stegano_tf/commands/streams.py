@@ -5,6 +5,7 @@ import io
 import os
 import sys
 import unicodedata
+from collections.abc import Iterator
 
 from stegano_tf.errors import OutputError
 
@@ -35,9 +36,16 @@ def plain(text: str) -> str:
 
 
 def show(text: str) -> None:
-    """Prints lines that were asked for; raises OutputError if that is not possible, and exits if nobody reads on."""
-    try:
+    """Prints lines that were asked for, as `showing`."""
+    with showing():
         print(text, flush=True)
+
+
+@contextlib.contextmanager
+def showing() -> Iterator[None]:
+    """Raises OutputError if what the block prints cannot be written, and exits if nobody reads on."""
+    try:
+        yield
     except BrokenPipeError:
         _give_up()
         sys.exit(_CLOSED_PIPE)

@@ -19,6 +19,8 @@ def resize(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Returns `image`, `uint8[H, W, 3]`, Lanczos-scaled to `size` (height, width); itself if of that size."""
     check_rgb(image)
     height, width = size
+    if height < 1 or width < 1:
+        raise ValueError(f"a size of {height}x{width} pixels, expected at least 1x1")
     if image.shape[:2] == (height, width):
         return image
     # Rows and columns are scaled one after the other, each in strips: a whole picture at four bytes a pixel, as Pillow

@@ -141,13 +141,18 @@ def _why_not(file: BinaryIO, start: bytes, error: Exception) -> str:
     """Returns what to say of a file that no reader read because of `error`."""
     kind = kinds.called(start)
     if not kind:
-        return f"starts with {start[:8]!r}, expected a whole picture file (PNG, JPEG, ...)"
+        seems = kinds.guess(file)
+        found = f"seems to be {seems}" if seems else f"starts with {start[:8]!r}"
+        return f"{found}, expected a whole picture file (PNG, JPEG, ...)"
     if isinstance(error, Image.UnidentifiedImageError):
         error = kinds.objection(file, kind.partition(" ")[0]) or error
     # The text of a KeyError or IndexError means nothing without its type.
     reason = f"{type(error).__name__}: {one_line(error)}" if isinstance(error, LookupError) else one_line(error)
+    if isinstance(error, AssertionError):
+        reason = "damaged, or of a form that Pillow does not know"
     return (
-        f"is a {kind} file that cannot be decoded ({reason}), expected a whole file of a common form; "
+        f"is {'an' if kind[0] in 'AIX' else 'a'} {kind} file that cannot be decoded ({reason}), "
+        "expected a whole file of a common form; "
         "if it opens elsewhere, saving it as PNG helps"
     )
 

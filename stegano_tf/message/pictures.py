@@ -175,6 +175,8 @@ def read(picture: Picture, max_pixels: int | None = None) -> np.ndarray:
     """Returns a picture that may be the name of a file; raises as `images.read`."""
     if isinstance(picture, np.ndarray):
         return picture
+    if not isinstance(picture, str | os.PathLike):
+        raise TypeError(f"a picture is {type(picture).__name__}, expected a file name or an array, uint8[H, W, 3]")
     return images.read(picture, max_pixels=max_pixels or images.MAX_PIXELS)
 
 

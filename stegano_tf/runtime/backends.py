@@ -166,6 +166,8 @@ def make(
       BackendError: there is no backend of that name, or its package is missing, or it cannot run what was asked for.
       PresetError: there are no such weights or they do not fit; or the exported networks are incomplete or altered.
     """
+    if threads is not None and threads < 1:
+        raise ValueError(f"{threads} threads, expected at least 1")
     if name is None:
         light = weights is None and savedmodels.versions(preset.name) and importlib.util.find_spec("ai_edge_litert")
         name = "litert" if light else "keras"

@@ -1,6 +1,7 @@
 """Flags of sounds: sealing, parity, recordings, payloads."""
 
 import dataclasses
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from stegano_tf import images
+from stegano_tf import images, settings
 from stegano_tf.audio import files, forms
 from stegano_tf.audio.forms.form import Form
 from stegano_tf.settings import setting
@@ -151,8 +152,22 @@ def test_sealed_with_parity_in_a_recording_and_damaged(run):
     same("b.png")
 
 
+def test_a_recording_from_standard_input(run, monkeypatch, tmp_path):
+    monkeypatch.setattr(settings, "STDIN", str(tmp_path / "song.wav"))  # "-" is opened by this name
+    assert run("encode", "a.png", "a.wav", "--carrier", "-", "--payload", "png")[0] == 0
+    assert run("decode", "a.wav", "b.png")[0] == 0
+    same("b.png")
+
+
+def test_a_pipe_is_not_drawn(run, tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    expected = "stegano-tf: pipe: is a pipe, which can be read only once, expected a file\n"
+    assert run("inspect", "pipe", "--plot", "a.svg.png") == (1, "", expected)
+
+
 def test_payloads_in_and_out(run):
     recipient = run("keygen", "id.txt")[1].strip()
+    assert run("encode", "a.png")[2].endswith("error: expected IMAGE AUDIO, or --payload-in FILE AUDIO, or --file FILE AUDIO\n")
     assert run("encode", "a.png", "a.wav", "--recipient", recipient)[0] == 0
     assert run("decode", "a.wav", "--payload-out", "a.age")[0] == 0
     status, said, _ = run("encode", "--payload-in", "a.age", "b.wav", "--parity", "5%")
@@ -286,7 +301,7 @@ def test_inspect_takes_a_sound_for_bare_without_asking(run):
         (["--recipient", "age1x"], "recipient 'age1x' is mistyped, expected age1"),
         (["--passphrase-file", "none.txt"], "none.txt: cannot be read: No such file"),
         (["--carrier", "none.wav"], "none.wav"),
-        (["--carrier", "a.png"], "a.png: is not a sound file"),
+        (["--carrier", "a.png"], "a.png: is a picture (PNG)"),
     ],
 )
 def test_bad_input_is_one_line(run, options, message):

@@ -134,3 +134,26 @@ def test_other_kinds_are_refused_by_their_names(tmp_path):
             AudioError, match=f"a.wav: is {name}, which is not supported; expected a WAV, FLAC or other"
         ):
             files.Reader(tmp_path / "a.wav")
+    for offset, magic, name in headers._PICTURES:
+        (tmp_path / "a.wav").write_bytes(b"\1" * offset + magic + bytes(100))
+        with pytest.raises(AudioError, match=rf"a.wav: is a picture \({name}\), which `reveal` reads; expected a WAV"):
+            files.Reader(tmp_path / "a.wav")
+
+
+def test_voc_files_of_several_blocks_are_refused(tmp_path):
+    def block(kind, data):
+        return bytes([kind, *len(data).to_bytes(3, "little")]) + data
+
+    start = b"Creative Voice File\x1a\x1a\0\x14\x01\x1f\x11"
+    sound = block(9, struct.pack("<IBBHI", 44100, 16, 1, 4, 0) + bytes(range(200)))
+    for more, read in (b"", True), (block(5, b"a text\0"), True), (block(2, bytes(20)), False), (sound, False):
+        for end in b"\0", b"":
+            (tmp_path / "a.voc").write_bytes(start + sound + more + end)
+            if read:
+                files.Reader(tmp_path / "a.voc").close()
+                continue
+            with pytest.raises(AudioError, match=r"a\.voc: is PCM_16 in VOC of several blocks, which is not supported"):
+                files.Reader(tmp_path / "a.voc")
+    soundfile.write(tmp_path / "long.voc", np.full(9 << 20, 0x0901, np.int16), 8000, "PCM_16", format="VOC")
+    with files.Reader(tmp_path / "long.voc") as reader:  # more than a block can state
+        assert reader.frames == 9 << 20

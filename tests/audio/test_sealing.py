@@ -19,8 +19,9 @@ import pytest
 from PIL import Image
 
 from stegano_tf import sealing
-from stegano_tf.audio import codec, files, pcm
-from stegano_tf.audio.forms import bare
+from stegano_tf.audio import codec, files, framing, pcm
+from stegano_tf.audio.forms import bare, carried
+from stegano_tf.audio.forms.carried import low_bits, places
 from stegano_tf.audio.forms.marked import writing
 from stegano_tf.errors import FormatError, OutputError
 from stegano_tf.sealing import age
@@ -401,10 +402,50 @@ def test_a_carrier_keeps_a_passphrases_order(tmp_path, image):
     )
     with pytest.raises(FormatError, match="holds no message"):
         codec.decode(tmp_path / "a.wav")
-    with pytest.raises(FormatError, match="holds no message"):
-        codec.decode(tmp_path / "a.wav", key=sealing.Key(passphrase="wrong"))
     decoded = codec.decode(tmp_path / "a.wav", key=sealing.Key(passphrase=PASSPHRASE))
     np.testing.assert_array_equal(decoded.image, image)
+
+
+@pytest.fixture
+def cheap_order(monkeypatch):
+    """Leaves out the second that scrypt takes for the order of version 2."""
+    monkeypatch.setattr(places, "key", lambda passphrase, salt: salt + passphrase.encode())
+
+
+@pytest.mark.parametrize("parity", [None, 0.01])
+@pytest.mark.usefixtures("cheap_order")
+def test_a_keyed_carrier_tells_no_damage_from_a_wrong_passphrase(tmp_path, image, parity):
+    song = np.random.default_rng(0).normal(0, 2000, 160_000).astype(np.int16)
+    files.write(tmp_path / "song.wav", [song], len(song))
+    lock = sealing.Lock(passphrase=PASSPHRASE)
+    carried = {"carrier": tmp_path / "song.wav", "parity": parity, "bits": 6}
+    codec.encode(image, tmp_path / "a.wav", lock=lock, payload="png", **carried)
+    with files.Reader(tmp_path / "a.wav") as reader:
+        samples = reader.channel(0, reader.frames).copy()
+    salt = low_bits.extract(samples, 16, 1, None).tobytes()
+    order = 128 + places.order(len(samples) - 128, 8, places.key(PASSPHRASE, salt))
+    # Samples of 6 bits: the frame's length and CRC-32 lie in the 14th to 53rd. A label in front bears such damage.
+    for name, harmed in {"a": order[:0], "payload": order[800:90_000], "header": order[:53]}.items():
+        if name != "header" or parity is None:
+            damaged = samples.copy()
+            damaged[harmed] ^= 5
+            files.write(tmp_path / f"{name}.wav", [damaged], len(damaged), force=True)
+    expected = "holds no message that the passphrase opens: a wrong passphrase, damaged, or none at all; bare is needed"
+    for path in tmp_path.iterdir():
+        key = sealing.Key(passphrase="wrong" if path.name == "a.wav" else PASSPHRASE)
+        with pytest.raises(FormatError) as caught:
+            codec.decode(path, key=key)
+        assert str(caught.value) == f"{path}: {expected} for what it wrote"
+
+
+@pytest.mark.usefixtures("cheap_order")
+def test_a_carried_message_of_version_1_opens_as_its_passphrase_was_typed():
+    song = np.random.default_rng(0).normal(0, 2000, 9000).astype(np.int32)
+    for typed in ("horse ", "\ufeffhorse"):
+        order = places.order(len(song), 8, places.key_v1(typed))
+        samples = low_bits.embed(song, framing.MAGIC, 1, 16, order)[:, None]
+        assert next(carried._seen(samples, sealing.spellings(typed))).bits == 1
+    assert not list(carried._seen(samples, sealing.spellings("horse")))
 
 
 @pytest.mark.parametrize("bits", [3, 8])

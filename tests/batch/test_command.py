@@ -6,7 +6,7 @@ import pytest
 
 from stegano_tf import sealing
 from stegano_tf.audio import codec
-from stegano_tf.batch import local, rows
+from stegano_tf.batch import local, rows, store
 
 
 @pytest.fixture
@@ -52,6 +52,27 @@ def test_errors_below_the_limit_and_above(batch, collection, tmp_path):
     assert batch("hide", "pairs.csv", *PLACES, "--retry-errors", "--max-errors", "24.9%")[0] == 1
 
 
+def test_each_kind_of_error_is_shown(batch, collection, tmp_path):
+    collection(4, cover=["0.png", "missing.png", "gone.png", "2.png"])
+    out = batch("hide", "pairs.csv", *PLACES)[1]
+    shown = [line for line in out.splitlines() if "for instance" in line]
+    assert [line.partition(":")[0] for line in shown] == ["ImageError, for instance p1"]
+    assert shown[0].endswith(
+        f"{tmp_path}/missing.png: cannot be opened (No such file or directory), expected a picture file"
+    )
+
+
+def test_a_second_driver_is_refused(batch, collection, tmp_path):
+    collection(2)
+    with store.alone("results"):
+        expected = f"stegano-tf: {tmp_path}/results: another process writes to it, expected none\n"
+        assert batch("hide", "pairs.csv", *PLACES)[::2] == (1, expected)
+        assert batch("hide", "pairs.csv", "--results", "others", "--output-root", "elsewhere")[0] == 0
+    assert batch("hide", "pairs.csv", *PLACES, "--resume")[0] == 0
+    with store.alone("s3://bucket/results"):  # no locks, and nothing is asked of the store
+        pass
+
+
 def test_the_options_of_the_single_command_are_there(batch, collection):
     collection(1, output=["0.wav"])
     options = ("--parity", "10%", "--depth", "4", "--payload", "png", "--sample-rate", "8000", "--max-pixels", "2000")
@@ -75,6 +96,7 @@ def test_the_options_of_the_single_command_are_there(batch, collection):
         (("hide", *PLACES, "--address", "auto"), "--address goes with --engine ray"),
         (("hide", *PLACES, "--force", "--resume"), "expected one of --resume, --retry-errors and --force"),
         (("hide", *PLACES, "--max-errors", "101%"), "'101%': expected 0% to 100%"),
+        (("send", *PLACES, "--carrier", "-"), "--carrier is read by each worker, expected a file"),
         (("hide", *PLACES, "--rows-per-block", "0"), "'0': expected an integer from 1"),
         (("watermark", *PLACES), "invalid choice: 'watermark'"),
     ],

@@ -296,6 +296,13 @@ def test_heic_without_its_package(monkeypatch, brand):
         (struct.pack(">6I", 0x59A66A95, 37, 29, 8, 1073, 2), "a Sun raster picture with rows of odd length"),
         (b"8BPS\0\2", "a large Photoshop file (PSB)"),
         (b"\xff\xd8\xff\xc1\0\x0b\x0c\0\1\0\1\1\1\x11\0", "a JPEG file that cannot be decoded (cannot handle 12-bit"),
+        (b"RIFF\x24\0\0\0WAVEfmt ", "a sound (WAV), expected a picture file such as PNG; `receive` and `decode` read"),
+        (b"ID3\4", "a sound (MP3)"),
+        (b"RIFF\x24\0\0\0AVI LIST", "a film"),
+        (b"\x1f\x8b\x08", "a gzip archive"),
+        (b"age-encryption.org/v1\n", "a sealed file (age)"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "a pointer of Git LFS, not the file itself (`git lfs pull`"),
+        (b"icns\0\0\0\x40ic07\0\0\0\x38nothing", "an ICNS file that cannot be decoded"),
     ],
 )
 def test_what_is_not_read_is_named(start, name):
@@ -305,3 +312,20 @@ def test_what_is_not_read_is_named(start, name):
     assert message.startswith(f"a picture: is {name}"), message
     assert "expected" in message
     assert "damage" not in message
+
+
+@pytest.mark.parametrize(
+    ("data", "name"),
+    [
+        (b"\0\0\x81\x01\x02" + bytes(2 * 17), "a WBMP picture"),  # 129x2, 17 bytes a row
+        (b"\0\x25\0\x1d\0\x26\x40\0\x08\1" + bytes(99), "a Palm bitmap"),  # 37x29, 38 bytes a row, 8 bits
+        (bytes(522) + b"\x00\x11\x02\xff" + bytes(99), "a PICT drawing"),
+        (bytes(128) + b"DICM" + bytes(99), "a DICOM picture"),
+        (b"notes.txt" + bytes(248) + b"ustar\0", "a tar archive"),
+    ],
+)
+def test_what_has_no_magic_number_is_named_if_nothing_reads_it(data, name):
+    with pytest.raises(ImageError, match=f"a picture: seems to be {name}, expected a whole picture file"):
+        read(data)
+    with pytest.raises(ImageError, match="a picture: starts with"):
+        read(data[:8].replace(b"\0", b"\7"))

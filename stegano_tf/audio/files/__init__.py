@@ -4,7 +4,7 @@
 """
 
 from stegano_tf.audio.files.reading import LOSSY_SUFFIXES, Reader, native, read_channel, read_recording
-from stegano_tf.audio.files.recordings import RECORDINGS, Recording, empty_bits
+from stegano_tf.audio.files.recordings import RECORDINGS, Recording, empty_bits, refuse_pipe
 from stegano_tf.audio.files.several import Paths, Several, label, listed, opened
 from stegano_tf.audio.files.writing import CONTAINERS, container_for, unwritable, write, write_recording
 
@@ -24,6 +24,7 @@ __all__ = [
     "opened",
     "read_channel",
     "read_recording",
+    "refuse_pipe",
     "unwritable",
     "write",
     "write_recording",

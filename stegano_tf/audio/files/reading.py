@@ -20,7 +20,7 @@ import numpy as np
 from stegano_tf import scratch
 from stegano_tf.audio import headers, limits, pcm
 from stegano_tf.audio.files import media
-from stegano_tf.audio.files.recordings import RECORDINGS, Recording, empty_bits
+from stegano_tf.audio.files.recordings import RECORDINGS, Recording, empty_bits, refuse_pipe
 from stegano_tf.errors import AudioError, BackendError, FormatError
 
 LOSSY_SUFFIXES = {".mp3", ".mp2", ".ogg", ".oga", ".opus", ".m4a", ".mp4", ".aac", ".wma", ".amr", ".gsm"}
@@ -79,11 +79,15 @@ class Reader(contextlib.AbstractContextManager):
             if headers.flac_without_length(start):
                 self._state_length(start)
         except self._error as error:
-            kind, container = headers.other_kind(start)
-            if not (lossy and container):
+            picture, (kind, container) = headers.picture_kind(start), headers.other_kind(start)
+            if picture or not (lossy and container):
                 self.close()
-                unknown = f"is not a sound file that can be read ({reason(error)})"
-                found = f"is {kind}, which is not supported" if kind else unknown
+                found = (
+                    f"is {kind}, which is not supported"
+                    if kind
+                    else f"is not a sound file that can be read ({reason(error)})"
+                )
+                found = f"is a picture ({picture}), which `reveal` reads" if picture else found
                 advice = _ADVICE if path.suffix.lower() in LOSSY_SUFFIXES else _EXPECTED
                 raise AudioError(f"{path}: {found}; {advice}") from error
             decoded = self._decode(kind, container)
@@ -97,11 +101,11 @@ class Reader(contextlib.AbstractContextManager):
         if self.lossy and not (lossy and self._file.seekable()):
             self.close()
             raise self.loses()
-        if self.container in _BROKEN or not (decoded or self.lossy or self.subtype in _LOSSLESS_SUBTYPES):
+        lossless = decoded or self.lossy or self.subtype in _LOSSLESS_SUBTYPES
+        if self.container in _BROKEN or self._parts > 1 or not lossless:
             self.close()
-            raise AudioError(
-                f"{path}: is {self.subtype} in {self.container}, which is not supported, expected PCM or float"
-            )
+            found = f"is {self.subtype} in {self.container}{' of several blocks' if self._parts > 1 else ''}"
+            raise AudioError(f"{path}: {found}, which is not supported, expected PCM or float in one piece")
         self._dtype = "float64" if self.subtype in _FLOAT_SUBTYPES else "int16"
         self._block_frames = max(1, pcm.BLOCK // self.channels)
         self.frames = self._file.frames
@@ -117,6 +121,7 @@ class Reader(contextlib.AbstractContextManager):
         if self.size == 0:
             self.close()
             raise AudioError(f"{self._path}: is empty, expected a sound file")
+        self._parts = headers.voc_blocks(file, self.size)
         values = headers.mended(file, self.size)
         if values:
             headers.overwrite(file if copy else self._copied(file), values)
@@ -314,12 +319,8 @@ def native(path: Path) -> str | bytes:
 
 
 def read_channel(path: str | os.PathLike, channel: int) -> np.ndarray:
-    """Returns a channel of a sound file, int16[N], as far as `limits` allow, in `scratch`; raises as `Reader`.
-
-    It refuses a pipe, which was read already to find the channel.
-    """
-    if Path(path).is_fifo():
-        raise AudioError(f"{path}: is a pipe, which can be read only once, expected a file")
+    """Returns a channel of a sound file, int16[N], as far as `limits` allow, in `scratch`; a pipe is refused."""
+    refuse_pipe(path)
     with Reader(path, lossy=True) as reader:
         frames = min(reader.frames, limits.streamed(reader.size) // reader.channels)
         return pcm.gather(reader.channel_blocks(channel, frames), scratch.zeros(2 * frames).view(np.int16))

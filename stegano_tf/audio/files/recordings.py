@@ -1,9 +1,13 @@
 """Recordings as their integers are, into whose low bits a message can go."""
 
 import dataclasses
+import os
+from pathlib import Path
 from types import MappingProxyType
 
 import numpy as np
+
+from stegano_tf.errors import AudioError
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -24,3 +28,9 @@ def empty_bits(samples: np.ndarray) -> int:
     """Returns how many low bits are 0 in all of int32[...]; 16 if all bits are."""
     used = int(np.bitwise_or.reduce(samples, axis=None)) if samples.size else 0
     return (used & -used).bit_length() - 1 if used else 16
+
+
+def refuse_pipe(path: str | os.PathLike) -> None:
+    """Raises AudioError if what is to be read twice is a pipe."""
+    if Path(path).is_fifo():
+        raise AudioError(f"{path}: is a pipe, which can be read only once, expected a file")

@@ -38,6 +38,7 @@ class Found:
     read: Callable[[int], np.ndarray]  # returns the next n of them, uint8[n]
     length: int | None = None  # of the message, in a form without frames; None: all that is there
     facts: dict = dataclasses.field(default_factory=dict)  # attributes of `info.AudioInfo`
+    keyed: bool = False  # whether nothing but a passphrase shows it
 
 
 def in_memory(data: bytes | np.ndarray, **facts) -> Found:

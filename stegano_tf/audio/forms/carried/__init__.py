@@ -6,9 +6,10 @@ So a message also survives in files of more bits, in floats, and in one of sever
 
 import dataclasses
 import functools
+import itertools
 import math
 import secrets
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 
@@ -20,8 +21,8 @@ from stegano_tf.audio.forms.form import Form, Found, Sound, in_memory
 from stegano_tf.audio.forms.marked import parity_setting, reading, writing
 from stegano_tf.audio.forms.marked.label import MARK, Label
 from stegano_tf.audio.payloads import bmp
-from stegano_tf.errors import AudioError
-from stegano_tf.settings import setting
+from stegano_tf.errors import AudioError, FormatError
+from stegano_tf.settings import file_name, setting
 
 _CLIPPED = 1e-3  # share of samples at full scale from which a recording counts as clipped
 _LEAST_DEPTH = 16  # bits: a recording of fewer is written to as one of 16, or the noise would be heard
@@ -38,7 +39,7 @@ class Carried(Form):
     Raises ValueError if the parity or the number of bits is impossible.
     """
 
-    carrier: str = setting(dataclasses.MISSING, "hide the message in this recording", metavar="SOUND")
+    carrier: str = setting(dataclasses.MISSING, "hide the message in this recording", metavar="SOUND", parse=file_name)
     bits: int | None = setting(None, "of the carrier's samples, 1 to 8 (default: the fewest)", low=1, high=MAX_BITS)
     parity: float | None = parity_setting(None)
 
@@ -138,17 +139,23 @@ class Carried(Form):
             return None
         # A passphrase that would have to be asked for is not: most sounds in which nothing is seen hold nothing.
         given = key is not None and isinstance(key.passphrase, str)
-        passphrase = sealing.spellings(key.passphrase)[0] if given else None
-        seen = next(_seen(sound.integers, passphrase), None)
+        seen = next(_seen(sound.integers, sealing.spellings(key.passphrase) if given else []), None)
         if seen is None:
             return None
         order = seen.order(None)
         fits = capacity(len(seen.samples) if order is None else len(order), seen.bits)
-        data = extract(seen.samples, fits, seen.bits, order)
-        if seen.label is None:
-            return in_memory(data, bits=seen.bits, channel=seen.channel)
-        message, damage = reading.decode_bytes(data, seen.label)
-        return in_memory(message, bits=seen.bits, channel=seen.channel, parity=seen.label.checks, damage=damage)
+        message, facts = extract(seen.samples, fits, seen.bits, order), {}
+        if seen.label is not None:
+            try:
+                message, damage = reading.decode_bytes(message, seen.label)
+            except FormatError:
+                if order is None:
+                    raise
+                return None  # the same is said as if there were none
+            facts = {"parity": seen.label.checks, "damage": damage}
+        found = in_memory(message, bits=seen.bits, channel=seen.channel, **facts)
+        found.keyed = order is not None
+        return found
 
     @classmethod
     def capacities(cls, path) -> dict[int, int]:
@@ -168,23 +175,26 @@ class _Seen:
     label: Label | None = None  # if it has parity
 
 
-def _seen(samples: np.ndarray, passphrase: str | None = None) -> Iterator[_Seen]:
-    """Yields the messages in int32[frames, channels]: first those that everybody sees, then those of a passphrase."""
+def _seen(samples: np.ndarray, spellings: Sequence[str] = ()) -> Iterator[_Seen]:
+    """Yields the messages in int32[frames, channels]: first those that everybody sees, then those of a passphrase.
+
+    Version 1 was written with the passphrase as it was typed, version 2 with the first of its `spellings`.
+    """
     for channel, used in places.views(samples):
         for part in used:
             yield from _tried(part, channel, range(1, MAX_BITS + 1), lambda _: None, _LOOKED_AT)
-    if passphrase is None:
+    if not spellings:
         return
-    key_v1 = places.key_v1(passphrase)
+    keys_v1 = dict.fromkeys(map(places.key_v1, spellings))
     for channel, used in places.views(samples):
         for part in used[:2]:  # the third is for what knows no digital silence: version 1
             if len(part) > places.SALT:
                 salt, rest = part[: places.SALT], part[places.SALT :]
-                key = places.key(passphrase, extract(salt, places.SALT // 8, 1, None).tobytes())
+                key = places.key(spellings[0], extract(salt, places.SALT // 8, 1, None).tobytes())
                 order = functools.partial(places.order, len(rest), places.GROUP, key)
                 yield from _tried(rest, channel, range(1, MAX_BITS + 1), order)
-        for size in (1, 2, 4, 8):
-            order = functools.partial(places.order, len(used[-1]), size, key_v1)
+        for size, key in itertools.product((1, 2, 4, 8), keys_v1):
+            order = functools.partial(places.order, len(used[-1]), size, key)
             yield from _tried(
                 used[-1], channel, [bits for bits in range(1, MAX_BITS + 1) if group(bits) == size], order
             )
