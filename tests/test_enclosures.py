@@ -119,7 +119,7 @@ def test_how_long_a_sound_will_be_is_said_before_it_is_made(tmp_path, command, m
     ("words", "message"),
     [
         (["encode", "--file", "a", "m.wav", "--payload", "png"], "--file is sent as it is"),
-        (["encode", "a.png", "--file", "a", "m.wav"], "expected either IMAGE or --payload-in or --file"),
+        (["encode", "a.png", "--file", "a", "m.wav"], "expected IMAGE AUDIO, or --payload-in FILE AUDIO, or"),
         (["decode", "m.wav"], "expected IMAGE, --payload-out or --out"),
         (["decode", "m.wav", "--out", "d", "--payload-out", "p"], "expected one of IMAGE, --payload-out and --out"),
         (["decode", "m.wav", "n.wav", "a.png", "--listen", "3"], "--listen takes one AUDIO"),

@@ -17,8 +17,8 @@ from stegano_tf import images, outputs, pairing
 from stegano_tf.networks import build
 
 _WEIGHTS = flags.DEFINE_string("weights", None, "The weights file to read; by default the installed one.")
-_OUT = flags.DEFINE_string("out", None, "The weights file to write, called *.weights.h5.", required=True)
-_DATA = flags.DEFINE_string("data", None, "Folder of training pictures of 128 x 128 pixels or more.", required=True)
+_OUT = flags.DEFINE_string("out", None, "The weights file to write, called *.weights.h5.")
+_DATA = flags.DEFINE_string("data", None, "Folder of training pictures of 128 x 128 pixels or more.")
 _WEIGHT = flags.DEFINE_float("weight", 1.5, "Weight of the secret's squared error; the cover's is 1.", lower_bound=0)
 _PICTURES = flags.DEFINE_integer("pictures", 24, "How many of the pictures to take.", lower_bound=2)
 
@@ -80,4 +80,5 @@ def kernel(spectrum: np.ndarray, weight: float) -> np.ndarray:
 
 
 if __name__ == "__main__":
+    flags.mark_flags_as_required(["out", "data"])  # here: tests that import this parse other commands
     app.run(main)
