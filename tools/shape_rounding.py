@@ -16,12 +16,6 @@ from absl import app, flags
 from stegano_tf import images, outputs, pairing
 from stegano_tf.networks import build
 
-_WEIGHTS = flags.DEFINE_string("weights", None, "The weights file to read; by default the installed one.")
-_OUT = flags.DEFINE_string("out", None, "The weights file to write, called *.weights.h5.")
-_DATA = flags.DEFINE_string("data", None, "Folder of training pictures of 128 x 128 pixels or more.")
-_WEIGHT = flags.DEFINE_float("weight", 1.5, "Weight of the secret's squared error; the cover's is 1.", lower_bound=0)
-_PICTURES = flags.DEFINE_integer("pictures", 24, "How many of the pictures to take.", lower_bound=2)
-
 _SIDE = 128
 _NEAR = 5  # blocks each way beyond which errors do not count together
 _FREQUENCIES = 16
@@ -29,15 +23,16 @@ _FREQUENCIES = 16
 
 def main(argv):
     del argv
-    outputs.check(_OUT.value)
-    networks = build.load("unet", _WEIGHTS.value)
-    files = pairing.list_pictures(_DATA.value)
-    files = files[:: max(1, len(files) // _PICTURES.value)]
+    given = flags.FLAGS
+    outputs.check(given.out)
+    networks = build.load("unet", given.weights)
+    files = pairing.list_pictures(given.data)
+    files = files[:: max(1, len(files) // given.pictures)]
     pictures = [images.centre_crop(images.read(file), (_SIDE, _SIDE)) / np.float32(255) for file in files]
-    found = kernel(correlations(networks, pictures), _WEIGHT.value)
+    found = kernel(correlations(networks, pictures), given.weight)
     networks.hide.layers[-1].kernel.assign(found)
-    build.save_weights(networks, _OUT.value)
-    print(f"Written: {_OUT.value}")
+    build.save_weights(networks, given.out)
+    print(f"Written: {given.out}")
 
 
 def correlations(networks, pictures: list[np.ndarray], samples: int = 4) -> np.ndarray:
@@ -79,6 +74,15 @@ def kernel(spectrum: np.ndarray, weight: float) -> np.ndarray:
     return shares[np.ix_((-1, 0, 1), (-1, 0, 1))].swapaxes(2, 3).astype(np.float32)
 
 
+def define_flags() -> None:
+    """Defines the flags; not at import, because tests import this beside commands that have such flags."""
+    flags.DEFINE_string("weights", None, "The weights file to read; by default the installed one.")
+    flags.DEFINE_string("out", None, "The weights file to write, called *.weights.h5.", required=True)
+    flags.DEFINE_string("data", None, "Folder of training pictures of 128 x 128 pixels or more.", required=True)
+    flags.DEFINE_float("weight", 1.5, "Weight of the secret's squared error; the cover's is 1.", lower_bound=0)
+    flags.DEFINE_integer("pictures", 24, "How many of the pictures to take.", lower_bound=2)
+
+
 if __name__ == "__main__":
-    flags.mark_flags_as_required(["out", "data"])  # here: tests that import this parse other commands
+    define_flags()
     app.run(main)

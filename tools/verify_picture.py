@@ -23,9 +23,6 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from PIL import Image
 
-_IDENTITY = flags.DEFINE_string("identity", None, "File with an age identity.")
-_PASSPHRASE_FILE = flags.DEFINE_string("passphrase_file", None, "File whose first line is the passphrase.")
-
 LABEL = b"stegano_tf picture 1 "
 WORDS = [
     (a, b, c, e, (b + c + e) % 2, (a + c + e) % 2, (a + b + e) % 2, (a + b + c) % 2)
@@ -209,13 +206,16 @@ def main(argv):
     path = Path(argv[1])
     if path.is_dir():
         sys.exit(bool(check_vectors(path)))
-    lines = Path(_IDENTITY.value).read_text(encoding="ascii").split() if _IDENTITY.value else []
+    lines = Path(flags.FLAGS.identity).read_text(encoding="ascii").split() if flags.FLAGS.identity else []
     identity = next((line for line in lines if line.startswith("AGE-SECRET-KEY-1")), None)
-    file = _PASSPHRASE_FILE.value
+    file = flags.FLAGS.passphrase_file
     passphrase = Path(file).read_text(encoding="utf-8").splitlines()[0] if file else None
     kind, name, data = verify(path, identity, passphrase)
     print(f"{('a file', 'a picture')[kind]}, {name}, {len(data):,} bytes, SHA-256 {hashlib.sha256(data).hexdigest()}")
 
 
 if __name__ == "__main__":
+    # Not at import: tests import verify_sound.py, too, which has flags of these names.
+    flags.DEFINE_string("identity", None, "File with an age identity.")
+    flags.DEFINE_string("passphrase_file", None, "File whose first line is the passphrase.")
     app.run(main)
