@@ -11,6 +11,8 @@ import {SteganoError} from './errors.js';
 const [CLAIM, PER_BYTE] = [48 << 20, 9];
 const PIXEL_BYTES = {png: 7, webp: 16};
 
+const NO_PICTURE = [1, 0]; // how a file starts that is sent under its name
+
 export const isPng = (file) => startsWith(file, [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]);
 const isWebp = (file) => startsWith(file, ascii('RIFF')) && startsWith(file.subarray(8), ascii('WEBP'));
 
@@ -28,6 +30,7 @@ function webpSize(file) {
 
 /** @param {Uint8Array} file @param {Codec} webp @returns {Promise<Picture>} */
 export async function decode(file, webp) {
+  if (startsWith(file, NO_PICTURE)) throw new SteganoError('holds a file, expected a picture; decode --out FOLDER writes it');
   const kind = isPng(file) ? 'png' : isWebp(file) ? 'webp' : null;
   if (!kind) return bmp.decode(file);
   const [width, height] = (kind === 'png' ? pngSize : webpSize)(file);
