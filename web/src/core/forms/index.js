@@ -30,6 +30,6 @@ export async function find(sound, key = {}) {
   if (found) return found;
   const begins = bytes[0]?.length ? hex(bytes[0].subarray(0, MAGIC.length), ' ') : 'nothing';
   const expected = `expected ${hex(MAGIC, ' ')} or ${hex(BMP, ' ')}`;
-  const hidden = 'one that lies in a recording and is sealed with a passphrase is seen with that passphrase only';
+  const hidden = 'one that a passphrase hides is seen with that passphrase only';
   throw new SteganoError(`holds no message: begins with ${begins}, ${expected}; ${hidden}`);
 }
