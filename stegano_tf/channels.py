@@ -82,11 +82,18 @@ def send(picture: np.ndarray, steps: tuple[Step, ...], random: np.random.Generat
             smaller = Image.fromarray(picture).resize(smaller_size((width, height), number), Image.Resampling.BILINEAR)
             picture = np.asarray(smaller.resize((width, height), Image.Resampling.BILINEAR))
         else:
-            subsampling = "4:4:4" if step.kind == "jpeg444" else "4:2:0"
-            file = io.BytesIO()
-            Image.fromarray(picture).save(file, "JPEG", quality=round(number), subsampling=subsampling)
-            picture = np.asarray(Image.open(file))
+            picture = jpeg(picture, round(number), "4:4:4" if step.kind == "jpeg444" else "4:2:0")
     return picture
+
+
+def jpeg(picture: np.ndarray, quality: int, subsampling: str = "4:2:0") -> np.ndarray:
+    """Returns a picture, uint8[H, W, 3], after libjpeg of a quality, 1 to 100."""
+    import numpy as np  # noqa: PLC0415
+    from PIL import Image  # noqa: PLC0415
+
+    file = io.BytesIO()
+    Image.fromarray(picture).save(file, "JPEG", quality=quality, subsampling=subsampling)
+    return np.asarray(Image.open(file))
 
 
 def smaller_size(size: tuple[int, int], factor: float) -> tuple[int, int]:

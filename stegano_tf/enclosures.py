@@ -53,9 +53,7 @@ def decode(
     if info.payload == FILE:
         secret = frame.Secret.parse(data)
         name, data = secret.name, secret.data
-    path = folder / name
-    if path.is_symlink():  # `force` would follow it out of the folder
-        raise OutputError(f"{path}: is a link, expected a file or nothing")
+    path = outputs.inside(folder, name)
     with outputs.replacing(path, force=force) as partial:
         partial.write_bytes(data)
     return path, info

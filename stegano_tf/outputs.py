@@ -29,6 +29,17 @@ except ImportError:  # Windows
 _PARTIAL = re.compile(r"\.[0-9a-f]{12}\.partial\..+", re.DOTALL)
 
 
+def inside(folder: str | os.PathLike, name: str) -> Path:
+    """Returns the path of an output in a folder, of which a message says the name; raises OutputError for a link.
+
+    `force` would follow it out of the folder.
+    """
+    path = Path(folder) / name
+    if path.is_symlink():
+        raise OutputError(f"{path}: is a link, expected a file or nothing")
+    return path
+
+
 def check(path: str | os.PathLike, *, force: bool = False) -> Path:
     """Returns `path` as a `Path` if an output may be written there; called before long work too.
 

@@ -47,7 +47,7 @@ ALLOWED = {
     "coding": set(),
     "sealing": {"errors", "outputs"},
     "audio": {"errors", "outputs", "scratch", "settings", "coding", "sealing"},
-    "message": {"errors", "images", "metrics", "coding", "sealing", "scratch"},
+    "message": {"channels", "errors", "images", "metrics", "coding", "sealing", "scratch"},
     "networks": {"errors", "channels", "presets", "savedmodels"},
     "training": {
         *("errors", "channels", "presets", "images", "figures", "networks", "outputs", "pairing", "datasets"),

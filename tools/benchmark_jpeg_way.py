@@ -31,6 +31,7 @@ from PIL import Image
 from publishing import publish
 
 from stegano_tf import metrics
+from stegano_tf.channels import jpeg
 from stegano_tf.errors import SteganoError
 from stegano_tf.message.ways.jpeg import Jpeg
 from stegano_tf.message.ways.jpeg.channel import FAST, compress_fast
@@ -44,13 +45,6 @@ _JSON = flags.DEFINE_string("json", None, "File that the figures are also writte
 WIDTH, HEIGHT = 1600, 1200
 _MAGICK = shutil.which("magick") or shutil.which("convert-im6.q16")  # its name since version 7, and Debian's before
 _BETTER = (0, 1, 3, 5, 10, 15, 20)  # than the design quality, and 95
-
-
-def jpeg(picture: np.ndarray, quality: int, subsampling: str = "4:2:0") -> np.ndarray:
-    """Returns a picture after libjpeg, as Pillow calls it."""
-    file = io.BytesIO()
-    Image.fromarray(picture).save(file, "JPEG", quality=quality, subsampling=subsampling)
-    return np.asarray(Image.open(file).convert("RGB"))
 
 
 def mozjpeg(picture: np.ndarray, quality: int) -> np.ndarray:

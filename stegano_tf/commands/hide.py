@@ -101,7 +101,7 @@ def _hide_bytes(args, way) -> None:
         *(sealing.Lock(passphrase=sealing.read_passphrase(p)) for p in args.also_passphrase_file),
     ]
     with scratch.off_disk(any(locks)):
-        cover = images.read(args.cover, max_pixels=args.max_pixels or images.MAX_PIXELS)
+        cover = message_pictures.read(args.cover, args.max_pixels)
         if args.survive:
             cover = messages.scaled(args, cover)
         with terminal.working(args):

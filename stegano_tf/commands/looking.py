@@ -15,10 +15,9 @@ def is_picture(path: str) -> bool:
 
 def show(args) -> None:
     """Says what lies as bytes in a picture; raises SealingError if a key was given and finds nothing."""
-    from stegano_tf import images
     from stegano_tf.message import pictures
 
-    image = images.read(args.audio, max_pixels=args.max_pixels or images.MAX_PIXELS)
+    image = pictures.read(args.audio, args.max_pixels)
     key = flags.picture_key(args)
     with terminal.working(args):
         found = pictures.find(image, key=key, name=args.audio)
@@ -46,10 +45,9 @@ def _lines(args, image, found):
 
 def show_capacity(args) -> None:
     """Says what fits into a cover, by every way."""
-    from stegano_tf import images
     from stegano_tf.message import contents, pictures
 
-    cover = images.read(args.audio, max_pixels=args.max_pixels or images.MAX_PIXELS)
+    cover = pictures.read(args.audio, args.max_pixels)
     secret = None
     if args.picture:
         secret = contents.read(args.picture, most=2**40, max_pixels=args.max_pixels)

@@ -128,7 +128,7 @@ def write(args: argparse.Namespace, out: str, found, stego, name: str) -> None:
 
     secret = found.secret
     kept = contents.name(secret)
-    path = Path(out) / kept if Path(out).is_dir() else Path(out)
+    path = outputs.inside(out, kept) if Path(out).is_dir() else Path(out)
     same = path.suffix.lower() == Path(kept).suffix.lower()
     picture = None
     if secret.kind == secret.kind.PICTURE or (images.writable(path) and not same):

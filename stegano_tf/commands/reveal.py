@@ -3,7 +3,7 @@
 import dataclasses
 from pathlib import Path
 
-from stegano_tf import settings
+from stegano_tf import presets, settings
 from stegano_tf.commands import flags, messages, streams, terminal
 from stegano_tf.settings import setting
 
@@ -41,7 +41,7 @@ def run(args) -> None:
         outputs.check(args.secret, force=args.force)
     if chosen:
         images.check(args.secret, lossless=False, force=args.force)
-    stego = images.read(args.stego, max_pixels=args.max_pixels or images.MAX_PIXELS)
+    stego = pictures.read(args.stego, args.max_pixels)
     if not chosen:
         key = flags.picture_key(args)
         with scratch.off_disk(key is not None):
@@ -57,6 +57,6 @@ def run(args) -> None:
     images.check(args.secret, lossless=False, force=args.force)
     runtime.check_side(stego, f"{args.stego}: the stego image")
     with terminal.working(args) as progress:
-        secret = pipeline.reveal(stego, **{"preset": flags.presets.DEFAULT, **options}, progress=progress)
+        secret = pipeline.reveal(stego, **{"preset": presets.DEFAULT, **options}, progress=progress)
     images.write(args.secret, secret, lossless=False, force=args.force)
     terminal.wrote(args.secret, secret.shape)

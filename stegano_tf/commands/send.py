@@ -12,7 +12,8 @@ def add_arguments(parser) -> None:
 
 
 def run(args) -> None:
-    from stegano_tf import images, pipeline, scratch
+    from stegano_tf import pipeline, scratch
+    from stegano_tf.message import pictures
 
     hiding, sound = hide.hiding_options(args), encode.sound_options(args)
     way = hide.way_in_sound(args)
@@ -20,7 +21,7 @@ def run(args) -> None:
         if way is None:
             cover, secret = hide.pictures(args)
         else:
-            cover, secret = images.read(args.cover, max_pixels=args.max_pixels or images.MAX_PIXELS), args.secret
+            cover, secret = pictures.read(args.cover, args.max_pixels), args.secret
         cover = encode.announce(args, cover, sound, least=True)
         with terminal.working(args) as progress:
             sent = pipeline.send(cover, secret, args.audio, progress=progress, way=way, **hiding, **sound)

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from stegano_tf import channels
 from stegano_tf.message.ways.jpeg import blocks as jpeg
-from stegano_tf.message.ways.jpeg import channel, places, targets
+from stegano_tf.message.ways.jpeg import places, targets
 from stegano_tf.message.ways.jpeg.drafts import Draft
 
 GRID = np.arange(-4096, 4097) / 4
@@ -63,7 +64,7 @@ def test_blocks_that_matter_make_room(colour):
     wrong = []
     for matters in (False, True):
         written = targets.write(jpeg.split(picture), draft(bits, np.full(200, 8), matters), 75)
-        received = jpeg.split(channel.compress(jpeg.join(written, picture), 78))
+        received = jpeg.split(channels.jpeg(jpeg.join(written, picture), 78))
         found = np.rint(jpeg.luma(received) @ jpeg.BASIS / jpeg.steps(75)) % 2
         wrong.append(np.mean(found[:, :8] != bits[:, :8]))
     assert wrong[1] < 0.03

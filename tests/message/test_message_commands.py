@@ -39,6 +39,14 @@ def here(folder, tmp_path, monkeypatch):
     stretching.stretch.cache_clear()
 
 
+def test_a_link_in_the_folder_is_not_followed(here, command):
+    assert command("hide", "cover.png", "note.txt", "stego.png")[0] == 0
+    (here / "out" / "note.txt").symlink_to(here / "elsewhere")
+    status, _, error = command("reveal", "stego.png", "out", "--force")
+    assert (status, error) == (1, "stegano-tf: out/note.txt: is a link, expected a file or nothing\n")
+    assert not (here / "elsewhere").exists()
+
+
 def test_any_file_comes_back_under_its_name(here, command):
     assert command("hide", "cover.png", "note.txt", "stego.png") == (
         0,

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
+from stegano_tf import channels
 from stegano_tf.message.ways.jpeg import blocks as jpeg
 from stegano_tf.message.ways.jpeg import channel, codewords, parts, places, plan, reading, targets
 from stegano_tf.message.ways.jpeg.drafts import Draft
@@ -105,7 +106,7 @@ class Jpeg(Way):
 
     def _changed(self, stego: np.ndarray) -> Iterator[np.ndarray]:
         """Yields a stego image after JPEG of better qualities that spoil most."""
-        yield channel.compress(stego, self.quality + 3)
+        yield channels.jpeg(stego, self.quality + 3)
         for quality in sorted({min(self.quality + more, channel.FAST) for more in (5, 10)}):
             yield channel.compress_fast(stego, quality)
 

@@ -5,8 +5,8 @@ import itertools
 
 import numpy as np
 
+from stegano_tf import channels
 from stegano_tf.message.ways.jpeg import blocks as jpeg
-from stegano_tf.message.ways.jpeg import channel
 from stegano_tf.message.ways.jpeg.places import Grid
 
 LEVELS = np.array([0, 5, 10, 15])  # bits in a block of a tile, by its two bits in the map
@@ -26,7 +26,7 @@ class Tiles:
 
 def look(picture: np.ndarray, blocks: np.ndarray, grid: Grid, quality: int) -> Tiles:
     """Returns what the tiles of a cover, uint8[H, W, 3], are like, given its blocks, uint8[3, N, 64], too."""
-    changed = jpeg.split(channel.compress(picture, quality))
+    changed = jpeg.split(channels.jpeg(picture, quality))
     step = jpeg.steps(quality).astype(np.float32)[:_SEEN]
 
     def work(part: slice) -> np.ndarray:

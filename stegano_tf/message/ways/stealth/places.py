@@ -10,6 +10,7 @@ import hashlib
 import numpy as np
 
 from stegano_tf.message.ways.way import RoomError
+from stegano_tf.sealing import stretching
 
 GROUPS = tuple((row, column, channel) for row, column in ((0, 0), (1, 1), (0, 1), (1, 0)) for channel in (1, 0, 2))
 LANES = (1, 2, 4, 8)
@@ -64,8 +65,4 @@ def order(count: int, key: bytes) -> np.ndarray:
     from cryptography.hazmat.primitives.ciphers import Cipher, algorithms  # noqa: PLC0415
 
     stream = Cipher(algorithms.ChaCha20(key, bytes(16)), mode=None).encryptor().update(bytes(4 * count))
-    words = np.frombuffer(stream, "<u4").astype(np.uint64)
-    words <<= np.uint64(32)
-    words |= np.arange(count, dtype=np.uint64)
-    words.sort()
-    return (words & np.uint64(0xFFFFFFFF)).astype(np.int64)
+    return stretching.order(np.frombuffer(stream, "<u4"))
