@@ -145,7 +145,7 @@ def test_sealed_with_parity_in_a_recording_and_damaged(run):
     assert (rate, samples.shape) == (48_000, (120_000, 2))
     with soundfile.SoundFile("a.wav") as file:
         assert file.title == "A song"
-    samples[50_000:52_400] = 0  # 2 % of it: with 3 %, one key in hundreds puts too much of it into one codeword
+    samples[50_000:53_600] = 0  # 3 % of it
     soundfile.write("b.wav", samples, rate)
     status, _, error = run("decode", "b.wav", "b.png", *options)
     assert status == 0, error
