@@ -142,6 +142,15 @@ def frame(header: Header, payload: Iterable, digest: Digest) -> Iterator:
     yield digest.digest()
 
 
+def is_whole(data) -> bool:
+    """Returns whether bytes-like `data` begins with a frame of which the payload has the digest that stands there."""
+    try:
+        end = HEADER_BYTES + Header.parse(data[:HEADER_BYTES]).payload_bytes
+    except FormatError:
+        return False
+    return hashlib.sha256(data[HEADER_BYTES:end]).digest() == bytes(data[end : end + DIGEST_BYTES])
+
+
 def hashed(blocks: Iterable, digest: Digest) -> Iterator:
     """Yields bytes-like blocks as they come, and adds them to a digest."""
     for block in blocks:

@@ -10,7 +10,10 @@ from scipy import signal
 
 from stegano_tf import sealing
 from stegano_tf.audio import codec, files
+from stegano_tf.audio.forms import carried
+from stegano_tf.audio.forms.carried import places
 from stegano_tf.errors import FormatError, OutputError
+from stegano_tf.sealing import stretching
 
 RATE = 44_100
 KEY = sealing.Key(passphrase="correct horse")
@@ -197,6 +200,37 @@ def test_nothing_is_written_into_silence_or_empty_bits(tmp_path, sent, subtype):
     soundfile.write(tmp_path / "c.wav", after, RATE, "PCM_16")
     with pytest.raises(FormatError):
         codec.decode(tmp_path / "c.wav")
+
+
+@pytest.mark.parametrize(("options", "most"), [({"parity": 0.3}, 2000), ({}, 0)])
+def test_a_dropout_is_no_silence_for_the_reader(tmp_path, sent, options, most):
+    image, _ = sent()
+    codec.encode(image, tmp_path / "a.wav", carrier=sent.song, bits=4, payload="png", **options)
+    samples, _ = soundfile.read(tmp_path / "a.wav", dtype="int16")
+    # With parity within the message, which a reader who leaves out the zeros finds as well, and can't repair.
+    at = 1500 if most else 140_000
+    samples[at : at + max(most // 20, 40)] = 0
+    np.testing.assert_array_equal(decoded(tmp_path, samples).image, image)
+
+
+def test_a_dropout_in_what_a_key_orders(tmp_path, sent, monkeypatch):
+    monkeypatch.setattr(stretching, "_FACTOR", 4)
+    rest = 150_000 - places.SALT
+
+    def starts(salt, samples):
+        return places.order(samples, places.GROUP, places.key(KEY.passphrase, salt), 6)
+
+    # A salt with which the order begins alike where 40 samples are left out: a label is seen there that leads nowhere.
+    salts = (number.to_bytes(16, "little") for number in range(10_000))
+    salt = next(salt for salt in salts if (starts(salt, rest) == starts(salt, rest - 40)).all())
+    image, _ = sent()
+    with monkeypatch.context() as patch:
+        patch.setattr(carried.secrets, "token_bytes", lambda size: salt[:size])
+        lock = sealing.Lock(passphrase=KEY.passphrase)
+        codec.encode(image, tmp_path / "b.wav", carrier=sent.song, bits=8, parity=0.2, lock=lock)
+    samples, _ = soundfile.read(tmp_path / "b.wav", dtype="int16")
+    samples[149_000:149_040] = 0
+    np.testing.assert_array_equal(decoded(tmp_path, samples, key=KEY).image, image)
 
 
 def cut(samples):

@@ -139,23 +139,25 @@ class Carried(Form):
             return None
         # A passphrase that would have to be asked for is not: most sounds in which nothing is seen hold nothing.
         given = key is not None and isinstance(key.passphrase, str)
-        seen = next(_seen(sound.integers, sealing.spellings(key.passphrase) if given else []), None)
-        if seen is None:
-            return None
-        order = seen.order(None)
-        fits = capacity(len(seen.samples) if order is None else len(order), seen.bits)
-        message, facts = extract(seen.samples, fits, seen.bits, order), {}
-        if seen.label is not None:
+        seen = _seen(sound.integers, sealing.spellings(key.passphrase) if given else [])
+        # Damage changes what counts as silence, and so which samples are read. A message begins alike in several views
+        # of a channel, but is whole in one of them.
+        _, views = next(itertools.groupby(seen, lambda one: (one.channel, one.bits, one.order is None)), (None, []))
+        found = damaged = None
+        for view in views:
             try:
-                message, damage = reading.decode_bytes(message, seen.label)
-            except FormatError:
-                if order is None:
-                    raise
-                return None  # the same is said as if there were none
-            facts = {"parity": seen.label.checks, "damage": damage}
-        found = in_memory(message, bits=seen.bits, channel=seen.channel, **facts)
-        found.keyed = order is not None
-        return found
+                message, facts = view.message()
+            except FormatError as error:
+                damaged = damaged or error
+                continue
+            if found is None or framing.is_whole(message):
+                found = in_memory(message, bits=view.bits, channel=view.channel, **facts)
+                found.keyed = view.order is not None
+            if view.label is not None or framing.is_whole(message):
+                break
+        if found is None and damaged is not None and view.order is None:
+            raise damaged
+        return found  # None if a passphrase shows it and it is damaged: the same is said as if there were none
 
     @classmethod
     def capacities(cls, path) -> dict[int, int]:
@@ -171,8 +173,18 @@ class _Seen:
     samples: np.ndarray  # int32[N], of which the low bits hold it
     channel: int  # 0 if all channels do
     bits: int
-    order: Callable[[int | None], np.ndarray | None]  # of all samples, or of about as many as given
+    order: Callable[[int | None], np.ndarray] | None  # of all samples, or of about as many as given; if there is a key
     label: Label | None = None  # if it has parity
+
+    def message(self) -> tuple[bytes | np.ndarray, dict]:
+        """Returns the message and what was repaired of it; raises FormatError if it has parity and is damaged."""
+        order = self.order and self.order(None)
+        fits = capacity(len(self.samples) if order is None else len(order), self.bits)
+        data = extract(self.samples, fits, self.bits, order)
+        if self.label is None:
+            return data, {}
+        data, damage = reading.decode_bytes(data, self.label)
+        return data, {"parity": self.label.checks, "damage": damage}
 
 
 def _seen(samples: np.ndarray, spellings: Sequence[str] = ()) -> Iterator[_Seen]:
@@ -182,7 +194,7 @@ def _seen(samples: np.ndarray, spellings: Sequence[str] = ()) -> Iterator[_Seen]
     """
     for channel, used in places.views(samples):
         for part in used:
-            yield from _tried(part, channel, range(1, MAX_BITS + 1), lambda _: None, _LOOKED_AT)
+            yield from _tried(part, channel, range(1, MAX_BITS + 1), None, _LOOKED_AT)
     if not spellings:
         return
     keys_v1 = dict.fromkeys(map(places.key_v1, spellings))
@@ -200,9 +212,9 @@ def _seen(samples: np.ndarray, spellings: Sequence[str] = ()) -> Iterator[_Seen]
             )
 
 
-def _tried(samples: np.ndarray, channel: int, tries: Iterable[int], order: Callable, segments=_LOOKED_AT[:1]):
+def _tried(samples: np.ndarray, channel: int, tries: Iterable[int], order, segments=_LOOKED_AT[:1]):
     """Yields the messages in so many low bits of samples in an order, told by the magic or by a label."""
-    some = order(_LOOK)  # groups, of at least a byte each
+    some = order and order(_LOOK)  # groups, of at least a byte each
     for bits in tries:
         fits = capacity(len(samples) if some is None else len(some), bits)
         for segment in segments:
