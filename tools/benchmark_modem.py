@@ -11,6 +11,9 @@ is that of a sound of a minute: payload over everything, silence, known symbols 
 A run that was stopped goes on: a row that is in --json already, of the same code and of as many messages, is kept.
 `--only` takes parts of the names of profiles and channels. Rows that it leaves out are kept as well, if they are of the
 same code.
+
+The speed in a row is that of the processor's time, beside all that ran then. `--only=speed` measures it alone, by the
+clock, and wants two quiet cores.
 """
 
 import concurrent.futures
@@ -63,6 +66,14 @@ WAYS = {
     ],
 }
 
+_SLOWEST = {
+    "hifi": "AAC 128",
+    "music": "Opus 96 > MP3 128",
+    "wide": "MP3 64",
+    "narrow": "Opus 24 voip",
+    "robust": "Opus 12 voip",
+}
+
 
 def message_size(profile: str, seconds: float) -> int:
     """Returns how many bytes of payload make a sound of at most so many seconds."""
@@ -80,21 +91,21 @@ def kbps(profile: str) -> float:
     return 8e-3 * size * form.rate / form.samples(size + framing.OVERHEAD)
 
 
-def trial(profile: str, way: str, seconds: float, seed: int) -> dict:
-    """Sends a message through a channel; returns whether it came back, how many blocks did not, and the times."""
+def trial(profile: str, way: str, seconds: float, seed: int, clock=time.process_time) -> dict:
+    """Sends a message through a channel; returns whether it came back, how many blocks did not, and the speeds."""
     payload = np.random.default_rng(seed).bytes(message_size(profile, seconds))
     with framing.Digest() as digest:
         frame = b"".join(framing.frame(framing.Header(len(payload)), [payload], digest))
     with tempfile.TemporaryDirectory() as folder:
         path, form = Path(folder, "sent.wav"), Modem(survive=profile)
-        start = time.process_time()
+        start = clock()
         count, blocks = form.encode(len(frame), [frame])
         files.write(path, blocks, count, sample_rate=form.rate)
-        encoding = time.process_time() - start
+        encoding = clock() - start
         samples, rate = soundfile.read(path)
         sound = channels.through(channels.Sound(samples, rate, seed), way)
         soundfile.write(path, sound.samples, sound.rate, "PCM_16")
-        start = time.process_time()
+        start = clock()
         lost, error = 1.0, "no message"
         with files.Reader(path) as reader:
             try:
@@ -104,9 +115,15 @@ def trial(profile: str, way: str, seconds: float, seed: int) -> dict:
                     lost = how.lost / how.blocks
             except SteganoError as failure:
                 error = str(failure)
-        decoding = time.process_time() - start
+        decoding = clock() - start
     lasts, heard = len(samples) / rate, len(sound.samples) / sound.rate
     return {"error": error, "lost": lost, "encode": lasts / encoding, "decode": heard / decoding}
+
+
+def speed(profile: str) -> dict[str, float]:
+    """Returns how many times faster than real time a sound of a minute is written, and read after its worst codec."""
+    times = [trial(profile, _SLOWEST[profile], _MINUTE, seed, time.perf_counter) for seed in range(5)]
+    return {what: round(float(np.median([one[what] for one in times])), 1) for what in ("encode", "decode")}
 
 
 def row(pool, profile: str, way: str) -> dict:
@@ -139,43 +156,54 @@ def code() -> str:
     return hashlib.sha256(b"".join(texts)).hexdigest()[:12]
 
 
-def kept() -> dict[str, dict[str, dict]]:
-    """Returns the rows in --json that are of this code."""
+def kept() -> dict[str, dict]:
+    """Returns what --json says of this code: the rows, and the speeds."""
     if not (_JSON.value and Path(_JSON.value).exists()):
-        return {}
-    found = json.loads(Path(_JSON.value).read_text(encoding="utf-8"))["modem"]
-    return {
-        profile: {way: one for way, one in ways.items() if one.get("code") == code()} for profile, ways in found.items()
+        return {"modem": {}, "speed": {}}
+    found = json.loads(Path(_JSON.value).read_text(encoding="utf-8"))
+    rows = {
+        profile: {way: one for way, one in ways.items() if one.get("code") == code()}
+        for profile, ways in found["modem"].items()
     }
+    speeds = found.get("speed", {})
+    return {"modem": rows, "speed": speeds if speeds.get("code") == code() else {}}
 
 
 def main(_):
     os.environ["OMP_NUM_THREADS"] = "1"
-    old, results = kept(), {}
+    results = kept()
     with concurrent.futures.ProcessPoolExecutor(_PROCESSES.value) as pool:
-        for profile in PROFILES:
-            for way in WAYS[profile]:
+        for profile, ways in WAYS.items():
+            rows = results["modem"].setdefault(profile, {})
+            for way in ways:
                 asked = not _ONLY.value or any(part in f"{profile} {way}" for part in _ONLY.value)
-                found = old.get(profile, {}).get(way)
-                if asked and not (found and found["of"] >= _MESSAGES.value):
-                    found = row(pool, profile, way)
-                    print(profile, way, found, flush=True)
-                    old.setdefault(profile, {})[way] = found
-                    _write(old)
-                if found:
-                    results.setdefault(profile, {})[way] = found
+                if asked and not (way in rows and rows[way]["of"] >= _MESSAGES.value):
+                    rows[way] = row(pool, profile, way)
+                    print(profile, way, rows[way], flush=True)
+                    _write(results)
+    if _ONLY.value == ["speed"]:
+        results["speed"] = {profile: speed(profile) for profile in PROFILES} | {"code": code()}
+        print(results["speed"])
     _write(results)
     worst = sorted(
-        ((one["most_lost_blocks"], profile, way) for profile, ways in results.items() for way, one in ways.items()),
+        (
+            (one["most_lost_blocks"], profile, way)
+            for profile, ways in results["modem"].items()
+            for way, one in ways.items()
+        ),
         reverse=True,
     )
     for lost, profile, way in worst[:10]:
-        one = results[profile][way]
+        one = results["modem"][profile][way]
         print(f"{profile}, {way}: {one['right']} of {one['of']}, at worst {lost:.0%} of the blocks lost")
 
 
 def _write(results: dict) -> None:
-    publish({"codecs": [*channels.CODECS, "AMR 12.2"], "modem": results}, _JSON.value)
+    ordered = {
+        profile: {way: results["modem"][profile][way] for way in ways if way in results["modem"][profile]}
+        for profile, ways in WAYS.items()
+    }
+    publish({"codecs": [*channels.CODECS, "AMR 12.2"], **results, "modem": ordered}, _JSON.value)
 
 
 if __name__ == "__main__":
