@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -50,6 +51,8 @@ def hide(
       also: further secrets, each with a lock of its own. None of them tells of another.
       max_pixels: refuse a file with a larger picture (default: `images.MAX_PIXELS`).
 
+    Warns (`images.ImageWarning`) of a cover in which the way is easier to notice.
+
     Raises:
       RoomError: the cover has too little room; says how much it has.
       SealingError: a lock is of no use for a picture, or two are the same.
@@ -62,6 +65,7 @@ def hide(
     for one in locks:
         keys.check(one)
     image = read(cover, max_pixels)
+    name = name or _name(cover, "the cover")
     try:
         way = ways.make(way) if isinstance(way, str) else way
         most = way.capacity(image)
@@ -71,7 +75,10 @@ def hide(
         secrets = contents.fitted(way, image, list(zip(sources, locks, strict=True)))
         written = hiding.hide(way, image, list(zip(secrets, locks, strict=True)))
     except RoomError as error:
-        raise error.about(name or _name(cover, "the cover")) from error
+        raise error.about(name) from error
+    advice = way.advice(image)
+    if advice is not None:
+        warnings.warn(f"{name}: {advice}", images.ImageWarning, stacklevel=2)
     return Hidden(written=written, sources=tuple(sources), secrets=tuple(secrets))
 
 

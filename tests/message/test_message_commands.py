@@ -47,6 +47,17 @@ def test_a_link_in_the_folder_is_not_followed(here, command):
     assert not (here / "elsewhere").exists()
 
 
+def test_a_cover_that_was_a_jpeg_file_is_warned_of_with_stealth(here, command):
+    noise = np.random.default_rng(0).normal(0, 9, (200, 200, 1))
+    images.write("cover.jpg", np.clip(128 + noise + np.zeros(3), 0, 255).astype(np.uint8), lossless=False)
+    words = "hide", "cover.jpg", "note.txt"
+    status, _, error = command(*words, "stego.png", "--stealth")
+    assert status == 0
+    assert error.startswith("stegano-tf: warning: cover.jpg: was a JPEG file")
+    assert error.count("\n") == 1
+    assert command(*words, "stego2.png", "--exact")[::2] == (0, "")
+
+
 def test_any_file_comes_back_under_its_name(here, command):
     assert command("hide", "cover.png", "note.txt", "stego.png") == (
         0,

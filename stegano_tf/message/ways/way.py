@@ -44,6 +44,10 @@ class Way(abc.ABC):
     def capacity(self, cover: np.ndarray) -> int:
         """Returns how many bytes `embed` takes at most, for one message."""
 
+    def advice(self, cover: np.ndarray) -> str | None:
+        """Returns what speaks against a cover although the message fits, None if nothing does."""
+        return None
+
     def room(self, cover: np.ndarray) -> int:
         """Returns how many bytes a picture is coded to that is to be hidden: no more than `capacity`."""
         return self.capacity(cover)

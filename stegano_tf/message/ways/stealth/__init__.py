@@ -14,7 +14,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from stegano_tf.coding import stc
-from stegano_tf.message.ways.stealth import costs, layers, places
+from stegano_tf.message.ways.stealth import costs, grid, layers, places
 from stegano_tf.message.ways.way import SALT, DamagedError, RoomError, Way
 
 RATE = 0.1
@@ -60,6 +60,14 @@ class Stealth(Way):
 
     def capacity(self, cover: np.ndarray) -> int:
         return self._capacity(costs.of_picture(cover) < stc.WET, 1)
+
+    def advice(self, cover: np.ndarray) -> str | None:
+        if not grid.was_jpeg(cover):
+            return None
+        return (
+            "was a JPEG file: its blocks say what its pixels were, and so show changes;"
+            " a picture that never was one, or was made half as large since, hides them better"
+        )
 
     def embed(self, cover: np.ndarray, messages: Mapping[bytes, bytes]) -> np.ndarray:
         lanes = next((lanes for lanes in places.LANES if lanes >= len(messages)), None)
