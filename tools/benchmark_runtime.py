@@ -39,6 +39,8 @@ _PROCESS_SIDE = flags.DEFINE_integer("process_side", 512, "The same for `process
 _REPEATS = flags.DEFINE_integer("repeats", 15, "How many turns each takes.", lower_bound=1)
 _JSON = flags.DEFINE_string("json", None, "File that the figures are also written to.")
 
+_REST = 0.3  # seconds: the threads of some engines go on spinning when they are done, and slow the next one
+
 OTHERS = [name for name in ("onnxruntime", "openvino") if importlib.util.find_spec(name)]
 
 # The system counts a child's peak from before it was another program, so what starts the command must be small.
@@ -113,6 +115,7 @@ def measure_networks(preset: str, side: int, repeats: int) -> dict:
         seconds = {runtime: [] for runtime in networks}
         for _ in rich.progress.track(range(repeats), f"{preset}: {name}"):
             for runtime, network in networks.items():
+                time.sleep(_REST)
                 start = time.perf_counter()
                 network(*pictures)
                 seconds[runtime].append(time.perf_counter() - start)
