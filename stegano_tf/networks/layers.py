@@ -47,6 +47,7 @@ class ShapedRound8Bit(layers.Layer):
     reach = 22  # eleven samples after the first, one block each
 
     _SAMPLES = 12
+    _GROUP = 4
 
     def __init__(self, **kwargs):
         super().__init__(**{"dtype": "float32"} | kwargs)
@@ -56,19 +57,54 @@ class ShapedRound8Bit(layers.Layer):
         self.kernel = self.add_weight(shape=shape, initializer="zeros", name="kernel")
 
     def call(self, x):
-        samples = ops.split(ops.space_to_depth(x, 2, data_format="channels_last"), self._SAMPLES, axis=-1)
-        rounded, errors = [], []
-        for k, sample in enumerate(samples):
-            wanted = sample
-            if k:
-                before = ops.concatenate(errors, axis=-1)
-                wanted = sample - ops.conv(before, self.kernel[:, :, :k, k : k + 1], 1, "same", "channels_last")
-            rounded.append(straight_round(255.0 * ops.clip(wanted, 0.0, 1.0)) / 255.0)
-            errors.append(rounded[-1] - sample)
-        return ops.depth_to_space(ops.concatenate(rounded, axis=-1), 2, data_format="channels_last")
+        # What earlier groups of samples cost a group comes from one convolution. Groups are of four, two tensors are
+        # joined at a time, and a convolution cuts the blocks: LiteRT has no fast operators for anything else.
+        cut = ops.convert_to_tensor(np.eye(self._SAMPLES, dtype="float32").reshape(2, 2, 3, -1))
+        groups = ops.split(ops.conv(x, cut, 2, "valid", "channels_last"), self._SAMPLES // self._GROUP, axis=-1)
+        rounded = errors = None
+        for first, group in zip(range(0, self._SAMPLES, self._GROUP), groups, strict=True):
+            wanted = group - self._debt(errors, first, self._GROUP) if first else group
+            group_rounded = group_errors = None
+            pairs = zip(*(ops.split(samples, self._GROUP, axis=-1) for samples in (group, wanted)), strict=True)
+            for place, (sample, wish) in enumerate(pairs):
+                due = wish - self._debt(group_errors, first + place, 1) if place else wish
+                one = straight_round(255.0 * ops.clip(due, 0.0, 1.0)) / 255.0
+                group_rounded, group_errors = _joined(group_rounded, one), _joined(group_errors, one - sample)
+            rounded, errors = _joined(rounded, group_rounded), _joined(errors, group_errors)
+        return ops.depth_to_space(rounded, 2, data_format="channels_last")
+
+    def _debt(self, errors, first: int, count: int):
+        """Returns what the errors of the samples right before sample `first` take from it and those that follow it."""
+        rows = slice(first - errors.shape[-1], first)
+        return ops.conv(errors, self.kernel[:, :, rows, first : first + count], 1, "same", "channels_last")
 
     def compute_output_shape(self, input_shape):
         return input_shape
+
+
+def _joined(before, after):
+    return after if before is None else ops.concatenate([before, after], axis=-1)
+
+
+@register
+class Conv2DTranspose(layers.Conv2DTranspose):
+    """Keras' transposed convolution for squares of 2 x 2 pixels: float[B, H, W, C] -> float[B, 2 H, 2 W, filters].
+
+    Squares don't overlap. So it is computed as a convolution of single pixels, whose shapes LiteRT knows ahead. Weights
+    files name a layer by its class, so the class keeps its name.
+    """
+
+    def __init__(self, filters: int, **kwargs):
+        super().__init__(filters, 2, 2, **kwargs)
+
+    def call(self, x):
+        kernel = ops.transpose(self.kernel, (3, 0, 1, 2))  # [C, 2, 2, filters]
+        blocks = ops.conv(x, ops.reshape(kernel, (1, 1, kernel.shape[0], -1)), 1, "valid", "channels_last")
+        return ops.depth_to_space(blocks + ops.tile(self.bias, [4]), 2, data_format="channels_last")
+
+    def get_config(self):
+        kept = super().get_config()
+        return {name: value for name, value in kept.items() if name not in ("kernel_size", "strides")}
 
 
 # The axes (R+G+B)/sqrt 3, (R-B)/sqrt 2, (R-2G+B)/sqrt 6, after Ohta et al. (1980), made orthonormal.

@@ -3,7 +3,15 @@ import numpy as np
 import pytest
 from keras import ops
 
-from stegano_tf.networks.layers import Cosine, Haar, Round8Bit, ShapedRound8Bit, dct_kernel, haar_kernel
+from stegano_tf.networks.layers import (
+    Conv2DTranspose,
+    Cosine,
+    Haar,
+    Round8Bit,
+    ShapedRound8Bit,
+    dct_kernel,
+    haar_kernel,
+)
 
 
 def gradient(function, x):
@@ -32,6 +40,17 @@ def test_gradients_pass_rounding_but_not_clipping():
     x = np.array([-0.2, 0.3, 0.5, 1.4], "float32")
     weights = np.array([1.0, -2.0, 3.0, 4.0], "float32")
     np.testing.assert_allclose(gradient(lambda x: Round8Bit()(x) * weights, x), [0.0, -2.0, 3.0, 0.0])
+
+
+def test_going_up_is_a_transposed_convolution():
+    x = np.random.default_rng(0).normal(size=(2, 3, 5, 4)).astype("float32")
+    ours, keras_own = Conv2DTranspose(3, name="up"), keras.layers.Conv2DTranspose(3, 2, 2)
+    for layer in (ours, keras_own):
+        layer.build(x.shape)
+    ours.set_weights([np.random.default_rng(1).normal(size=value.shape) for value in ours.get_weights()])
+    keras_own.set_weights(ours.get_weights())
+    np.testing.assert_allclose(np.asarray(ours(x)), np.asarray(keras_own(x)), atol=1e-5)
+    assert Conv2DTranspose.from_config(ours.get_config()).filters == 3
 
 
 def shaped(x, kernel):

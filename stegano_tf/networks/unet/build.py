@@ -4,7 +4,7 @@ import keras
 from keras import layers
 
 from stegano_tf.networks.family import Networks, composed
-from stegano_tf.networks.layers import Haar, ShapedRound8Bit
+from stegano_tf.networks.layers import Conv2DTranspose, Haar, ShapedRound8Bit
 from stegano_tf.networks.unet import UNetConfig
 
 
@@ -28,7 +28,7 @@ def _hide(config: UNetConfig) -> keras.Model:
         skips.append(x)
     skips.pop()
     for level, width in reversed(list(enumerate(config.hide_widths[:-1]))):
-        x = layers.Conv2DTranspose(width, 2, 2, name=f"up_{level}")(x)
+        x = Conv2DTranspose(width, name=f"up_{level}")(x)
         x = layers.Concatenate(name=f"skip_{level}")([skips.pop(), x])
         x = layers.Conv2D(width, 3, padding="same", name=f"merge_{level}")(x)
         x = _residual(x, width, f"up_{level}_residual")
