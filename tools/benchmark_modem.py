@@ -120,10 +120,11 @@ def trial(profile: str, way: str, seconds: float, seed: int, clock=time.process_
     return {"error": error, "lost": lost, "encode": lasts / encoding, "decode": heard / decoding}
 
 
-def speed(profile: str) -> dict[str, float]:
+def speed(profile: str) -> dict:
     """Returns how many times faster than real time a sound of a minute is written, and read after its worst codec."""
     times = [trial(profile, _SLOWEST[profile], _MINUTE, seed, time.perf_counter) for seed in range(5)]
-    return {what: round(float(np.median([one[what] for one in times])), 1) for what in ("encode", "decode")}
+    speeds = {what: round(float(np.median([one[what] for one in times])), 1) for what in ("encode", "decode")}
+    return {"way": _SLOWEST[profile]} | speeds
 
 
 def row(pool, profile: str, way: str) -> dict:
@@ -182,7 +183,7 @@ def main(_):
                     print(profile, way, rows[way], flush=True)
                     _write(results)
     if _ONLY.value == ["speed"]:
-        results["speed"] = {profile: speed(profile) for profile in PROFILES} | {"code": code()}
+        results["speed"] = {"profiles": {profile: speed(profile) for profile in PROFILES}, "code": code()}
         print(results["speed"])
     _write(results)
     worst = sorted(
