@@ -103,9 +103,12 @@ def describe(args: argparse.Namespace, cover, stego, hidden, locks) -> None:
         how = "" if lock is None else ", sealed"
         streams.say(f"holds {source.name}: {quality(source, contents.picture(secret, max_pixels=2**40))}{how}")
     if args.report:
-        found = metrics.quality(cover, stego)
         rate = 8 * sum(map(len, hidden.written.messages.values())) / cover.size
-        streams.say(f"cover   {found.psnr:5.1f} dB  SSIM {found.ssim:.3f}  APD {found.apd:.2f}")
+        # The file may be a JPEG file, which changes more than what is hidden does.
+        pictures = {"": hidden.stego} | ({"  as this JPEG file": stego} if (stego != hidden.stego).any() else {})
+        for what, picture in pictures.items():
+            found = metrics.quality(cover, picture)
+            streams.say(f"cover   {found.psnr:5.1f} dB  SSIM {found.ssim:.3f}  APD {found.apd:.2f}{what}")
         streams.say(f"rate    {rate:.3f} bits a sample")
 
 

@@ -120,6 +120,16 @@ def test_a_picture_as_good_as_the_room_allows(here, command):
     assert np.array_equal(images.read("small.png"), images.read("small.jpg"))
 
 
+@pytest.mark.parametrize(("name", "lines"), [("stego.jpg", 2), ("stego.png", 1)])
+def test_a_report_says_what_jpeg_alone_costs(here, photograph, command, name, lines):
+    images.write("large.png", photograph(256, 256, 5))
+    status, printed, _ = command("hide", "large.png", "note.txt", name, "--survive", "jpeg:60", "--report")
+    assert status == 0
+    found = re.findall(r"^cover +([\d.]+) dB .*?(as this JPEG file)?$", printed, re.MULTILINE)
+    assert [bool(after) for _, after in found] == [False, True][:lines]
+    assert float(found[0][0]) >= float(found[-1][0])
+
+
 def test_sound_brings_bytes_too(here, command):
     status, printed, _ = command("send", "cover.png", "note.txt", "message.wav", "--report")
     assert status == 0
