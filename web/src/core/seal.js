@@ -10,15 +10,15 @@ const [PADDING, MAX_HEADER, MAX_STANZAS, MAX_WORK_FACTOR] = [1 << 16, 1 << 16, 1
 const NO_MATCH = /no identity matched/;
 
 /**
- * @param {Uint8Array} plaintext  is padded with zeros to whole 64 KiB
+ * @param {Uint8Array} plaintext  is padded with zeros to a multiple of `padding` bytes
  * @param {{passphrase?: string, recipients?: string[]}} lock
  * @returns {Promise<Uint8Array>} an age file
  */
-export async function seal(plaintext, {passphrase, recipients = []}) {
+export async function seal(plaintext, {passphrase, recipients = []}, padding = PADDING) {
   const encrypter = new Encrypter();
   if (passphrase !== undefined) encrypter.setPassphrase(spellings(passphrase)[0]);
   for (const recipient of recipients) addRecipient(encrypter, recipient.trim());
-  const padded = new Uint8Array(Math.ceil(plaintext.length / PADDING) * PADDING);
+  const padded = new Uint8Array(Math.ceil(plaintext.length / padding) * padding);
   padded.set(plaintext);
   return encrypter.encrypt(padded);
 }
