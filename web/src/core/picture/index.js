@@ -1,5 +1,5 @@
 /** Any file into a picture and out of it, by the way `capacity`: what stegano_tf/message/hiding.py does. */
-import {equal} from '../bytes.js';
+import {equal, grouped} from '../bytes.js';
 import {SteganoError} from '../errors.js';
 import {checkRecipients, seal, unseal} from '../seal.js';
 import {spellings} from '../passphrase.js';
@@ -16,6 +16,14 @@ export function checkLock(lock) {
   keys.check(lock);
   if (lock?.passphrase !== undefined) spellings(lock.passphrase);
   if (lock?.recipients) checkRecipients(lock.recipients);
+}
+
+/** Raises SteganoError if a file is too large for a cover. @param {Picture} cover @param {{name: string, size: number}} file */
+export function checkRoom({data}, {name, size}) {
+  const most = room(data.length);
+  if (size <= most) return;
+  const found = `has room for ${grouped(most)} bytes, expected ${grouped(size)} for ${name}`;
+  throw new SteganoError(`${found}; stegano-tf hide makes a picture as good as the room allows`);
 }
 
 /**
