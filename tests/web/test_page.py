@@ -144,6 +144,18 @@ def test_what_the_command_hides_in_a_picture_the_page_finds(page, pair, photogra
     assert np.abs(np.asarray(Image.open(tmp_path / "coded.png")).astype(int) - expected).max() <= 4
 
 
+def test_a_picture_file_in_a_picture_is_shown(page, pair, photograph, tmp_path):
+    file, stego = tmp_path / "tiny.png", tmp_path / "stego.png"
+    Image.fromarray(photograph(12, 20, 3)).save(file)
+    page.hide(pair[0], file, stego)
+    page.receive(stego, tmp_path / "back.png")
+    assert (tmp_path / "back.png").read_bytes() == file.read_bytes()
+    shown = page.browser.evaluate(
+        code="(({alt, naturalWidth}) => [alt, naturalWidth])(document.querySelector('#received img'))"
+    )
+    assert shown == ["tiny.png", 20]
+
+
 def test_bytes_in_the_stego_image_of_a_sound(page, pair, note, tmp_path):
     pipeline.send(pair[0], note, tmp_path / "bytes.wav", way="capacity")
     page.receive(tmp_path / "bytes.wav", tmp_path / "back.txt")

@@ -12,7 +12,7 @@ import {find, hide} from '../src/core/picture/index.js';
 import {decoder} from '../src/core/picture/jxl.js';
 import {readSalt, saltGroups, writeSalt} from '../src/core/picture/keys.js';
 import {embed, extract, room} from '../src/core/picture/lattice.js';
-import {keygen} from '../src/core/seal.js';
+import {keygen, parseIdentities} from '../src/core/seal.js';
 
 const FOLDER = new URL('../../tests/vectors/', import.meta.url);
 const {vectors, identity, passphrase} = JSON.parse(await readFile(new URL('pictures.json', FOLDER)));
@@ -95,6 +95,12 @@ test('names are safe, as the command makes them', () => {
   assert.equal(fileName({name: 'photo.jpg', kind: PICTURE}), 'photo.png');
 });
 
+test('identity files with a mistyped line, or with none', () => {
+  assert.deepEqual(parseIdentities(`# a key\n${identity}\n`), [identity]);
+  assert.throws(() => parseIdentities(`${identity.slice(0, -1)}Q`), /this is no identity file/);
+  assert.throws(() => parseIdentities('# nothing'), /holds no identity/);
+});
+
 test('a frame gives back what it was given, also with zeros behind it', async () => {
   const frame = await pack(note);
   assert.equal(frame.length, 44 + 8 + 7);
@@ -107,4 +113,7 @@ test('coded pictures that claim too much, or are none', async () => {
   await assert.rejects(decode(head(9, 9, 256), 80, decoders), /holds a picture of 9x9, step 256; expected at most 80 pixels/);
   await assert.rejects(decode(head(9, 9, 255), 81, decoders), /step 255/);
   await assert.rejects(decode(head(9, 9, 256), 81, decoders), /holds a JPEG XL picture that cannot be decoded/);
+  const avif = (width) => Uint8Array.from([...head(9, 9, 256).subarray(0, 10), ...ascii('ispe'), 0, 0, 0, 0, 0, 0, 0, width, 0, 0, 0, 9]);
+  await assert.rejects(decode(avif(10), 81, decoders), /holds an AVIF picture of 10x9, expected at most 81 pixels/);
+  await assert.rejects(decode(avif(9).subarray(0, 20), 81, decoders), /holds an AVIF picture of no size/);
 });

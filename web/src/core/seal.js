@@ -1,5 +1,6 @@
 /** What is sealed: age files made and opened by age-encryption, within the limits of stegano_tf/sealing/age.py. */
 import {Decrypter, Encrypter, armor, generateX25519Identity, identityToRecipient} from 'age-encryption';
+import {bech32} from '@scure/base';
 import {ascii, grouped, startsWith} from './bytes.js';
 import {SteganoError} from './errors.js';
 import {spellings} from './passphrase.js';
@@ -54,11 +55,19 @@ export async function keygen() {
 export function parseIdentities(text) {
   const lines = text.split(/\r?\n/).map((line) => line.trim());
   const identities = lines.filter((line) => line && !line.startsWith('#'));
-  const wrong = identities.find((line) => !/^AGE-SECRET-KEY-1[A-Z0-9]{58}$/.test(line));
-  if (wrong !== undefined) {
+  if (!identities.every(isIdentity)) {
     throw new SteganoError('this is no identity file, expected AGE-SECRET-KEY-1… lines (SSH keys: the command)');
   }
+  if (!identities.length) throw new SteganoError('the file holds no identity, expected a line AGE-SECRET-KEY-1…');
   return identities;
+}
+
+function isIdentity(line) {
+  try {
+    return /^AGE-SECRET-KEY-1[A-Z0-9]{58}$/.test(line) && bech32.decodeToBytes(line).bytes.length === 32;
+  } catch {
+    return false; // a wrong checksum
+  }
 }
 
 /**

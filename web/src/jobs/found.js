@@ -1,4 +1,4 @@
-/** What lies as bytes in a picture, as the page shows it: a file, and a picture to look at if it is one. */
+/** What lies as bytes in a picture: a file under its name, and the pixels of a picture that was coded. */
 import {SteganoError} from '../core/errors.js';
 import {encode} from '../core/payloads.js';
 import {decode} from '../core/picture/code.js';
@@ -41,6 +41,5 @@ export async function search(stego, key, asked, most) {
     const secret = await decode(data, allowed, decoders);
     return {name, blob: new Blob([await encode(secret, 'png')], {type: 'image/png'}), secret, sealed};
   }
-  const secret = await read(new File([data], name), allowed).catch(() => null); // any file, perhaps a picture
-  return {name, blob: new Blob([data]), secret, sealed};
+  return {name, blob: new Blob([data]), secret: null, sealed};
 }

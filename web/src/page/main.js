@@ -114,6 +114,11 @@ receiveForm.onsubmit = (event) => {
     const identityText = values.identity.size ? await values.identity.text() : null;
     const key = {passphrase: values.passphrase || null, identityText, bare: values.bare === 'on'};
     const received = await work('receive', {given, key, preset: values.preset || null, most: MOST_PIXELS}, transfer);
+    const {blob, name, pictures} = received;
+    if (blob && !pictures.secret) {
+      // Any file, perhaps a picture: the browser says so, and looks at its size before it decodes.
+      received.url = (await lookAt(new File([blob], name)).catch(() => null))?.url;
+    }
     return {views: receivedView(received, file, refused), ...received};
   });
 };

@@ -77,15 +77,17 @@ export function hiddenView({file: blob, bytes, psnr, pictures}, secret) {
   ];
 }
 
-/** @param {object} received what the job `receive` gives for bytes that lay in a picture */
-function foundView({name, blob, pictures}, entries, sound, tell) {
-  const {secret} = pictures;
+/** @param {object} received what the job `receive` gives for bytes that lay in a picture, and `url` of a picture file */
+function foundView({name, blob, url, pictures}, entries, sound, tell) {
+  const secret = url
+    ? make('figure', {}, make('figcaption', {}, name), make('img', {src: url, alt: name}))
+    : pictures.secret && framed(pictures.secret, name);
   return [
     make('h3', {}, STRINGS.received_title),
     make('div', {className: 'buttons'},
       button(STRINGS.save_file(name), () => save(blob, name), 'primary'), saveButton('stego', 'stego.png', tell)),
     make('div', {className: 'pair'},
-      secret ? framed(secret, name) : null, framed(pictures.stego, STRINGS.stego)),
+      secret, framed(pictures.stego, STRINGS.stego)),
     facts([[STRINGS.content, name], [STRINGS.size, STRINGS.bytes(blob.size)], ...entries]),
     sound,
   ];

@@ -23,7 +23,18 @@ export async function decode(data, most, decoders) {
     throw new SteganoError(`holds a picture of ${width}x${height}, step ${step}; ${expected}`);
   }
   const coded = data.subarray(HEADER);
-  const picture = await decoders[startsWith(coded, [0xff, 0x0a]) ? 'jxl' : 'avif'](coded, most);
+  const kind = startsWith(coded, [0xff, 0x0a]) ? 'jxl' : 'avif';
+  if (kind === 'avif') checkAvif(coded, most);
+  const picture = await decoders[kind](coded, most);
   const level = Uint8Array.from({length: 256}, (_, v) => Math.min(255, roundHalfEven((v * step) / ONE)));
   return resize({...picture, data: picture.data.map((value) => level[value])}, height, width);
+}
+
+/** Raises SteganoError unless every size that an AVIF file states, in boxes `ispe`, has at most so many pixels. */
+function checkAvif(file, most) {
+  const text = new TextDecoder('latin1').decode(file);
+  const sizes = [...text.matchAll(/ispe[^]{12}/g)].map(({index}) => [8, 12].map((at) => view(file).getUint32(index + at)));
+  if (sizes.length && sizes.every(([width, height]) => width * height <= most)) return;
+  const found = sizes.map((size) => size.join('x')).join(', ') || 'no size';
+  throw new SteganoError(`holds an AVIF picture of ${found}, expected at most ${grouped(most)} pixels`);
 }

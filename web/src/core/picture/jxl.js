@@ -7,7 +7,7 @@ import {decodePng} from '../payloads.js';
 export function decoder(module) {
   initSync({module});
   return async (file, most) => {
-    const image = new JxlImage();
+    const image = new JxlImage(); // freed by the collector: after a failure inside, `free` would fail, too
     try {
       image.feedBytes(file);
       if (!image.tryInit() || !image.loaded) throw new Error('it is cut short');
@@ -19,8 +19,6 @@ export function decoder(module) {
     } catch (error) {
       if (error instanceof SteganoError) throw error;
       throw new SteganoError(`holds a JPEG XL picture that cannot be decoded (${error.message ?? error})`, {cause: error});
-    } finally {
-      image.free();
     }
   };
 }
