@@ -33,7 +33,7 @@ onfetch = (event) => {
     if (kept) return kept;
     const response = await fetch(request);
     // A preset that somebody chose for the first time, or the decoder of a first picture.
-    if (response.ok && /(\/models\/[^/]+|\.xz)$/.test(request.url)) await cache.put(request, response.clone());
+    if (response.ok && /\.xz$/.test(request.url)) await cache.put(request, response.clone());
     return response;
   };
   event.respondWith(answer());
