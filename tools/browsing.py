@@ -113,8 +113,17 @@ class Page:
         if sound:
             self.browser.download(selector="#sent .primary", path=str(sound))
 
+    def hide(self, cover, file, stego, *, seconds: float = 60, **options) -> None:
+        """Hides a file in a picture with options of the form, and saves it as `stego`."""
+        self.browser.evaluate(code="location.hash = 'hide'")
+        self._put("holder", cover)
+        self._put("content", file)
+        self._fill("#hide-form", options)
+        self._finish("#hide-form .primary", "#held h3", seconds)
+        self.browser.download(selector="#held .primary", path=str(stego))
+
     def receive(self, sound, secret=None, *, seconds: float = 60, **key) -> None:
-        """Receives a sound with what opens it, and saves the secret as the PNG file `secret`."""
+        """Receives a sound or a picture with what opens it, and saves the secret as the file `secret`."""
         self.browser.evaluate(code="location.hash = 'receive'")
         self._put("sound", sound)
         self._fill("#receive-form", key)

@@ -35,6 +35,7 @@ const bundle = (entry, more = {}) =>
     format: 'iife',
     target: TARGET,
     legalComments: 'none', // licences.txt has them
+    logOverride: {'empty-import-meta': 'silent'}, // jxl-oxide's own way to its WebAssembly, which is not taken
     metafile: true,
     absWorkingDir: HERE,
     write: false,
@@ -64,6 +65,8 @@ async function build(folder) {
     await write(`${name}.js`, (await esbuild.transform(script, {minify: true, target: TARGET})).code);
     await write(`${name}.wasm.xz`, await packed(`${name}.wasm.xz`, await readFile(join(WASM, `${file}.wasm`))));
   }
+  const jxl = await readFile(join(HERE, 'node_modules/jxl-oxide-wasm/jxl_oxide_wasm_bg.wasm'));
+  await write('jxl.wasm.xz', await packed('jxl.wasm.xz', jxl));
   await cp(join(HERE, 'static'), folder, {recursive: true});
   const html = await readFile(join(HERE, 'src/page/index.html'), 'utf8');
   const words = {...STRINGS, policy: POLICY};
@@ -72,7 +75,8 @@ async function build(folder) {
   const files = (await readdir(folder)).filter((name) => name !== 'sw.js').sort();
   const hash = createHash('sha256');
   for (const name of files) hash.update(name).update(await readFile(join(folder, name)));
-  const define = {SITE: JSON.stringify(hash.digest('hex').slice(0, 16)), FILES: JSON.stringify(files.filter((name) => name !== 'index.html' && !name.startsWith('litert')))};
+  const first = files.filter((name) => name !== 'index.html' && !/^(litert|jxl)/.test(name)); // sw.js adds one engine
+  const define = {SITE: JSON.stringify(hash.digest('hex').slice(0, 16)), FILES: JSON.stringify(first)};
   await write('sw.js', (await bundle('sw.js', {define})).outputFiles[0].contents);
 }
 
@@ -80,7 +84,8 @@ async function build(folder) {
 async function licence(name) {
   const folder = join(HERE, 'node_modules', name);
   const {version, license, repository} = JSON.parse(await readFile(join(folder, 'package.json'), 'utf8'));
-  const text = await readFile(join(folder, 'LICENSE'), 'utf8').catch(() => `${license}\n`);
+  const read = (file) => readFile(join(folder, file), 'utf8');
+  const text = await read('LICENSE').catch(() => read('LICENSE-MIT')).catch(() => `${license}\n`);
   return `== ${name} ${version}, ${repository.url ?? repository}\n\n${text}`;
 }
 

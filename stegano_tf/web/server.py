@@ -68,8 +68,8 @@ async def _answer(request: web.Request) -> web.Response:
         raise web.HTTPInternalServerError(headers=site.HEADERS, text=f"{error}\n") from error
     suffix = f".{name.rpartition('.')[2]}"
     kind = _TYPES.get(suffix) or mimetypes.guess_type(name)[0] or "application/octet-stream"
-    # The service worker keeps the files: a browser that asks again wants to know whether there are newer ones.
-    response = web.Response(body=data, content_type=kind, headers={**site.HEADERS, "Cache-Control": "no-cache"})
+    headers = {**site.HEADERS, "Cache-Control": site.caching(name)}
+    response = web.Response(body=data, content_type=kind, headers=headers)
     if suffix not in _PACKED:
         response.charset = "utf-8"
         response.enable_compression()

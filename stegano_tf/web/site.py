@@ -43,6 +43,7 @@ HEADERS = {
 """What the page wants to be served with; it also works without."""
 
 _WORKER = "sw.js"
+_DAY = 24 * 60 * 60  # seconds: browsers keep a service worker no longer, whatever they are told
 _PACKING = threading.Lock()
 _CORE = 256  # pixels that are kept of a tile, each way, where tiles overlap
 # Floats of 4 bytes: two bits of the place matter. The decoder takes as much memory as the dictionary.
@@ -71,6 +72,19 @@ def content(name: str) -> bytes:
     return data
 
 
+def caching(name: str) -> str:
+    """Returns what an answer with one of `names` says of caching.
+
+    A page that comes again looks for a newer service worker once a day, and asks for nothing else. Whoever asks for
+    another file, past the service worker, wants to know whether there is a newer one.
+
+    Example:
+      >>> caching("sw.js"), caching("page.js")
+      ('max-age=86400', 'no-cache')
+    """
+    return f"max-age={_DAY}" if name == _WORKER else "no-cache"
+
+
 def pack_default() -> None:
     """Packs the networks that the first visitor asks for, which takes seconds; they are kept."""
     _pack(_default())
@@ -91,6 +105,7 @@ def export(folder: str, *, force: bool = False) -> list[str]:
         if not force:
             raise OutputError(f"{folder}: exists already", option="force", effect="replaces it")
     headers = "".join(["/*\n", *(f"  {name}: {value}\n" for name, value in HEADERS.items())])
+    headers += f"/{_WORKER}\n  Cache-Control: {caching(_WORKER)}\n"
     files = {name: content(name) for name in names()} | {"_headers": headers.encode()}
     with outputs.replacing_folder(folder, force=force) as partial:
         for name, data in files.items():

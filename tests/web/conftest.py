@@ -5,10 +5,16 @@ import pytest
 
 
 @pytest.fixture(scope="session")
-def page_address():
-    """The address of the page, served in this process."""
-    with browsing.serving() as (address, _):
-        yield address
+def served():
+    """The address of the page, served in this process, and the list of what its server answered."""
+    with browsing.serving() as address_and_answers:
+        yield address_and_answers
+
+
+@pytest.fixture(scope="session")
+def page_address(served):
+    """The address of the page."""
+    return served[0]
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,6 @@
 """The page in a real browser, against the command: pictures that go in, sounds and pictures that come out."""
 
+import json
 from pathlib import Path
 
 import browsing
@@ -10,6 +11,7 @@ from PIL import Image
 
 from stegano_tf import pipeline, sealing
 from stegano_tf.audio import codec
+from stegano_tf.message import pictures
 from stegano_tf.runtime import load
 
 pytestmark = pytest.mark.browser
@@ -105,6 +107,109 @@ def test_refusals_are_in_the_commands_words(page, name, tmp_path, command):
     page.browser.wait(selector=ERROR)
     _, _, said = command("receive", VECTORS / name, tmp_path / "out.png")
     assert f"stegano-tf: {page.error()}\n" == said.replace(str(VECTORS / name), name)
+
+
+@pytest.fixture(scope="module")
+def note(tmp_path_factory):
+    file = tmp_path_factory.mktemp("note") / "note.txt"
+    file.write_bytes(b"a note\n")
+    return file
+
+
+def test_what_the_page_hides_in_a_picture_the_command_finds(page, pair, note, tmp_path):
+    identity = tmp_path / "identity.txt"
+    recipient = sealing.keygen(identity)
+    for options, key in [
+        ({"seal": ""}, None),
+        ({"seal": "recipients", "recipients": recipient}, sealing.Key(identities=[identity])),
+    ]:
+        page.hide(pair[0], note, tmp_path / "stego.png", **options)
+        found = pictures.find(tmp_path / "stego.png", key=key)
+        assert (found.secret.data, found.secret.name, found.sealed) == (b"a note\n", "note.txt", key is not None)
+    assert pictures.find(tmp_path / "stego.png") is None
+
+
+def test_what_the_command_hides_in_a_picture_the_page_finds(page, pair, photograph, tmp_path):
+    stego, secret = tmp_path / "stego.png", photograph(12, 20, 3)
+    passphrase = json.loads((VECTORS / "pictures.json").read_text())["passphrase"]
+    page.receive(VECTORS / "picture_passphrase.png", tmp_path / "back.txt", passphrase=passphrase)
+    assert (tmp_path / "back.txt").read_bytes() == b"a note\n"
+    Image.fromarray(pictures.hide(pair[0], secret).stego).save(stego)  # JPEG XL, without loss
+    page.receive(stego, tmp_path / "exact.png", passphrase="")
+    assert np.array_equal(np.asarray(Image.open(tmp_path / "exact.png")), secret)
+    hidden = pictures.hide(pair[0], photograph(300, 200, 5))  # AVIF, whose colours each decoder rounds in its own way
+    Image.fromarray(hidden.stego).save(stego)
+    page.receive(stego, tmp_path / "coded.png")
+    expected = pictures.revealed(pictures.find(hidden.stego), hidden.stego)
+    assert np.abs(np.asarray(Image.open(tmp_path / "coded.png")).astype(int) - expected).max() <= 4
+
+
+def test_a_picture_file_in_a_picture_is_shown(page, pair, photograph, tmp_path):
+    file, stego = tmp_path / "tiny.png", tmp_path / "stego.png"
+    Image.fromarray(photograph(12, 20, 3)).save(file)
+    page.hide(pair[0], file, stego)
+    page.receive(stego, tmp_path / "back.png")
+    assert (tmp_path / "back.png").read_bytes() == file.read_bytes()
+    shown = page.browser.evaluate(
+        code="(({alt, naturalWidth}) => [alt, naturalWidth])(document.querySelector('#received img'))"
+    )
+    assert shown == ["tiny.png", 20]
+
+
+def test_bytes_in_the_stego_image_of_a_sound(page, pair, note, tmp_path):
+    pipeline.send(pair[0], note, tmp_path / "bytes.wav", way="capacity")
+    page.receive(tmp_path / "bytes.wav", tmp_path / "back.txt")
+    assert (tmp_path / "back.txt").read_bytes() == b"a note\n"
+
+
+def test_a_stego_image_of_networks_is_revealed_with_a_warning(page, pair, tmp_path):
+    stego = pipeline.hide(*pair)
+    Image.fromarray(stego).save(tmp_path / "stego.png")
+    page.receive(tmp_path / "stego.png", tmp_path / "secret.png")
+    assert same(tmp_path / "secret.png", pipeline.reveal(stego))
+    assert "stegano-tf reveal also looks for" in page.browser.text(selector="#received .warning")
+
+
+@pytest.mark.parametrize("name", ["picture_changed.png", "picture_checksum.png", "picture_none.png"])
+def test_refusals_of_pictures_are_in_the_commands_words(page, name, tmp_path, command):
+    identity, _ = tmp_path / "identity.txt", sealing.keygen(tmp_path / "identity.txt")
+    with pytest.raises(AssertionError):
+        page.receive(VECTORS / name, identity=identity)
+    _, _, said = command("reveal", VECTORS / name, tmp_path / "out", "--identity", identity)
+    assert f"stegano-tf: {page.error()}".startswith(said.replace(str(VECTORS / name), name).rstrip())
+    assert page.error().endswith("stegano-tf reveal looks for all") == (name == "picture_none.png")
+
+
+def test_pictures_that_cannot_hold_it(page, pair, note, photograph, tmp_path):
+    Image.fromarray(photograph(64, 64, 0)).save(tmp_path / "photo.jpg")
+    with pytest.raises(AssertionError):
+        page.receive(tmp_path / "photo.jpg")
+    assert page.error().startswith("photo.jpg: is a JPEG file")
+    assert "stegano-tf reveal reads them" in page.error()
+    (tmp_path / "large").write_bytes(bytes(10_000))
+    for cover, file, options, expected in [
+        (pair[0], tmp_path / "large", {}, "cover.png: has room for 8,163 bytes, expected 10,000 for large"),
+        (pair[0], note, {"seal": "recipients", "recipients": "age1x"}, "recipient 'age1x' is mistyped, expected age1…"),
+    ]:
+        with pytest.raises(AssertionError):
+            page.hide(cover, file, tmp_path / "out.png", **options)
+        assert page.error().startswith(expected)
+
+
+def test_what_only_the_command_does_can_be_reached_and_not_chosen(page):
+    page.browser.evaluate(code="location.hash = 'hide'")
+    page.browser.evaluate(code="document.querySelector('[value=capacity]').focus()")
+    for name in ("stealth", "jpeg"):
+        page.browser.press(keys=["ArrowDown"])
+        assert page.browser.evaluate(code="[document.activeElement.value, document.activeElement.checked]") == [
+            name,
+            False,
+        ]
+        reason = page.browser.evaluate(
+            code="document.getElementById(document.activeElement.getAttribute('aria-describedby')).textContent"
+        )
+        assert "Only the command does this" in reason
+    assert page.browser.evaluate(code="new FormData(document.querySelector('#hide-form')).get('way')") == "capacity"
 
 
 def test_lossy_sounds_are_refused_with_the_way_out(page):
@@ -204,7 +309,7 @@ def test_a_secret_that_claims_to_be_huge_is_scaled(page, photograph, tmp_path):
 
 
 @pytest.mark.parametrize("look", [{}, {"dark": True}, {"width": 360, "height": 740, "touch": True, "calm": True}])
-def test_no_barrier_is_found(browser, page_address, pair, look):
+def test_no_barrier_is_found(browser, page_address, pair, look, tmp_path):
     browser.open(url=page_address, **look)
     page = browsing.Page(browser)
     page.choose(*pair)
@@ -215,7 +320,22 @@ def test_no_barrier_is_found(browser, page_address, pair, look):
         code="location.hash = 'receive'; document.querySelectorAll('details').forEach((d) => d.open = true)"
     )
     assert browser.axe() == []
+    browser.evaluate(code="location.hash = 'hide'")
+    page.hide(pair[0], pair[1], tmp_path / "stego.png")
+    assert browser.axe() == []
     assert browser.evaluate(code="document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_a_repeat_visit_asks_for_nothing(browser, served):
+    address, answers = served
+    browser.open(url=address)
+    browser.wait(selector="#offline:not(:empty)")
+    answers.clear()
+    browser.tab(url=address)
+    browser.evaluate(
+        code="new Promise((resolve) => setTimeout(resolve, 2000))"
+    )  # browsers look for updates after a second
+    assert answers == []
 
 
 def test_it_works_without_its_server_after_the_first_visit(browser, page_address, pair):

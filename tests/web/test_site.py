@@ -37,9 +37,9 @@ def test_models_are_the_installed_ones():
 
 
 def test_first_visit_stays_within_its_budget():
-    """What the service worker fetches: everything with one of the two engines, and the default networks."""
+    """What the service worker fetches: one engine, the default networks, and all but the decoder of JPEG XL."""
     catalog = json.loads(site.content("models.json"))
-    files = [name for name in site.names() if not name.startswith(("models/", "litert-compat"))]
+    files = [name for name in site.names() if not name.startswith(("models/", "litert-compat", "jxl"))]
     sizes = {name: len(lzma.compress(site.content(name))) for name in files}
     assert sum(sizes.values()) + len(site.content(catalog["presets"]["codebook"]["file"])) < 3_500_000
 
@@ -63,6 +63,15 @@ def test_server_says_what_the_page_may_do(page_address):
     assert fetch(f"{page_address}page.js")[1]["Content-Type"] == "text/javascript; charset=utf-8"
 
 
+def test_browsers_ask_once_a_day_whether_there_is_a_newer_page(page_address):
+    assert fetch(f"{page_address}sw.js")[1]["Cache-Control"] == "max-age=86400"
+    assert fetch(page_address)[1]["Cache-Control"] == "no-cache"
+
+
+def test_the_page_stays_small_in_the_wheel():
+    assert sum(file.stat().st_size for file in site.FOLDER.iterdir()) < 6_000_000
+
+
 def test_the_page_itself_has_the_same_policy(page_address):
     """For hosts that send no headers: all but what only a header can say."""
     (policy,) = re.findall(r'Content-Security-Policy" content="([^"]*)"', fetch(page_address)[0].decode())
@@ -82,6 +91,7 @@ def test_export_writes_what_is_served(tmp_path, command):
     }
     assert (status, names) == (0, {*site.names(), "_headers"})
     assert f"{len(names)} files" in printed
+    assert (tmp_path / "page" / "_headers").read_text().endswith("/sw.js\n  Cache-Control: max-age=86400\n")
     assert all((tmp_path / "page" / name).read_bytes() == site.content(name) for name in site.names())
     # Relative addresses only, so that it can lie in any folder of a server.
     text = (tmp_path / "page" / "index.html").read_text()

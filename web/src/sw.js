@@ -32,8 +32,8 @@ onfetch = (event) => {
     const kept = await cache.match(request, {ignoreSearch: true});
     if (kept) return kept;
     const response = await fetch(request);
-    // A preset that somebody chose for the first time.
-    if (response.ok && /\/models\/[^/]+$/.test(request.url)) await cache.put(request, response.clone());
+    // A preset that somebody chose for the first time, or the decoder of a first picture.
+    if (response.ok && /\.xz$/.test(request.url)) await cache.put(request, response.clone());
     return response;
   };
   event.respondWith(answer());

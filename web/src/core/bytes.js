@@ -1,4 +1,4 @@
-/** Bytes: hexadecimal, CRC-32, comparing, joining. */
+/** Bytes and numbers: hexadecimal, CRC-32, comparing, joining, rounding. */
 
 const CRC = Uint32Array.from({length: 256}, (_, n) => {
   for (let bit = 0; bit < 8; bit++) n = n & 1 ? 0xedb88320 ^ (n >>> 1) : n >>> 1;
@@ -45,6 +45,12 @@ export function join(...parts) {
 
 /** @param {Uint8Array} data */
 export const view = (data) => new DataView(data.buffer, data.byteOffset, data.byteLength);
+
+/** As numpy's rint. @param {number} value */
+export function roundHalfEven(value) {
+  const rounded = Math.round(value);
+  return rounded - value === 0.5 && rounded % 2 ? rounded - 1 : rounded;
+}
 
 /** A number as the command writes it: 1,234. @param {number | bigint} number */
 export const grouped = (number) => String(number).replace(/\B(?=(\d{3})+$)/g, ',');

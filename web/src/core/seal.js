@@ -1,5 +1,6 @@
 /** What is sealed: age files made and opened by age-encryption, within the limits of stegano_tf/sealing/age.py. */
 import {Decrypter, Encrypter, armor, generateX25519Identity, identityToRecipient} from 'age-encryption';
+import {bech32} from '@scure/base';
 import {ascii, grouped, startsWith} from './bytes.js';
 import {SteganoError} from './errors.js';
 import {spellings} from './passphrase.js';
@@ -10,15 +11,15 @@ const [PADDING, MAX_HEADER, MAX_STANZAS, MAX_WORK_FACTOR] = [1 << 16, 1 << 16, 1
 const NO_MATCH = /no identity matched/;
 
 /**
- * @param {Uint8Array} plaintext  is padded with zeros to whole 64 KiB
+ * @param {Uint8Array} plaintext  is padded with zeros to a multiple of `padding` bytes
  * @param {{passphrase?: string, recipients?: string[]}} lock
  * @returns {Promise<Uint8Array>} an age file
  */
-export async function seal(plaintext, {passphrase, recipients = []}) {
+export async function seal(plaintext, {passphrase, recipients = []}, padding = PADDING) {
   const encrypter = new Encrypter();
   if (passphrase !== undefined) encrypter.setPassphrase(spellings(passphrase)[0]);
   for (const recipient of recipients) addRecipient(encrypter, recipient.trim());
-  const padded = new Uint8Array(Math.ceil(plaintext.length / PADDING) * PADDING);
+  const padded = new Uint8Array(Math.ceil(plaintext.length / padding) * padding);
   padded.set(plaintext);
   return encrypter.encrypt(padded);
 }
@@ -54,11 +55,19 @@ export async function keygen() {
 export function parseIdentities(text) {
   const lines = text.split(/\r?\n/).map((line) => line.trim());
   const identities = lines.filter((line) => line && !line.startsWith('#'));
-  const wrong = identities.find((line) => !/^AGE-SECRET-KEY-1[A-Z0-9]{58}$/.test(line));
-  if (wrong !== undefined) {
+  if (!identities.every(isIdentity)) {
     throw new SteganoError('this is no identity file, expected AGE-SECRET-KEY-1… lines (SSH keys: the command)');
   }
+  if (!identities.length) throw new SteganoError('the file holds no identity, expected a line AGE-SECRET-KEY-1…');
   return identities;
+}
+
+function isIdentity(line) {
+  try {
+    return /^AGE-SECRET-KEY-1[A-Z0-9]{58}$/.test(line) && bech32.decodeToBytes(line).bytes.length === 32;
+  } catch {
+    return false; // a wrong checksum
+  }
 }
 
 /**

@@ -1,5 +1,5 @@
 /** Sounds: their samples, whatever the file's depth, and WAV files read and written by hand. */
-import {ascii, startsWith, view} from './bytes.js';
+import {ascii, roundHalfEven, startsWith, view} from './bytes.js';
 import {SteganoError} from './errors.js';
 
 const [PCM, FLOAT, EXTENSIBLE] = [1, 3, 0xfffe];
@@ -51,12 +51,6 @@ export class Sound {
     }
     return whole;
   }
-}
-
-/** As numpy's rint. */
-function roundHalfEven(value) {
-  const rounded = Math.round(value);
-  return rounded - value === 0.5 && rounded % 2 ? rounded - 1 : rounded;
 }
 
 /** The upper bytes of samples: docs/FORMAT.md, section 1. @param {Int16Array} samples */

@@ -1,18 +1,22 @@
-/** The worker that does a whole job, so that the page stays free: send, receive, and files of their results. */
+/** The worker that does a whole job, so that the page stays free: send, hide, receive, and files of their results. */
 import {SteganoError} from '../core/errors.js';
 import {resize} from '../core/lanczos.js';
 import {checkOptions, read, verify, write} from '../core/message.js';
 import {psnr} from '../core/quality.js';
-import {encode} from '../core/payloads.js';
+import {decodePng, encode} from '../core/payloads.js';
+import {FILE} from '../core/picture/frame.js';
+import * as bytes from '../core/picture/index.js';
 import {checkRecipients, keygen, parseIdentities} from '../core/seal.js';
 import {spellings} from '../core/passphrase.js';
 import {Sound, isWav, readWav} from '../core/sound.js';
+import {search} from './found.js';
 import {load, models, presetOf} from './models.js';
-import {bitmap, checkPixels, difference, read as readPicture, webp} from './pictures.js';
+import {bitmap, checkPixels, difference, isJpeg, read as readPicture, webp} from './pictures.js';
 import {outline, spectrogram} from './sounds.js';
 
 const MIN_SIDE = 16;
-const SECRET_SHARE = 16; // pixels of a secret for each one of the stego image
+const LOSSY =
+  'is a JPEG file: its pixels are not those that were saved. Only bytes that were hidden to survive this are in it: stegano-tf reveal reads them';
 
 let results = {}; // the last pictures by name, for those who want them as files
 
@@ -113,47 +117,87 @@ async function send({cover: coverFile, secret: secretFile, preset, form, payload
   };
 }
 
-async function receive({sound: given, key, preset = null, most}, report) {
+/** Any file in a picture, as bytes. */
+async function hide({cover: coverFile, secret: file, lock, most}, report) {
   const started = performance.now();
-  const {name} = given.file;
-  const sound = await toSound(given);
+  report({stage: 'hide', done: 0, total: 1});
+  bytes.checkLock(lock);
+  const cover = await readPicture(coverFile, most);
+  if (!file.size) throw new SteganoError(`${file.name}: is empty, expected a file of at least one byte`);
   try {
-    report({stage: 'reading', done: 0, total: 1});
-    if (key.identityText) key.identities = parseIdentities(key.identityText);
-    const {picture: stego, ...facts} = await read(sound, key, webp);
-    sidesOf(stego, 'the stego image');
-    checkPixels('the stego image', stego.height, stego.width, most);
-    const chosen = preset ?? (facts.network ? await presetOf(facts.network) : (await models()).default);
-    const networks = await load(chosen, report);
-    const {network} = networks.preset;
-    if (facts.network && facts.network !== network) {
-      throw new SteganoError(`was hidden by network ${facts.network}, but '${chosen}' is ${network}`);
+    bytes.checkRoom(cover, file);
+    const data = new Uint8Array(await file.arrayBuffer());
+    const {stego, holds} = await bytes.hide(cover, {data, name: file.name, kind: FILE}, lock);
+    report({stage: 'checking', done: 0, total: 1});
+    const png = await encode(stego, 'png', webp);
+    if (!(await holds(decodePng(png)))) {
+      throw new SteganoError('what was hidden cannot be read back; another cover may help');
     }
-    const [height, width] = networks.region(stego.height, stego.width);
-    const revealed = await networks.run('reveal', {stego: crop(stego, height, width)}, report);
-    const [tall, wide] = secretSize(stego, facts.secretSize, most);
-    const secret = resize(revealed, tall, wide);
-    results = {stego, secret};
     return {
-      ...facts,
-      preset: chosen,
-      size: [stego.height, stego.width],
-      secretSize: [tall, wide],
-      stated: facts.secretSize ?? [tall, wide],
-      guessed: !facts.network && !preset,
-      sound: await shown(sound),
-      pictures: {stego: await bitmap(stego), secret: await bitmap(secret)},
+      file: new Blob([png], {type: 'image/png'}),
+      bytes: data.length,
+      psnr: psnr(cover, stego),
+      pictures: {cover: await bitmap(cover), stego: await bitmap(stego), difference: await difference(cover, stego)},
       milliseconds: performance.now() - started,
     };
   } catch (error) {
-    throw named(name, error);
+    throw named(coverFile.name, error);
   }
+}
+
+async function receive({given, key, preset = null, most}, report) {
+  const started = performance.now();
+  const {file} = given;
+  report({stage: 'reading', done: 0, total: 1});
+  if (given.picture && !preset && (await isJpeg(file))) throw new SteganoError(`${file.name}: ${LOSSY}`);
+  const source = given.picture ? await readPicture(file, most) : await toSound(given);
+  try {
+    if (key.identityText) key.identities = parseIdentities(key.identityText);
+    const opened = given.picture ? {picture: source, form: 'picture', sealed: false} : await read(source, key, webp);
+    const {picture: stego, ...facts} = opened;
+    checkPixels('the stego image', stego.height, stego.width, most);
+    const found = facts.network || preset ? null : await search(stego, key, given.picture, most);
+    const {secret, ...more} = found ?? (await revealed(stego, facts, preset, most, report));
+    results = {stego, secret};
+    return {
+      ...facts,
+      ...more,
+      size: [stego.height, stego.width],
+      sealed: facts.sealed || found?.sealed,
+      sound: given.picture ? null : await shown(source),
+      pictures: {stego: await bitmap(stego), secret: secret && (await bitmap(secret))},
+      milliseconds: performance.now() - started,
+    };
+  } catch (error) {
+    throw named(file.name, error);
+  }
+}
+
+/** The secret that networks get out of a stego image. */
+async function revealed(stego, facts, preset, most, report) {
+  sidesOf(stego, 'the stego image');
+  const chosen = preset ?? (facts.network ? await presetOf(facts.network) : (await models()).default);
+  const networks = await load(chosen, report);
+  const {network} = networks.preset;
+  if (facts.network && facts.network !== network) {
+    throw new SteganoError(`was hidden by network ${facts.network}, but '${chosen}' is ${network}`);
+  }
+  const [height, width] = networks.region(stego.height, stego.width);
+  const picture = await networks.run('reveal', {stego: crop(stego, height, width)}, report);
+  const [tall, wide] = secretSize(stego, facts.secretSize, most);
+  return {
+    secret: resize(picture, tall, wide),
+    preset: chosen,
+    secretSize: [tall, wide],
+    stated: facts.secretSize ?? [tall, wide],
+    guessed: !facts.network && !preset,
+  };
 }
 
 /** Height and width to which a secret is scaled back: anybody can write any numbers into a sound. */
 function secretSize(stego, stated, most) {
   const carried = stego.height * stego.width;
-  const allowed = Math.min(SECRET_SHARE * carried, most);
+  const allowed = Math.min(bytes.PICTURE_SHARE * carried, most);
   let [height, width] = stated ?? [stego.height, stego.width];
   if (height * width > allowed) {
     const scale = Math.sqrt(allowed / (height * width));
@@ -165,6 +209,7 @@ function secretSize(stego, stated, most) {
 
 const tasks = {
   send,
+  hide,
   receive,
   keygen: () => keygen(),
   file: async ({name}) => new Blob([await encode(results[name], 'png', webp)], {type: 'image/png'}),

@@ -21,8 +21,8 @@ async function get(file) {
   return response;
 }
 
-/** Fetches and unpacks a file; `report` is told how many bytes come in all, and then how many came. */
-async function unpacked(file, report) {
+/** Fetches and unpacks a file; `report` is told of more bytes that came, and of more that are to come. */
+export async function unpacked(file, report = () => {}) {
   const response = await get(file);
   report(0, Number(response.headers.get('Content-Length')));
   const counted = response.body.pipeThrough(

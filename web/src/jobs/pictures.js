@@ -1,5 +1,5 @@
 /** Picture files to pixels, and pixels to what the page shows, in a worker. */
-import {literal} from '../core/bytes.js';
+import {literal, startsWith} from '../core/bytes.js';
 import {SteganoError} from '../core/errors.js';
 import {decodePng, isPng, pngSize} from '../core/payloads.js';
 
@@ -24,6 +24,10 @@ export async function read(file, most) {
     throw new SteganoError(`${file.name}: ${found}`, {cause: error});
   }
 }
+
+/** Whether a file is a JPEG file, which has other pixels than what was saved as it. @param {File} file */
+export const isJpeg = async (file) =>
+  startsWith(new Uint8Array(await file.slice(0, 3).arrayBuffer()), [0xff, 0xd8, 0xff]);
 
 async function byBrowser(blob, most = Infinity) {
   const bitmap = await createImageBitmap(blob, {colorSpaceConversion: 'none', premultiplyAlpha: 'none'});

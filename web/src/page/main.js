@@ -1,18 +1,19 @@
-/** The page: two tasks, send and receive. The work is done in workers; here is what people touch. */
+/** The page: three tasks, send, hide and receive. The work is done in workers; here is what people touch. */
 import {runs} from '../jobs/engine.js';
 import {$, $$, make} from './dom.js';
-import {keyView, receivedView, sentView} from './results.js';
-import {prepare} from './sound.js';
+import {hiddenView, keyView, receivedView, sentView} from './results.js';
+import {isPicture, prepare} from './sound.js';
 import {STRINGS} from './strings.js';
 import {lookAtPicture, well} from './well.js';
 import {Stopped, after, ask, stop, work} from './work.js';
 
-const TASKS = ['send', 'receive'];
+const TASKS = ['send', 'hide', 'receive'];
 const PATIENCE = 2000; // milliseconds
 // A job takes some 70 bytes a pixel beside the engine: this keeps a pair below 1.5 GB. Phones report up to 4 GB.
 const MOST_PIXELS = (navigator.deviceMemory ?? 8) <= 4 ? 8_000_000 : 16_000_000;
 
-const [sendForm, receiveForm, errorBox, status] = ['#send-form', '#receive-form', '#error', '#status'].map((s) => $(s));
+const [sendForm, hideForm, receiveForm] = TASKS.map((task) => $(`#${task}-form`));
+const [errorBox, status] = [$('#error'), $('#status')];
 
 function refused(error) {
   if (error instanceof Stopped) {
@@ -37,11 +38,16 @@ function cleared() {
 
 const tell = {refused, changed: cleared};
 const lookAt = (file) => lookAtPicture(file, MOST_PIXELS);
+const lookAtAny = async (file) => ((await isPicture(file)) ? lookAt(file) : {text: STRINGS.bytes(file.size)});
+const weigh = async (file) => ({text: STRINGS.bytes(file.size)});
 const wells = {
-  cover: well('cover', lookAt, tell),
-  secret: well('secret', lookAt, tell),
-  sound: well('sound', async (file) => ({text: STRINGS.megabytes(file.size)}), tell),
+  cover: well('cover', 'picture', lookAt, tell),
+  secret: well('secret', 'picture', lookAt, tell),
+  holder: well('holder', 'picture', lookAt, tell),
+  content: well('content', 'file', weigh, tell),
+  sound: well('sound', 'sound', lookAtAny, tell),
 };
+const WELLS = {send: [wells.cover, wells.secret], hide: [wells.holder, wells.content], receive: [wells.sound]};
 
 /** Runs one job at a time, and shows what comes of it. */
 async function run(form, result, job) {
@@ -86,32 +92,53 @@ sendForm.onsubmit = (event) => {
   });
 };
 
+hideForm.onsubmit = (event) => {
+  event.preventDefault();
+  run(hideForm, $('#held'), async () => {
+    const [cover, secret] = [wells.holder.file, wells.content.file];
+    if (!cover || !secret) throw new Error(STRINGS.need_files);
+    const lock = lockOf(Object.fromEntries(new FormData(hideForm)));
+    const hidden = await work('hide', {cover, secret, lock, most: MOST_PIXELS});
+    return {views: hiddenView(hidden, secret), ...hidden};
+  });
+};
+
 receiveForm.onsubmit = (event) => {
   event.preventDefault();
   run(receiveForm, $('#received'), async () => {
     const {file} = wells.sound;
     if (!file) throw new Error(STRINGS.need_sound);
-    const {sound, transfer} = await prepare(file);
+    const picture = await isPicture(file);
+    const {given, transfer} = picture ? {given: {file, picture}} : await prepare(file);
     const values = Object.fromEntries(new FormData(receiveForm));
     const identityText = values.identity.size ? await values.identity.text() : null;
     const key = {passphrase: values.passphrase || null, identityText, bare: values.bare === 'on'};
-    const received = await work('receive', {sound, key, preset: values.preset || null, most: MOST_PIXELS}, transfer);
+    const received = await work('receive', {given, key, preset: values.preset || null, most: MOST_PIXELS}, transfer);
+    const {blob, name, pictures} = received;
+    if (blob && !pictures.secret) {
+      // Any file, perhaps a picture: the browser says so, and looks at its size before it decodes.
+      received.url = (await lookAt(new File([blob], name)).catch(() => null))?.url;
+    }
     return {views: receivedView(received, file, refused), ...received};
   });
 };
 
 /** Shows the fields that a choice needs. */
 function fit() {
-  const values = Object.fromEntries(new FormData(sendForm));
-  for (const field of $$('[data-for]', sendForm)) {
-    const [name, value] = field.dataset.for.split('=');
-    field.hidden = values[name] !== value;
+  for (const form of [sendForm, hideForm]) {
+    const values = Object.fromEntries(new FormData(form));
+    for (const field of $$('[data-for]', form)) {
+      const [name, value] = field.dataset.for.split('=');
+      field.hidden = values[name] !== value;
+    }
   }
 }
 
 /** The task that the address names. */
+const chosen = () => TASKS.find((name) => location.hash === `#${name}`) ?? TASKS[0];
+
 function go() {
-  const task = TASKS.find((name) => location.hash === `#${name}`) ?? TASKS[0];
+  const task = chosen();
   cleared();
   for (const name of TASKS) $(`#task-${name}`).hidden = name !== task;
   for (const link of $$('nav a')) {
@@ -120,13 +147,13 @@ function go() {
   }
 }
 
-/** Pasted pictures go where there is none yet. */
+/** Pasted files go where there is none yet. */
 function paste(event) {
   const file = [...event.clipboardData.files][0];
   if (!file) return;
   event.preventDefault();
-  if (!$('#task-receive').hidden) wells.sound.take(file);
-  else (wells.cover.file && !wells.secret.file ? wells.secret : wells.cover).take(file);
+  const places = WELLS[chosen()];
+  (places.find((place) => !place.file) ?? places[0]).take(file);
 }
 
 async function listPresets() {
@@ -143,7 +170,7 @@ async function listPresets() {
 async function keep() {
   try {
     const {serviceWorker} = navigator;
-    const registration = await serviceWorker.register('sw.js');
+    const registration = await serviceWorker.register('sw.js', {updateViaCache: 'all'});
     const coming = registration.installing;
     if (coming && !registration.active) {
       await new Promise((resolve, reject) => {
@@ -168,7 +195,9 @@ async function start() {
   addEventListener('paste', paste);
   // A file that misses its place must not replace the page.
   for (const name of ['dragover', 'drop']) addEventListener(name, (event) => event.preventDefault());
-  sendForm.onchange = fit;
+  sendForm.onchange = hideForm.onchange = fit;
+  // What only the command does can be reached and read, and not chosen.
+  for (const choice of $$('[aria-disabled=true]')) choice.onclick = (event) => event.preventDefault();
   $('#cancel').onclick = stop;
   $('#key-make').onclick = async () => {
     $('#key-made').replaceChildren(...keyView(await ask('keygen')));

@@ -23,16 +23,22 @@ const saveButton = (name, file, tell) =>
     }
   });
 
+/** A button that shares a file, where that is possible. @param {File} file */
+const shareButton = (file) =>
+  navigator.canShare?.({files: [file]})
+    ? button(STRINGS.share, () => navigator.share({files: [file]}).catch(() => {}))
+    : null;
+
 /** @param {object} sent what the job `send` gives */
 export function sentView(sent, tell) {
   const name = 'message.wav';
   const {file: blob} = sent;
   const file = new File([blob], name, {type: blob.type});
-  const buttons = [button(STRINGS.download_sound, () => save(blob, name), 'primary')];
-  if (navigator.canShare?.({files: [file]})) {
-    buttons.push(button(STRINGS.share, () => navigator.share({files: [file]}).catch(() => {})));
-  }
-  buttons.push(saveButton('stego', 'stego.png', tell));
+  const buttons = [
+    button(STRINGS.download_sound, () => save(blob, name), 'primary'),
+    shareButton(file),
+    saveButton('stego', 'stego.png', tell),
+  ];
   const {cover, secret} = sent.psnr;
   const poor = Math.min(cover, secret) < POOR && STRINGS.poor(STRINGS.decibel(cover), STRINGS.decibel(secret));
   return [
@@ -42,7 +48,7 @@ export function sentView(sent, tell) {
     soundView(blob, sent.sound),
     facts([
       [STRINGS.length, STRINGS.seconds(sent.sound.seconds)],
-      [STRINGS.size, STRINGS.megabytes(blob.size)],
+      [STRINGS.size, STRINGS.bytes(blob.size)],
       [STRINGS.cover_quality, STRINGS.decibel(cover)],
       [STRINGS.secret_quality, STRINGS.decibel(secret)],
     ]),
@@ -51,21 +57,58 @@ export function sentView(sent, tell) {
   ];
 }
 
+/** @param {object} hidden what the job `hide` gives @param {File} secret */
+export function hiddenView({file: blob, bytes, psnr, pictures}, secret) {
+  const name = 'stego.png';
+  const file = new File([blob], name, {type: blob.type});
+  const quality = STRINGS.decibel(psnr);
+  return [
+    make('h3', {}, STRINGS.hidden_title),
+    psnr < POOR ? make('p', {className: 'warning'}, STRINGS.full(quality)) : null,
+    make('div', {className: 'buttons'},
+      button(STRINGS.download_picture, () => save(blob, name), 'primary'), shareButton(file)),
+    facts([
+      [STRINGS.content, secret.name],
+      [STRINGS.size, STRINGS.bytes(bytes)],
+      [STRINGS.cover_quality, quality],
+    ]),
+    make('small', {}, STRINGS.exact_hint),
+    compareView(pictures),
+  ];
+}
+
+/** @param {object} received what the job `receive` gives for bytes that lay in a picture, and `url` of a picture file */
+function foundView({name, blob, url, pictures}, entries, sound, tell) {
+  const secret = url
+    ? make('figure', {}, make('figcaption', {}, name), make('img', {src: url, alt: name}))
+    : pictures.secret && framed(pictures.secret, name);
+  return [
+    make('h3', {}, STRINGS.received_title),
+    make('div', {className: 'buttons'},
+      button(STRINGS.save_file(name), () => save(blob, name), 'primary'), saveButton('stego', 'stego.png', tell)),
+    make('div', {className: 'pair'},
+      secret, framed(pictures.stego, STRINGS.stego)),
+    facts([[STRINGS.content, name], [STRINGS.size, STRINGS.bytes(blob.size)], ...entries]),
+    sound,
+  ];
+}
+
 /** @param {object} received what the job `receive` gives */
-export function receivedView(received, blob, tell) {
+export function receivedView(received, file, tell) {
   const names = STRINGS.fact_names;
   const [height, width] = received.size;
-  const [tall, wide] = received.secretSize;
   const entries = [
     [names.form, STRINGS.forms[received.form]],
     [names.sealed, received.sealed ? STRINGS.yes : STRINGS.no],
-    [names.preset, received.preset],
     [names.stego, STRINGS.pixels(width, height)],
-    [names.secret, STRINGS.pixels(wide, tall)],
   ];
   if (received.damage) entries.push([names.damage, STRINGS.damage(received.damage)]);
+  const sound = received.sound && soundView(file, received.sound);
+  if (received.blob) return foundView(received, entries, sound, tell);
+  const [tall, wide] = received.secretSize;
+  entries.push([names.preset, received.preset], [names.secret, STRINGS.pixels(wide, tall)]);
   const warnings = [];
-  if (received.guessed) warnings.push(STRINGS.guessed(received.preset));
+  if (received.guessed) warnings.push((sound ? STRINGS.guessed : STRINGS.no_bytes)(received.preset));
   const [high, broad] = received.stated;
   if (high !== tall || broad !== wide) {
     warnings.push(STRINGS.scaled(`${broad}x${high}`, height * width, `${wide}x${tall}`));
@@ -77,7 +120,7 @@ export function receivedView(received, blob, tell) {
     make('div', {className: 'pair'},
       framed(received.pictures.secret, STRINGS.revealed), framed(received.pictures.stego, STRINGS.stego)),
     facts(entries),
-    soundView(blob, received.sound),
+    sound,
   ];
 }
 

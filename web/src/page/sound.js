@@ -12,17 +12,23 @@ const KINDS = [
 const STREAMED = 24 << 20;
 const HEADER = 42; // bytes of a FLAC file's marker and stream information
 
+/** Whether a file is a picture, by its first bytes or by its name. @param {File} file */
+export async function isPicture(file) {
+  const start = String.fromCharCode(...new Uint8Array(await file.slice(0, 8).arrayBuffer()));
+  return start.startsWith('\x89PNG') || file.type.startsWith('image/');
+}
+
 /** What the job worker needs of a sound file: WAV it reads itself, FLAC only a page can decode. @param {File} file */
 export async function prepare(file) {
   const start = new Uint8Array(await file.slice(0, HEADER).arrayBuffer());
   const text = String.fromCharCode(...start);
   if (text.startsWith('fLaC')) {
     const decoded = await decodeFlac(file, start);
-    return {sound: {file, decoded}, transfer: decoded.channels.map(({buffer}) => buffer)};
+    return {given: {file, decoded}, transfer: decoded.channels.map(({buffer}) => buffer)};
   }
   const [, lossy] = KINDS.find(([magic]) => text.startsWith(magic)) ?? [];
   if (lossy || text.slice(4, 8) === 'ftyp') throw new Error(STRINGS.lossy(file.name, lossy ?? 'MP4'));
-  return {sound: {file}, transfer: []};
+  return {given: {file}, transfer: []};
 }
 
 /** The samples, at the file's own rate: at any other they would be resampled. */

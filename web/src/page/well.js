@@ -3,21 +3,25 @@ import {$, make} from './dom.js';
 import {STRINGS} from './strings.js';
 
 const TOUCH = matchMedia('(pointer: coarse)');
+const KINDS = {
+  picture: {accept: 'image/*', drop: STRINGS.drop_picture},
+  sound: {accept: 'audio/*,image/*,.wav,.flac', drop: STRINGS.drop_sound},
+  file: {accept: '', drop: STRINGS.drop_file},
+};
 
 /**
  * Fills the element of `data-well=name`; the result's `file` is what was chosen.
- * @param {'cover' | 'secret' | 'sound'} name
+ * @param {string} name @param {'picture' | 'sound' | 'file'} kind
  * @param {(file: File) => Promise<{url?: string, text: string}>} look  says what to show; raises for what is refused
  * @param {{refused(error: Error): void, changed(): void}} tell
  */
-export function well(name, look, tell) {
+export function well(name, kind, look, tell) {
   const root = $(`[data-well=${name}]`);
-  const picture = name !== 'sound';
-  const kind = picture ? 'image/*' : 'audio/*,.wav,.flac';
-  const input = make('input', {type: 'file', accept: kind, id: `file-${name}`, className: 'hidden-input'});
-  const icon = $(picture ? '#icon-picture' : '#icon-sound').content.cloneNode(true);
+  const {accept, drop} = KINDS[kind];
+  const input = make('input', {type: 'file', accept, id: `file-${name}`, className: 'hidden-input'});
+  const icon = $(`#icon-${kind}`).content.cloneNode(true);
   const preview = make('img', {alt: '', hidden: true});
-  const text = make('span', {className: 'what'}, STRINGS[picture ? 'drop_picture' : 'drop_sound']);
+  const text = make('span', {className: 'what'}, drop);
   const title = make('span', {className: 'name'}, STRINGS[name], ' ', make('small', {}, STRINGS[`${name}_hint`]));
   root.append(input, make('label', {htmlFor: input.id}, icon, preview, title, text));
   const self = {file: null};
@@ -30,6 +34,7 @@ export function well(name, look, tell) {
       preview.hidden = !url;
       if (preview.src) URL.revokeObjectURL(preview.src);
       if (url) preview.src = url;
+      else preview.removeAttribute('src');
       text.textContent = `${file.name} · ${found}`;
       root.classList.add('full');
       root.classList.toggle('seen', Boolean(url));
@@ -45,8 +50,8 @@ export function well(name, look, tell) {
     return self.take(file);
   };
   input.onchange = chosen;
-  if (picture && TOUCH.matches) {
-    const camera = make('input', {type: 'file', accept: kind, id: `camera-${name}`, className: 'hidden-input'});
+  if (kind === 'picture' && TOUCH.matches) {
+    const camera = make('input', {type: 'file', accept, id: `camera-${name}`, className: 'hidden-input'});
     camera.setAttribute('capture', 'environment');
     camera.onchange = chosen;
     root.append(camera, make('label', {htmlFor: camera.id, className: 'camera'}, STRINGS.camera(STRINGS[name])));

@@ -1,11 +1,10 @@
 /** The form in the low bits of a recording: docs/FORMAT.md, section 5. */
-import {scryptAsync} from '@noble/hashes/scrypt.js';
 import {shake256} from '@noble/hashes/sha3.js';
 import {ascii, grouped, join, startsWith} from '../bytes.js';
 import {SteganoError} from '../errors.js';
 import {MAGIC} from '../frame.js';
 import {decode, order, readLabel, sizes} from '../parity.js';
-import {spellings} from '../passphrase.js';
+import {spellings, stretch} from '../passphrase.js';
 
 const [SALT, GROUP, SILENCE, MAX_BITS] = [128, 8, 32, 8];
 const [SEGMENT, LABEL] = [4040, 24];
@@ -36,11 +35,8 @@ function loudPlaces(samples, channels) {
   return places.subarray(0, count);
 }
 
-const text = (passphrase) => new TextEncoder().encode(spellings(passphrase)[0]);
-const key = (passphrase, salt) =>
-  scryptAsync(text(passphrase), join(ascii('stegano_tf carrier 2'), salt), {N: 2 ** 18, r: 8, p: 1, dkLen: 32, maxmem: 2 ** 29});
-const oldKey = (passphrase) =>
-  scryptAsync(text(passphrase), ascii('stegano_tf carrier 1'), {N: 2 ** 15, r: 8, p: 1, dkLen: 32});
+const key = (passphrase, salt) => stretch(spellings(passphrase)[0], join(ascii('stegano_tf carrier 2'), salt));
+const oldKey = (passphrase) => stretch(spellings(passphrase)[0], ascii('stegano_tf carrier 1'), 2 ** 15);
 
 /** Samples in the secret order of a key, in whole groups. */
 function shuffled(places, secret, size) {
