@@ -133,10 +133,10 @@ def describe(info) -> None:
     """Prints what a sound that was written holds."""
     what = "a sealed message"
     if info.payload == "file":
-        what = f"a {'sealed ' if info.sealed else ''}file of {info.payload_bytes:,} bytes"
+        what = f"a {'sealed ' if info.sealed else ''}file, {info.payload_bytes:,} bytes in all"
     if info.image_size:
         height, width = info.image_size
         what = f"a {'sealed ' if info.sealed else ''}picture of {width}x{height}"
     noise = "" if info.snr is None else f" in {info.bits} bits a sample, noise {info.snr:.1f} dB below full scale"
-    name = f"{info.parts[0]} to {info.parts[-1]}" if info.parts else info.path
+    name = f"{info.parts[0]} to {info.parts[-1]}" if info.parts[1:] else info.parts[0] if info.parts else info.path
     streams.say(f"{name}: {info.container} {info.subtype}, {info.duration:.1f} s, holds {what}{noise}")

@@ -209,7 +209,8 @@ def key(args: argparse.Namespace, *, ask: bool = True):
     if args.bare and args.identity:
         args.usage_error("--identity does not go with --bare: only a passphrase opens a bare sound")
     for path in args.identity:
-        Path(path).stat()  # a missing one is said although the message may not need it
+        if not Path(path).exists():  # said although the message may not need it
+            raise sealing.KeyFileError(f"{path}: does not exist, expected an identity file")
     variable = os.environ.get(sealing.PASSPHRASE_VARIABLE) and sealing.variable()
     text = passphrase(args) or variable or (sealing.ask_passphrase if ask else None)
     return sealing.Key(passphrase=text, identities=args.identity, bare=args.bare)
@@ -219,10 +220,9 @@ def picture_key(args: argparse.Namespace):
     """Returns what finds and opens a message in a picture, a `sealing.Key`, or None if nothing was given."""
     from stegano_tf import sealing
 
-    for path in args.identity:
-        sealing.read_identities(path)  # a wrong one is said although no message may need it
+    identities = sealing.load_identities(args.identity)  # once: one may come through a pipe
     text = passphrase(args) or sealing.variable()
-    return None if text is None and not args.identity else sealing.Key(passphrase=text, identities=args.identity)
+    return None if text is None and not identities else sealing.Key(passphrase=text, identities=identities)
 
 
 def report(args: argparse.Namespace, info) -> None:

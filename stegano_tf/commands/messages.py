@@ -121,6 +121,28 @@ def quality(source, revealed) -> str:
     return "identical" if math.isinf(found) else f"{found:.1f} dB"
 
 
+def check_secret(args: argparse.Namespace, *, picture: bool) -> None:
+    """Raises what `write` or `write_picture` would for the name that was given, before long work."""
+    from stegano_tf import images
+
+    if outputs.is_folder(args.secret):
+        outputs.check_folder(args.secret)
+    elif picture:
+        images.check(args.secret, lossless=False, force=args.force)
+    else:
+        outputs.check(args.secret, force=args.force)
+
+
+def write_picture(args: argparse.Namespace, secret, source: str) -> None:
+    """Writes a picture that networks revealed, uint8[H, W, 3]; in a folder it is called as the file that it came in."""
+    from stegano_tf import images
+
+    name = f"{Path(source).stem}_secret.png"
+    path = outputs.inside(args.secret, name) if outputs.is_folder(args.secret) else args.secret
+    images.write(path, secret, lossless=False, force=args.force)
+    terminal.wrote(str(path), secret.shape)
+
+
 def write(args: argparse.Namespace, out: str, found, stego, name: str) -> None:
     """Writes what was found in a stego image as the file `out`, or into that folder, and says what it is."""
     from stegano_tf import images
@@ -128,7 +150,7 @@ def write(args: argparse.Namespace, out: str, found, stego, name: str) -> None:
 
     secret = found.secret
     kept = contents.name(secret)
-    path = outputs.inside(out, kept) if Path(out).is_dir() else Path(out)
+    path = outputs.inside(out, kept) if outputs.is_folder(out) else Path(out)
     same = path.suffix.lower() == Path(kept).suffix.lower()
     picture = None
     if secret.kind == secret.kind.PICTURE or (images.writable(path) and not same):

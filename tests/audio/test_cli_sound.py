@@ -90,7 +90,7 @@ def test_what_opens_nothing_is_said(run):
             assert status == 0
             assert error == f"stegano-tf: warning: a.wav: is not sealed, so {names} opened nothing\n"
     assert run("inspect", "a.wav", "--identity", "none.txt")[::2] == (
-        *(1, "stegano-tf: none.txt: No such file or directory\n"),
+        *(1, "stegano-tf: none.txt: does not exist, expected an identity file\n"),
     )
     for line, message in (
         (["inspect", "a.wav", "--bare", "--identity", "p.txt"], "--identity does not go with --bare"),

@@ -74,6 +74,27 @@ def test_any_file_comes_back_under_its_name(here, command):
     assert re.search(r"secret +note.txt, 9 bytes", printed)
 
 
+def test_a_folder_that_is_missing_is_made(here, command):
+    command("hide", "cover.png", "note.txt", "stego.png")
+    assert command("reveal", "stego.png", "new/") == (0, "new/note.txt: 9 bytes\n", "")
+    # What networks reveal has no name of its own.
+    assert command("reveal", "cover.png", "new") == (0, "new/cover_secret.png: a picture of 90x80\n", "")
+    for folder, words in ("none/new/", "the folder none does not exist"), ("note.txt/", "note.txt: is not a folder"):
+        status, _, said = command("reveal", "stego.png", folder)
+        assert (status, words in said, said.count("\n")) == (1, True, 1)
+
+
+def test_an_identity_may_come_through_a_pipe(here, command):
+    recipient = sealing.keygen("key.txt")
+    command("hide", "cover.png", "note.txt", "stego.png", "--recipient", recipient)
+    reading, writing = os.pipe()
+    os.write(writing, (here / "key.txt").read_bytes())
+    os.close(writing)
+    status, printed, _ = command("reveal", "stego.png", "out", "--identity", f"/dev/fd/{reading}")
+    os.close(reading)
+    assert (status, printed) == (0, "out/note.txt: 9 bytes\n")
+
+
 def test_two_secrets_and_two_keys(here, command):
     recipient = sealing.keygen("key.txt")
     options = ["--recipient", recipient, "--also", "note.txt", "--also-passphrase-file", "other"]
@@ -147,7 +168,7 @@ def test_what_would_fit(here, command):
     [
         (["cover.png", "note.txt", "s.jpg"], "lossy"),
         (["cover.png", "empty", "s.png"], "empty: is empty"),
-        (["cover.png", "none.txt", "s.png"], "none.txt"),
+        (["cover.png", "none.txt", "s.png"], "none.txt: cannot be read: No such file or directory, expected a file"),
         (["cover.png", "huge", "s.png"], "room for 9,"),
         (["tiny.png", "note.txt", "s.png"], "tiny.png: has 100 pixels, expected at least 171"),
     ],
