@@ -15,8 +15,8 @@ CHAT = 1600, 75  # pixels of the long side, and quality, of what chat apps send
 
 def survival(text: str) -> str:
     """Reads what a stego image is to survive: jpeg:N or chat; raises ValueError."""
-    if text != "chat" and not (re.fullmatch(r"jpeg:\d{1,2}", text) and int(text[5:])):
-        raise ValueError("expected jpeg:N, N being the lowest quality from 1 to 99, or chat")
+    if text != "chat" and not re.fullmatch(r"jpeg:[5-9]\d", text):
+        raise ValueError("expected jpeg:N, N being the lowest quality, 50 to 99, or chat")
     return text
 
 

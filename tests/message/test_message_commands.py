@@ -189,7 +189,7 @@ def test_bad_input(here, command, arguments, words):
     [
         (["--exact", "--stealth"], "--exact does not go with --stealth"),
         (["--rate", "1"], "--rate takes --stealth or --exact"),
-        (["--survive", "jpeg:0"], "expected jpeg:N"),
+        (["--survive", "jpeg:49"], "expected jpeg:N, N being the lowest quality, 50 to 99, or chat"),
         (["--exact", "--preset", "unet"], "--preset does not go with --exact"),
         (["--passphrase-file", "passphrase", "--refine", "3"], "--refine does not go with --passphrase-file"),
         (["--also", "note.txt"], "each --also takes an --also-passphrase-file"),
