@@ -1,4 +1,4 @@
-"""Write any picture as sound."""
+"""Write any picture, or any file, as sound."""
 
 from pathlib import Path
 

@@ -24,10 +24,10 @@ def survival(text: str) -> str:
 class Bytes:
     """How a secret is hidden as bytes."""
 
-    exact: bool = setting(False, "hide bytes, without networks: any file, or a picture at its best")
+    exact: bool = setting(False, "hide bytes, without networks: any file, or a picture as good as fits")
     stealth: bool = setting(False, "hide few bytes, where they are hard to tell from noise")
     rate: float | None = setting(
-        None, "bits a sample: of --stealth, or that a picture takes (default: 0.1, or 2.5)", low=0.001, high=3.5
+        None, "bits a sample to hide (default: 0.1 with --stealth, 2.5 for other pictures)", low=0.001, high=3.5
     )
 
 
@@ -37,7 +37,7 @@ class Survival:
 
     survive: str | None = setting(
         None,
-        "hide bytes that outlast JPEG of quality N or better; chat: 1600 pixels, quality 75",
+        "hide bytes that outlast JPEG of quality N, 50 to 99, or better; chat: scaled to 1600 pixels, quality 75",
         metavar="jpeg:N|chat",
         parse=survival,
     )
@@ -45,8 +45,12 @@ class Survival:
 
 def add_also(parser: argparse.ArgumentParser) -> None:
     """Adds the options for further secrets in one cover."""
-    flags.add_file(parser, "--also", "a further secret; each takes --also-passphrase-file", action="append", default=[])
-    flags.add_file(parser, "--also-passphrase-file", "for the --also before it", action="append", default=[])
+    flags.add_file(
+        parser, "--also", "a further secret; each takes an --also-passphrase-file", action="append", default=[]
+    )
+    flags.add_file(
+        parser, "--also-passphrase-file", "the passphrase of the --also before it", action="append", default=[]
+    )
 
 
 def way(args: argparse.Namespace, *, anyway: bool):

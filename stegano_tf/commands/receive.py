@@ -7,7 +7,7 @@ GROUPS = (flags.Networks, flags.Pictures)
 
 
 def add_arguments(parser) -> None:
-    flags.add_sound(parser, nargs="+")
+    flags.add_sound(parser, "the sound to read, or its parts in any order", nargs="+")
     flags.add_output(parser, "secret", flags.SECRET_OUT)
     flags.add_output(parser, "--stego", "also write the stego image, bit for bit as it was sent")
     settings.add_arguments(parser, *GROUPS, flags.Output)
