@@ -85,9 +85,10 @@ def sound_options(args) -> dict:
 def given_options(args) -> dict:
     """Returns the options that were given, once it is known that there is a form with them: nobody is asked before."""
     path = getattr(args, "audio", "")  # a batch names its sounds in the manifest
-    forms.choose(forms.for_file(path, settings.given(args, *forms.FORMS)), spell)
-    if args.carrier and args.sample_rate:
-        args.usage_error("--sample-rate does not go with --carrier: a recording keeps its own")
+    form = forms.choose(forms.for_file(path, settings.given(args, *forms.FORMS)), spell)
+    if args.sample_rate and (args.carrier or form.lossy):
+        reason = "--carrier: a recording keeps its own" if args.carrier else "--survive: a modem has its own"
+        args.usage_error(f"--sample-rate does not go with {reason}")
     return settings.given(args, *groups(), flags.Output)
 
 

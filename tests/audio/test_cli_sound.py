@@ -244,6 +244,7 @@ def test_options_that_make_no_sense_are_wrong_usage(run, options):
         (["--bits", "2"], "--bits takes --carrier"),
         (["--depth", "4"], "--depth takes --parity"),
         (["--carrier", "song.wav", "--sample-rate", "8000"], "--sample-rate does not go with --carrier"),
+        (["--survive", "wide", "--sample-rate", "8000"], "--sample-rate does not go with --survive"),
         (["--parity", "0.1"], "argument --parity: '0.1': expected percent: 10% or 0.1%"),
         (["--raw-bmp", "--parity", "5%"], "--parity does not go with --raw-bmp"),
         (["--raw-bmp", "--recipient", "RECIPIENT"], "--raw-bmp cannot be sealed"),
