@@ -98,7 +98,7 @@ def test_what_is_refused(report, folder):
 def test_the_command(report, folder, command, monkeypatch):
     monkeypatch.chdir(folder.parent)
     status, said, _ = command("encode", "--file", report.name, "m.wav", "--survive", "robust", "--split", "4s")
-    assert (status, said) == (0, "m.001.wav to m.002.wav: WAV PCM_16, 6.0 s, holds a file, 317 bytes in all\n")
+    assert (status, said) == (0, "m.001.wav to m.002.wav: WAV PCM_16, 6.0 s, holds a file with its name, 317 bytes\n")
     assert command("decode", "m.002.wav", "m.001.wav", "--out", folder)[1] == f"{folder / report.name}: 256 bytes\n"
     assert (folder / report.name).read_bytes() == report.read_bytes()
     # Either file has enough of this message. It is no picture.

@@ -134,7 +134,7 @@ def describe(info) -> None:
     """Prints what a sound that was written holds."""
     what = "a sealed message"
     if info.payload == "file":
-        what = f"a {'sealed ' if info.sealed else ''}file, {info.payload_bytes:,} bytes in all"
+        what = f"a {'sealed ' if info.sealed else ''}file with its name, {info.payload_bytes:,} bytes"
     if info.image_size:
         height, width = info.image_size
         what = f"a {'sealed ' if info.sealed else ''}picture of {width}x{height}"
