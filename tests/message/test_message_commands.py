@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from stegano_tf import images, metrics, sealing
+from stegano_tf.message import ways
 from stegano_tf.sealing import stretching
 
 
@@ -113,6 +114,12 @@ def test_two_secrets_and_two_keys(here, command):
     assert none == (1, "", said.format("cover.png"))
     assert sorted(path.name for path in (here / "out").iterdir()) == ["a.jpg", "note.txt"]
     assert not (here / "b.png").exists()
+
+
+def test_a_way_that_is_not_installed_is_named(here, command, monkeypatch):
+    monkeypatch.setattr(ways, "installed", lambda: ["capacity", "jpeg"])
+    said = command("reveal", "cover.png", "a.png", "--passphrase-file", "passphrase")[2]
+    assert said.endswith("none at all; stealth was not looked for: a package that it needs is not installed\n")
 
 
 def test_a_recipient(here, command):
