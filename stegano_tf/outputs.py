@@ -68,9 +68,11 @@ def check(path: str | os.PathLike, *, force: bool = False) -> Path:
     """Returns `path` as a `Path` if an output may be written there; called before long work too.
 
     Raises:
-      OutputError: the folder does not exist, `path` is no regular file, or it exists and `force` is not set. A link
-        that leads nowhere exists.
+      OutputError: the folder does not exist, `path` is no regular file or ends in a slash, or it exists and `force` is
+        not set. A link that leads nowhere exists.
     """
+    if os.fspath(path).endswith(("/", os.sep)):
+        raise OutputError(f"{path}: names a folder, expected the name of a file to write")
     path = Path(path)
     try:
         target = _target(path)
