@@ -79,5 +79,6 @@ def test_each_option_of_the_command_is_named_in_the_documents(name):
     importlib.import_module(f"stegano_tf.commands.{name}").add_arguments(parser)
     named = set(re.findall(r"--[a-z][a-z-]*", "\n".join(TEXT.values())))
     options = {option for action in parser._actions for option in action.option_strings}
+    assert [action.dest for action in parser._actions if "(default: )" in (action.help or "")] == []
     assert options - named == set()
     assert f"stegano-tf {name}" in TEXT[ROOT / "docs" / "SENDING.md"]
