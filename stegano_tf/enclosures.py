@@ -6,7 +6,7 @@ from pathlib import Path
 from stegano_tf import outputs, sealing
 from stegano_tf.audio import codec, files
 from stegano_tf.audio.payloads import FILE
-from stegano_tf.errors import OutputError, SteganoError
+from stegano_tf.errors import SteganoError
 from stegano_tf.message import frame
 
 
@@ -37,17 +37,15 @@ def decode(
 
     Args:
       audio: several files if the message was split.
-      folder: exists.
+      folder: is made if it is missing, but not the one that it lies in.
       key: opens a sealed message.
       force: whether an existing file is replaced.
 
     Raises:
       AudioError, FormatError, SealingError: as `audio.codec.decode`.
-      OutputError: there is no such folder, the file exists and `force` is not set, or it is a link.
+      OutputError: as `outputs.inside`, or the file exists and `force` is not set.
     """
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise OutputError(f"{folder}: is not a folder, expected one that exists")
+    outputs.check_folder(folder)
     data, info = codec.read_file(audio, key=key)
     name = f"{info.path.stem}.{info.payload}"
     if info.payload == FILE:

@@ -29,14 +29,38 @@ except ImportError:  # Windows
 _PARTIAL = re.compile(r"\.[0-9a-f]{12}\.partial\..+", re.DOTALL)
 
 
-def inside(folder: str | os.PathLike, name: str) -> Path:
-    """Returns the path of an output in a folder, of which a message says the name; raises OutputError for a link.
+def is_folder(path: str | os.PathLike) -> bool:
+    """Returns whether a name means a folder: it is one, or it ends in a slash."""
+    return Path(path).is_dir() or os.fspath(path).endswith(("/", os.sep))
 
-    `force` would follow it out of the folder.
+
+def check_folder(path: str | os.PathLike) -> Path:
+    """Returns a folder, which `inside` makes if it is missing; called before long work.
+
+    Raises:
+      OutputError: `path` is something else, or lies in a folder that is missing.
     """
-    path = Path(folder) / name
+    path = Path(path)
+    if os.path.lexists(path) and not path.is_dir():
+        raise OutputError(f"{path}: is not a folder, expected one or a new name")
+    if not path.parent.is_dir():
+        raise OutputError(f"{path}: the folder {path.parent} does not exist")
+    return path
+
+
+def inside(folder: str | os.PathLike, name: str) -> Path:
+    """Returns the path of an output in a folder, of which a message says the name; makes the folder if it is missing.
+
+    Raises OutputError as `check_folder`, and for a link: `force` would follow it out of the folder.
+    """
+    folder = check_folder(folder)
+    path = folder / name
     if path.is_symlink():
         raise OutputError(f"{path}: is a link, expected a file or nothing")
+    try:
+        folder.mkdir(exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{folder}: cannot be made: {error.strerror}") from error
     return path
 
 
@@ -44,9 +68,11 @@ def check(path: str | os.PathLike, *, force: bool = False) -> Path:
     """Returns `path` as a `Path` if an output may be written there; called before long work too.
 
     Raises:
-      OutputError: the folder does not exist, `path` is no regular file, or it exists and `force` is not set. A link
-        that leads nowhere exists.
+      OutputError: the folder does not exist, `path` is no regular file or ends in a slash, or it exists and `force` is
+        not set. A link that leads nowhere exists.
     """
+    if os.fspath(path).endswith(("/", os.sep)):
+        raise OutputError(f"{path}: names a folder, expected the name of a file to write")
     path = Path(path)
     try:
         target = _target(path)

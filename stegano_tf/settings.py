@@ -69,7 +69,7 @@ def add_arguments(parser: argparse.ArgumentParser, *classes: type) -> None:
         if kind is bool:
             parser.add_argument(name, action="store_true", default=None, help=text)
             continue
-        if field.default is not None and field.default is not dataclasses.MISSING:
+        if field.default not in (None, "", dataclasses.MISSING):
             text += f" (default: {field.default})"
         metavar = None if details["choices"] else details["metavar"] or ("TEXT" if kind is str else "N")
         options = {"type": functools.partial(_read, field), "choices": details["choices"], "metavar": metavar}

@@ -103,6 +103,8 @@ def test_demo_in_an_empty_folder(tmp_path, command, monkeypatch):
 def test_demo_asks_before_it_overwrites(tmp_path, fails):
     assert "exists already; --force writes into it" in fails("demo", "--out", tmp_path)
     assert "folder" in fails("demo", "--out", tmp_path / "no" / "demo")
+    (tmp_path / "file").touch()
+    assert "file: is not a folder" in fails("demo", "--out", tmp_path / "file", "--force")
 
 
 def test_version(command):

@@ -78,13 +78,15 @@ def test_what_is_refused(report, folder):
     with pytest.raises(FormatError, match=r"m\.wav: holds a file, expected a picture; decode --out FOLDER writes it"):
         codec.decode(audio)
     assert codec.inspect(audio, verify=True).payload == "file"
-    with pytest.raises(OutputError, match="none: is not a folder"):
-        enclosures.decode(audio, folder / "none")
+    for there, message in ("none/folder", "folder .*none does not exist"), ("m.wav", "is not a folder"):
+        with pytest.raises(OutputError, match=message):
+            enclosures.decode(audio, folder.parent / there)
     with pytest.raises(SteganoError, match="none: cannot be read: No such file"):
         enclosures.encode(folder / "none", folder / "n.wav")
     codec.encode_file(Secret(b"data", "a").pack()[:-1], folder.parent / "bad.wav")
     with pytest.raises(FormatError, match="damaged: its SHA-256 is wrong"):
-        enclosures.decode(folder.parent / "bad.wav", folder)
+        enclosures.decode(folder.parent / "bad.wav", folder.parent / "new")
+    assert not (folder.parent / "new").exists()
     with pytest.raises(ValueError, match="takes pictures only"):
         enclosures.encode(report, folder / "r.wav", raw_bmp=True)
     codec.encode_file(b"\2\0 of a newer release", folder.parent / "new.wav")
@@ -96,7 +98,7 @@ def test_what_is_refused(report, folder):
 def test_the_command(report, folder, command, monkeypatch):
     monkeypatch.chdir(folder.parent)
     status, said, _ = command("encode", "--file", report.name, "m.wav", "--survive", "robust", "--split", "4s")
-    assert (status, said) == (0, "m.001.wav to m.002.wav: WAV PCM_16, 6.0 s, holds a file of 317 bytes\n")
+    assert (status, said) == (0, "m.001.wav to m.002.wav: WAV PCM_16, 6.0 s, holds a file with its name, 317 bytes\n")
     assert command("decode", "m.002.wav", "m.001.wav", "--out", folder)[1] == f"{folder / report.name}: 256 bytes\n"
     assert (folder / report.name).read_bytes() == report.read_bytes()
     # Either file has enough of this message. It is no picture.

@@ -61,6 +61,7 @@ def test_file_that_appears_meanwhile_is_kept(tmp_path):
 def test_what_is_no_file_is_refused(tmp_path, force):
     for path, message in [
         (tmp_path, "is a folder or a device"),
+        (f"{tmp_path}/new/", "new/: names a folder"),
         ("/dev/null", "is a folder or a device"),
         (tmp_path / "none" / "out.txt", "the folder .*none does not exist"),
         (tmp_path / ("a" * 300), "File name too long"),

@@ -25,6 +25,8 @@ def read(uri: str, columns: Sequence[str]) -> tuple[pa.Table, str]:
     """
     try:
         content = store.read(uri)
+    except FileNotFoundError as error:
+        raise DataError(f"{uri}: does not exist, expected a .parquet or .csv file") from error
     except OSError as error:
         raise DataError(f"{uri}: the manifest cannot be read: {one_line(error)}") from error
     try:

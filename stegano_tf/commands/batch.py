@@ -41,7 +41,10 @@ class Running:
     workers: int | None = setting(None, "pairs that are worked on at a time (default: a core each)", low=1, high=2**20)
     rows_per_block: int = setting(64, "pairs whose results are one file", low=1, high=2**20)
     max_errors: float = setting(
-        0.01, "share of the pairs whose errors leave the exit status 0: 1%", metavar="PERCENT", parse=_percent
+        0.01,
+        "with more pairs that fail than this share, such as 1%, the exit status is 1",
+        metavar="PERCENT",
+        parse=_percent,
     )
     resume: bool = setting(False, "go on with a job that was stopped; begin it if there is none")
     retry_errors: bool = setting(False, "do those pairs again that failed, and no others")

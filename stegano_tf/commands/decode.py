@@ -1,4 +1,4 @@
-"""Get the picture back from sound, bit for bit."""
+"""Get the picture, or the file, back from sound, bit for bit."""
 
 import argparse
 from pathlib import Path
@@ -8,7 +8,8 @@ from stegano_tf.commands import flags, streams, terminal
 
 
 def add_arguments(parser) -> None:
-    flags.add_sound(parser, nargs="+", action=_Files, metavar="AUDIO [IMAGE]")
+    what = "the sound to read, or its parts; then IMAGE, the picture to write, without --out and --payload-out"
+    flags.add_sound(parser, what, nargs="+", action=_Files, metavar="AUDIO")
     parser.set_defaults(image=None, outputs=("image",))
     flags.add_file(parser, "--out", "write what is inside, a file or a picture, into this folder", metavar="FOLDER")
     flags.add_output(parser, "--payload-out", "write the payload as it is; a sealed one stays an age file")

@@ -18,9 +18,7 @@ def run(args) -> None:
 
     options = flags.networks(args)
     out = Path(args.out)
-    if not out.is_dir():
-        outputs.check(out)
-    elif not args.force:
+    if outputs.check_folder(out).is_dir() and not args.force:
         raise OutputError(f"{out}: exists already", option="force", effect="writes into it")
     terminal.need("demo", "skimage")
     out.mkdir(exist_ok=True)

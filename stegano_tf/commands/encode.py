@@ -1,4 +1,4 @@
-"""Write any picture as sound."""
+"""Write any picture, or any file, as sound."""
 
 from pathlib import Path
 
@@ -85,9 +85,10 @@ def sound_options(args) -> dict:
 def given_options(args) -> dict:
     """Returns the options that were given, once it is known that there is a form with them: nobody is asked before."""
     path = getattr(args, "audio", "")  # a batch names its sounds in the manifest
-    forms.choose(forms.for_file(path, settings.given(args, *forms.FORMS)), spell)
-    if args.carrier and args.sample_rate:
-        args.usage_error("--sample-rate does not go with --carrier: a recording keeps its own")
+    form = forms.choose(forms.for_file(path, settings.given(args, *forms.FORMS)), spell)
+    if args.sample_rate and (args.carrier or form.lossy):
+        reason = "--carrier: a recording keeps its own" if args.carrier else "--survive: a modem has its own"
+        args.usage_error(f"--sample-rate does not go with {reason}")
     return settings.given(args, *groups(), flags.Output)
 
 
@@ -133,10 +134,10 @@ def describe(info) -> None:
     """Prints what a sound that was written holds."""
     what = "a sealed message"
     if info.payload == "file":
-        what = f"a {'sealed ' if info.sealed else ''}file of {info.payload_bytes:,} bytes"
+        what = f"a {'sealed ' if info.sealed else ''}file with its name, {info.payload_bytes:,} bytes"
     if info.image_size:
         height, width = info.image_size
         what = f"a {'sealed ' if info.sealed else ''}picture of {width}x{height}"
     noise = "" if info.snr is None else f" in {info.bits} bits a sample, noise {info.snr:.1f} dB below full scale"
-    name = f"{info.parts[0]} to {info.parts[-1]}" if info.parts else info.path
+    name = f"{info.parts[0]} to {info.parts[-1]}" if info.parts[1:] else info.parts[0] if info.parts else info.path
     streams.say(f"{name}: {info.container} {info.subtype}, {info.duration:.1f} s, holds {what}{noise}")

@@ -18,9 +18,10 @@ from stegano_tf.audio.payloads import PAYLOADS
 from stegano_tf.commands import streams
 from stegano_tf.settings import STDIN, file_name, setting
 
-SECRET_OUT = "the file to write, or a folder, to keep its name"
+SECRET_OUT = "the file to write; or a folder (a name with / at its end), in which it keeps its own name"
 SOUND_OUT = "the sound to write: .wav .flac .aiff .caf .w64 .rf64; .mp3 .ogg .opus .m4a for --survive"
-_PRESET = f"which networks (default: {presets.DEFAULT}, or to receive, those that the sound names)"
+_SEALED_FOR = "seal for this one, too: age1..., ssh-ed25519 ... or ssh-rsa ..."
+_PRESET = f"which networks (default: {presets.DEFAULT}; to receive, those that the sound names)"
 
 
 def output_name(text: str) -> str:
@@ -61,7 +62,9 @@ class Networks:
 
     preset: str | None = setting(None, _PRESET, choices=tuple(presets.PRESETS), parse=presets.current)
     weights: str | None = setting(None, "weights to use instead of the installed ones", metavar="FILE", parse=file_name)
-    runtime: str | None = setting(None, "what runs them (default: litert; for weights keras)", choices=presets.RUNTIMES)
+    runtime: str | None = setting(
+        None, "what runs them (default: litert; for --weights keras)", choices=presets.RUNTIMES
+    )
     threads: int | None = setting(None, "threads that compute (default: a core each)", low=1, high=1024)
     memory_limit: int | None = setting(None, "memory to take in all: 800MB, 2GB", metavar="SIZE", parse=memory_size)
 
@@ -70,7 +73,7 @@ class Networks:
 class Pictures:
     """Which pictures are read."""
 
-    max_pixels: int | None = setting(None, "refuse larger pictures (default: 178956970, as Pillow)", low=1, high=2**40)
+    max_pixels: int | None = setting(None, "refuse larger pictures (default: Pillow's 178956970)", low=1, high=2**40)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,9 +88,9 @@ class Sound:
     """What a sound holds, whatever its form."""
 
     sample_rate: int = setting(
-        44100, "of the sound; a recording keeps its own, a modem has one", low=1, high=2**31 - 1, metavar="HZ"
+        44100, "samples a second; a --carrier keeps its own, --survive has its own", low=1, high=2**31 - 1, metavar="HZ"
     )
-    payload: str = setting("bmp", "png and webp last half as long", choices=tuple(PAYLOADS))
+    payload: str = setting("bmp", "how the picture is packed: png and webp last half as long", choices=tuple(PAYLOADS))
 
 
 def add_file(
@@ -107,7 +110,7 @@ def add_file(
 def add_sound(parser: argparse.ArgumentParser, what: str = "the sound to read", **options) -> None:
     """Adds the argument that names the sound to read, and what records it first."""
     add_file(parser, "audio", what, **options)
-    text = "first record so many seconds from the microphone into AUDIO"
+    text = "first record so many seconds, such as 60s, from the microphone into AUDIO"
     parser.add_argument("--listen", metavar="SECONDS", type=duration, help=text)
 
 
@@ -149,17 +152,16 @@ def add_opening(parser: argparse.ArgumentParser) -> None:
     """Adds what opens a sealed message."""
     add_passphrase(parser)
     add_identity(parser)
-    parser.add_argument("--bare", action="store_true", help="take the sound for what --bare writes")
+    parser.add_argument("--bare", action="store_true", help="the sound was written with --bare")
 
 
 def add_identity(parser: argparse.ArgumentParser) -> None:
     """Adds the option for files of identities."""
-    add_file(parser, "--identity", "that opens it", action="append", default=[])
+    add_file(parser, "--identity", "an identity that may open it, as keygen writes it", action="append", default=[])
 
 
-def add_recipient(parser: argparse.ArgumentParser) -> None:
+def add_recipient(parser: argparse.ArgumentParser, text: str = _SEALED_FOR) -> None:
     """Adds the option for recipients."""
-    text = "seal for this one, too: age1..., or ssh-ed25519 ... and ssh-rsa ..."
     parser.add_argument("--recipient", metavar="RECIPIENT", action="append", default=[], help=text)
 
 
@@ -209,7 +211,8 @@ def key(args: argparse.Namespace, *, ask: bool = True):
     if args.bare and args.identity:
         args.usage_error("--identity does not go with --bare: only a passphrase opens a bare sound")
     for path in args.identity:
-        Path(path).stat()  # a missing one is said although the message may not need it
+        if not Path(path).exists():  # said although the message may not need it
+            raise sealing.KeyFileError(f"{path}: does not exist, expected an identity file")
     variable = os.environ.get(sealing.PASSPHRASE_VARIABLE) and sealing.variable()
     text = passphrase(args) or variable or (sealing.ask_passphrase if ask else None)
     return sealing.Key(passphrase=text, identities=args.identity, bare=args.bare)
@@ -219,10 +222,9 @@ def picture_key(args: argparse.Namespace):
     """Returns what finds and opens a message in a picture, a `sealing.Key`, or None if nothing was given."""
     from stegano_tf import sealing
 
-    for path in args.identity:
-        sealing.read_identities(path)  # a wrong one is said although no message may need it
+    identities = sealing.load_identities(args.identity)  # once: one may come through a pipe
     text = passphrase(args) or sealing.variable()
-    return None if text is None and not args.identity else sealing.Key(passphrase=text, identities=args.identity)
+    return None if text is None and not identities else sealing.Key(passphrase=text, identities=identities)
 
 
 def report(args: argparse.Namespace, info) -> None:

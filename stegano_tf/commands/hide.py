@@ -22,11 +22,11 @@ GROUPS = (flags.Networks, flags.Pictures, Refinement)
 
 def add_arguments(parser) -> None:
     add_pictures(parser)
-    flags.add_output(parser, "stego", "the picture to write, losslessly")
+    flags.add_output(parser, "stego", "the picture to write: .png .bmp .tif .webp; with --survive also .jpg")
     add_hiding(parser)
     settings.add_arguments(parser, messages.Survival)
     flags.add_passphrase(parser)
-    flags.add_recipient(parser)
+    flags.add_recipient(parser, "seal for this one: age1...")
     messages.add_also(parser)
     settings.add_arguments(parser, flags.Output)
 
@@ -34,13 +34,15 @@ def add_arguments(parser) -> None:
 def add_pictures(parser) -> None:
     """Adds the two files that are read."""
     flags.add_file(parser, "cover", "the picture to hide it in, at least 16x16 pixels")
-    flags.add_file(parser, "secret", "the picture to hide, which is resized to the cover's size, or any other file")
+    flags.add_file(parser, "secret", "the picture to hide, which is scaled to the cover, or any other file")
 
 
 def add_hiding(parser) -> None:
     """Adds the options of whatever hides a picture."""
     settings.add_arguments(parser, *GROUPS, messages.Bytes)
-    parser.add_argument("--report", action="store_true", help="say how the stego image and the revealed secret will do")
+    parser.add_argument(
+        "--report", action="store_true", help="print PSNR, SSIM and APD of stego image and revealed secret"
+    )
 
 
 def run(args) -> None:

@@ -15,8 +15,8 @@ CHAT = 1600, 75  # pixels of the long side, and quality, of what chat apps send
 
 def survival(text: str) -> str:
     """Reads what a stego image is to survive: jpeg:N or chat; raises ValueError."""
-    if text != "chat" and not (re.fullmatch(r"jpeg:\d{1,2}", text) and int(text[5:])):
-        raise ValueError("expected jpeg:N, N being the lowest quality from 1 to 99, or chat")
+    if text != "chat" and not re.fullmatch(r"jpeg:[5-9]\d", text):
+        raise ValueError("expected jpeg:N, N being the lowest quality, 50 to 99, or chat")
     return text
 
 
@@ -24,10 +24,10 @@ def survival(text: str) -> str:
 class Bytes:
     """How a secret is hidden as bytes."""
 
-    exact: bool = setting(False, "hide bytes, without networks: any file, or a picture at its best")
+    exact: bool = setting(False, "hide bytes, without networks: any file, or a picture as good as fits")
     stealth: bool = setting(False, "hide few bytes, where they are hard to tell from noise")
     rate: float | None = setting(
-        None, "bits a sample: of --stealth, or that a picture takes (default: 0.1, or 2.5)", low=0.001, high=3.5
+        None, "bits a sample to hide (default: 0.1 with --stealth, 2.5 for other pictures)", low=0.001, high=3.5
     )
 
 
@@ -37,7 +37,7 @@ class Survival:
 
     survive: str | None = setting(
         None,
-        "hide bytes that outlast JPEG of quality N or better; chat: 1600 pixels, quality 75",
+        "hide bytes that outlast JPEG of quality N, 50 to 99, or better; chat: scaled to 1600 pixels, quality 75",
         metavar="jpeg:N|chat",
         parse=survival,
     )
@@ -45,8 +45,12 @@ class Survival:
 
 def add_also(parser: argparse.ArgumentParser) -> None:
     """Adds the options for further secrets in one cover."""
-    flags.add_file(parser, "--also", "a further secret; each takes --also-passphrase-file", action="append", default=[])
-    flags.add_file(parser, "--also-passphrase-file", "for the --also before it", action="append", default=[])
+    flags.add_file(
+        parser, "--also", "a further secret; each takes an --also-passphrase-file", action="append", default=[]
+    )
+    flags.add_file(
+        parser, "--also-passphrase-file", "the passphrase of the --also before it", action="append", default=[]
+    )
 
 
 def way(args: argparse.Namespace, *, anyway: bool):
@@ -124,6 +128,28 @@ def quality(source, revealed) -> str:
     return "identical" if math.isinf(found) else f"{found:.1f} dB"
 
 
+def check_secret(args: argparse.Namespace, *, picture: bool) -> None:
+    """Raises what `write` or `write_picture` would for the name that was given, before long work."""
+    from stegano_tf import images
+
+    if outputs.is_folder(args.secret):
+        outputs.check_folder(args.secret)
+    elif picture:
+        images.check(args.secret, lossless=False, force=args.force)
+    else:
+        outputs.check(args.secret, force=args.force)
+
+
+def write_picture(args: argparse.Namespace, secret, source: str) -> None:
+    """Writes a picture that networks revealed, uint8[H, W, 3]; in a folder it is called as the file that it came in."""
+    from stegano_tf import images
+
+    name = f"{Path(source).stem}_secret.png"
+    path = outputs.inside(args.secret, name) if outputs.is_folder(args.secret) else args.secret
+    images.write(path, secret, lossless=False, force=args.force)
+    terminal.wrote(str(path), secret.shape)
+
+
 def write(args: argparse.Namespace, out: str, found, stego, name: str) -> None:
     """Writes what was found in a stego image as the file `out`, or into that folder, and says what it is."""
     from stegano_tf import images
@@ -131,7 +157,7 @@ def write(args: argparse.Namespace, out: str, found, stego, name: str) -> None:
 
     secret = found.secret
     kept = contents.name(secret)
-    path = outputs.inside(out, kept) if Path(out).is_dir() else Path(out)
+    path = outputs.inside(out, kept) if outputs.is_folder(out) else Path(out)
     same = path.suffix.lower() == Path(kept).suffix.lower()
     picture = None
     if secret.kind == secret.kind.PICTURE or (images.writable(path) and not same):

@@ -1,7 +1,5 @@
 """Reveal the picture, or the file, that a sound holds."""
 
-from pathlib import Path
-
 from stegano_tf import settings
 from stegano_tf.commands import flags, messages, terminal
 
@@ -9,7 +7,7 @@ GROUPS = (flags.Networks, flags.Pictures)
 
 
 def add_arguments(parser) -> None:
-    flags.add_sound(parser, nargs="+")
+    flags.add_sound(parser, "the sound to read, or its parts in any order", nargs="+")
     flags.add_output(parser, "secret", flags.SECRET_OUT)
     flags.add_output(parser, "--stego", "also write the stego image, bit for bit as it was sent")
     settings.add_arguments(parser, *GROUPS, flags.Output)
@@ -17,13 +15,10 @@ def add_arguments(parser) -> None:
 
 
 def run(args) -> None:
-    from stegano_tf import images, outputs, pipeline
+    from stegano_tf import images, pipeline
 
     options = flags.networks(args, flags.Pictures)
-    if settings.given(args, flags.Networks):
-        images.check(args.secret, lossless=False, force=args.force)
-    elif not Path(args.secret).is_dir():
-        outputs.check(args.secret, force=args.force)
+    messages.check_secret(args, picture=bool(settings.given(args, flags.Networks)))
     if args.stego:
         images.check(args.stego, force=args.force)
     key = flags.key(args)
@@ -35,7 +30,6 @@ def run(args) -> None:
         images.write(args.stego, received.stego, force=args.force)
         terminal.wrote(args.stego, received.stego.shape)
     if received.found is not None:
-        messages.write(args, args.secret, received.found, received.stego, args.audio)
+        messages.write(args, args.secret, received.found, received.stego, str(received.info.path))
         return
-    images.write(args.secret, received.secret, lossless=False, force=args.force)
-    terminal.wrote(args.secret, received.secret.shape)
+    messages.write_picture(args, received.secret, received.info.path)

@@ -1,7 +1,6 @@
 """Reveal the picture, or the file, that a stego image holds."""
 
 import dataclasses
-from pathlib import Path
 
 from stegano_tf import presets, settings
 from stegano_tf.commands import flags, messages, streams, terminal
@@ -29,7 +28,7 @@ def add_arguments(parser) -> None:
 
 
 def run(args) -> None:
-    from stegano_tf import images, outputs, pipeline, runtime, scratch
+    from stegano_tf import pipeline, runtime, scratch
     from stegano_tf.message import pictures
 
     options = flags.networks(args, flags.Pictures, Size)
@@ -37,10 +36,7 @@ def run(args) -> None:
     chosen = args.preset or args.weights or args.runtime or args.size
     if asked:
         messages.refuse_networks(args, f"--{asked[0].replace('_', '-')}", Size)
-    if not Path(args.secret).is_dir():
-        outputs.check(args.secret, force=args.force)
-    if chosen:
-        images.check(args.secret, lossless=False, force=args.force)
+    messages.check_secret(args, picture=bool(chosen))
     stego = pictures.read(args.stego, args.max_pixels)
     if not chosen:
         key = flags.picture_key(args)
@@ -54,9 +50,8 @@ def run(args) -> None:
                 return
         if asked:
             raise pictures.nothing(args.stego)
-    images.check(args.secret, lossless=False, force=args.force)
+    messages.check_secret(args, picture=True)
     runtime.check_side(stego, f"{args.stego}: the stego image")
     with terminal.working(args) as progress:
         secret = pipeline.reveal(stego, **{"preset": presets.DEFAULT, **options}, progress=progress)
-    images.write(args.secret, secret, lossless=False, force=args.force)
-    terminal.wrote(args.secret, secret.shape)
+    messages.write_picture(args, secret, args.stego)

@@ -1,4 +1,4 @@
-"""Open a page that does it all in a browser on this machine, or write it as files for a web server."""
+"""Open a page that hides, sends and receives in a browser, or write it as files for a web server."""
 
 import dataclasses
 import sys

@@ -110,10 +110,13 @@ def name(secret: Secret) -> str:
 def is_picture(path: str | os.PathLike) -> bool:
     """Returns whether a file starts as a picture that can be read, or is a pipe, which is read once only.
 
-    Raises OSError if it cannot be read.
+    Raises SteganoError if it cannot be read.
     """
     if Path(path).exists() and not Path(path).is_file():
         return True
-    with Path(path).open("rb") as file:
-        start = file.read(kinds.START)
+    try:
+        with Path(path).open("rb") as file:
+            start = file.read(kinds.START)
+    except OSError as error:
+        raise SteganoError(f"{path}: cannot be read: {error.strerror}, expected a file") from error
     return bool(kinds.called(start)) and not kinds.refusal(start)

@@ -108,16 +108,15 @@ def receiver(way: Way, key: sealing.Key | None, salt: bytes) -> Iterator[bytes]:
         text = key.passphrase() if callable(key.passphrase) else key.passphrase
         root = stretching.stretch(sealing.spellings(text)[0], _LABEL + salt)
         yield part(root, way.name.encode())
-    for path in key.identities:
-        for identity in sealing.read_identities(path):
-            if not str(identity).startswith("AGE-SECRET-KEY-1"):
-                continue
-            private = X25519PrivateKey.from_private_bytes(_bech32(str(identity).lower()))
-            try:
-                secret = private.exchange(X25519PublicKey.from_public_bytes(salt))
-            except ValueError:  # a picture all black has a salt that is no public key
-                continue
-            yield _shared(secret, way, salt, private.public_key().public_bytes_raw())
+    for identity in sealing.load_identities(key.identities):
+        if not str(identity).startswith("AGE-SECRET-KEY-1"):
+            continue
+        private = X25519PrivateKey.from_private_bytes(_bech32(str(identity).lower()))
+        try:
+            secret = private.exchange(X25519PublicKey.from_public_bytes(salt))
+        except ValueError:  # a picture all black has a salt that is no public key
+            continue
+        yield _shared(secret, way, salt, private.public_key().public_bytes_raw())
 
 
 def _shared(secret: bytes, way: Way, salt: bytes, recipient: bytes) -> bytes:

@@ -175,7 +175,10 @@ def _fit(way: Way, cover: np.ndarray, secret: contents.Source | None) -> Fit:
 
 def nothing(name: str) -> sealing.SealingError:
     """Returns what to say of a picture in which a key found nothing: always the same."""
-    return sealing.SealingError(f"{name}: holds no message for this passphrase or identity, or none at all")
+    text = f"{name}: holds no message for this passphrase or identity, or none at all"
+    if missing := sorted(set(ways.WAYS) - set(ways.installed())):
+        text += f"; {' and '.join(missing)} was not looked for: a package that it needs is not installed"
+    return sealing.SealingError(text)
 
 
 def read(picture: Picture, max_pixels: int | None = None) -> np.ndarray:

@@ -11,6 +11,7 @@ import unicodedata
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from stegano_tf import outputs
 from stegano_tf.errors import SteganoError
@@ -57,7 +58,8 @@ class Key:
     """What opens a sealed message. The passphrase may be a function, which is called only when a message needs it."""
 
     passphrase: str | Callable[[], str] | None = dataclasses.field(default=None, repr=False)
-    identities: Sequence[str | os.PathLike] = ()  # files as `age-keygen` writes them, or unencrypted SSH private keys
+    # Files as `age-keygen` writes them, or unencrypted SSH private keys; or what `load_identities` made of them.
+    identities: Sequence[str | os.PathLike | Any] = ()
     bare: bool = False  # whether to take a sound for the bare form, which nothing tells from noise
 
 
@@ -91,7 +93,7 @@ def read_identities(path: str | os.PathLike) -> list:
             mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
             data = file.read(1 << 20)
     except OSError as error:
-        raise KeyFileError(f"{path}: cannot be read: {error.strerror}") from error
+        raise KeyFileError(f"{path}: cannot be read: {error.strerror}, expected an identity file") from error
     if os.name == "posix" and mode & 0o077:
         text = f"{path}: mode {mode:04o} lets others read the identity; expected 0600"
         warnings.warn(text, SealingWarning, stacklevel=2)
@@ -106,6 +108,12 @@ def read_identities(path: str | os.PathLike) -> list:
     if not identities:
         raise KeyFileError(f"{path}: holds no identity, expected a line AGE-SECRET-KEY-1…")
     return identities
+
+
+def load_identities(given: Sequence[str | os.PathLike | Any]) -> list:
+    """Returns a key's identities as pyrage has them; those that are names of files are read, as `read_identities`."""
+    names = (str, os.PathLike)
+    return [one for item in given for one in (read_identities(item) if isinstance(item, names) else [item])]
 
 
 def parse_recipient(text: str):
@@ -170,7 +178,7 @@ def read_passphrase(path: str | os.PathLike) -> str:
                 data += file.read(_LONGEST)
         text = data.decode("utf-16" if utf_16 else "utf-8")
     except OSError as error:
-        raise KeyFileError(f"{path}: cannot be read: {error.strerror}") from error
+        raise KeyFileError(f"{path}: cannot be read: {error.strerror}, expected a passphrase file") from error
     except UnicodeDecodeError as error:
         raise KeyFileError(f"{path}: is no text in UTF-8, expected a passphrase in its first line") from error
     if len(data) > _LONGEST:

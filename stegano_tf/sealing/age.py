@@ -16,7 +16,7 @@ from typing import BinaryIO
 import psutil
 
 from stegano_tf.errors import OutputError, one_line
-from stegano_tf.sealing import Key, Lock, SealingError, parse_recipient, read_identities, spellings
+from stegano_tf.sealing import Key, Lock, SealingError, load_identities, parse_recipient, spellings
 
 MAGIC = b"age-encryption.org/v1\n"
 ARMOR_MAGIC = b"-----BEGIN AGE ENCRYPTED FILE-----"
@@ -76,8 +76,7 @@ def unseal(sealed: BinaryIO, plaintext: BinaryIO, key: Key) -> None:
         if not needs_passphrase(start):
             if not key.identities:
                 raise SealingError("cannot be opened: it is sealed for recipients, expected an identity file")
-            identities = [identity for path in key.identities for identity in read_identities(path)]
-            pyrage.decrypt_io(sealed, writer, identities)
+            pyrage.decrypt_io(sealed, writer, load_identities(key.identities))
             return
         _check_work_factor(header)
         passphrase = key.passphrase() if callable(key.passphrase) else key.passphrase

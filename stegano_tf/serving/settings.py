@@ -22,7 +22,9 @@ class Settings:
     max_batch_pixels: int = _number(2**16, "pixels of several requests that run as one batch")
     batch_timeout_micros: int = _number(0, "how long a request waits for others to fill its batch", low=0)
     max_body_mb: int = _number(32, "MiB of the largest message, and of the largest answer", high=512)
-    max_waiting_mb: int = _number(128, "MiB of all messages and answers that wait; 4 of the largest message at least")
+    max_waiting_mb: int = _number(
+        128, "MiB of all messages and answers that wait, at least 4 times the largest message"
+    )
     max_pixels: int = _number(2**22, "pixels that all pictures of an input of a request may have")
     max_requests: int = _number(64, "requests that are answered at a time; more get 503 or RESOURCE_EXHAUSTED")
     max_connections: int = _number(512, "connections to each port; fewer if the process may not open as many files")

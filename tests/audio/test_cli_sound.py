@@ -90,7 +90,7 @@ def test_what_opens_nothing_is_said(run):
             assert status == 0
             assert error == f"stegano-tf: warning: a.wav: is not sealed, so {names} opened nothing\n"
     assert run("inspect", "a.wav", "--identity", "none.txt")[::2] == (
-        *(1, "stegano-tf: none.txt: No such file or directory\n"),
+        *(1, "stegano-tf: none.txt: does not exist, expected an identity file\n"),
     )
     for line, message in (
         (["inspect", "a.wav", "--bare", "--identity", "p.txt"], "--identity does not go with --bare"),
@@ -244,6 +244,7 @@ def test_options_that_make_no_sense_are_wrong_usage(run, options):
         (["--bits", "2"], "--bits takes --carrier"),
         (["--depth", "4"], "--depth takes --parity"),
         (["--carrier", "song.wav", "--sample-rate", "8000"], "--sample-rate does not go with --carrier"),
+        (["--survive", "wide", "--sample-rate", "8000"], "--sample-rate does not go with --survive"),
         (["--parity", "0.1"], "argument --parity: '0.1': expected percent: 10% or 0.1%"),
         (["--raw-bmp", "--parity", "5%"], "--parity does not go with --raw-bmp"),
         (["--raw-bmp", "--recipient", "RECIPIENT"], "--raw-bmp cannot be sealed"),

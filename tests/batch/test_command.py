@@ -111,7 +111,7 @@ def test_wrong_usage(batch, arguments, message, tmp_path):
 @pytest.mark.parametrize(
     ("manifest", "options", "message"),
     [
-        ("missing.csv", (), r"/missing\.csv: the manifest cannot be read: "),
+        ("missing.csv", (), r"/missing\.csv: does not exist, expected a .parquet or .csv file"),
         ("pairs.csv", ("--results", "nothing://x"), r"nothing://x: is no place for files"),
         ("pairs.csv", ("--output-root", "pairs.csv"), r"outputs cannot be kept there: "),
     ],

@@ -163,6 +163,10 @@ def test_a_header_that_says_too_much_is_refused(cover, monkeypatch):
 
 
 def test_qualities_out_of_range():
-    for quality in (10, 91):
-        with pytest.raises(ValueError, match=f"quality {quality}, expected 20 to 90"):
+    for quality in (49, 100):
+        with pytest.raises(ValueError, match=f"quality {quality}, expected 50 to 99"):
             Jpeg(quality)
+
+
+def test_the_design_is_one_that_readers_look_for():
+    assert [Jpeg(quality).quality for quality in (50, 59, 70, 89, 90, 99)] == [50, 50, 60, 85, 90, 90]

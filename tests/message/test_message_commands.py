@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from stegano_tf import images, metrics, sealing
+from stegano_tf.message import ways
 from stegano_tf.sealing import stretching
 
 
@@ -74,6 +75,27 @@ def test_any_file_comes_back_under_its_name(here, command):
     assert re.search(r"secret +note.txt, 9 bytes", printed)
 
 
+def test_a_folder_that_is_missing_is_made(here, command):
+    command("hide", "cover.png", "note.txt", "stego.png")
+    assert command("reveal", "stego.png", "new/") == (0, "new/note.txt: 9 bytes\n", "")
+    # What networks reveal has no name of its own.
+    assert command("reveal", "cover.png", "new") == (0, "new/cover_secret.png: a picture of 90x80\n", "")
+    for folder, words in ("none/new/", "the folder none does not exist"), ("note.txt/", "note.txt: is not a folder"):
+        status, _, said = command("reveal", "stego.png", folder)
+        assert (status, words in said, said.count("\n")) == (1, True, 1)
+
+
+def test_an_identity_may_come_through_a_pipe(here, command):
+    recipient = sealing.keygen("key.txt")
+    command("hide", "cover.png", "note.txt", "stego.png", "--recipient", recipient)
+    reading, writing = os.pipe()
+    os.write(writing, (here / "key.txt").read_bytes())
+    os.close(writing)
+    status, printed, _ = command("reveal", "stego.png", "out", "--identity", f"/dev/fd/{reading}")
+    os.close(reading)
+    assert (status, printed) == (0, "out/note.txt: 9 bytes\n")
+
+
 def test_two_secrets_and_two_keys(here, command):
     recipient = sealing.keygen("key.txt")
     options = ["--recipient", recipient, "--also", "note.txt", "--also-passphrase-file", "other"]
@@ -92,6 +114,12 @@ def test_two_secrets_and_two_keys(here, command):
     assert none == (1, "", said.format("cover.png"))
     assert sorted(path.name for path in (here / "out").iterdir()) == ["a.jpg", "note.txt"]
     assert not (here / "b.png").exists()
+
+
+def test_a_way_that_is_not_installed_is_named(here, command, monkeypatch):
+    monkeypatch.setattr(ways, "installed", lambda: ["capacity", "jpeg"])
+    said = command("reveal", "cover.png", "a.png", "--passphrase-file", "passphrase")[2]
+    assert said.endswith("none at all; stealth was not looked for: a package that it needs is not installed\n")
 
 
 def test_a_recipient(here, command):
@@ -157,7 +185,7 @@ def test_what_would_fit(here, command):
     [
         (["cover.png", "note.txt", "s.jpg"], "lossy"),
         (["cover.png", "empty", "s.png"], "empty: is empty"),
-        (["cover.png", "none.txt", "s.png"], "none.txt"),
+        (["cover.png", "none.txt", "s.png"], "none.txt: cannot be read: No such file or directory, expected a file"),
         (["cover.png", "huge", "s.png"], "room for 9,"),
         (["tiny.png", "note.txt", "s.png"], "tiny.png: has 100 pixels, expected at least 171"),
     ],
@@ -178,7 +206,7 @@ def test_bad_input(here, command, arguments, words):
     [
         (["--exact", "--stealth"], "--exact does not go with --stealth"),
         (["--rate", "1"], "--rate takes --stealth or --exact"),
-        (["--survive", "jpeg:0"], "expected jpeg:N"),
+        (["--survive", "jpeg:49"], "expected jpeg:N, N being the lowest quality, 50 to 99, or chat"),
         (["--exact", "--preset", "unet"], "--preset does not go with --exact"),
         (["--passphrase-file", "passphrase", "--refine", "3"], "--refine does not go with --passphrase-file"),
         (["--also", "note.txt"], "each --also takes an --also-passphrase-file"),

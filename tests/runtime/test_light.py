@@ -8,7 +8,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 from packaging.requirements import Requirement
 
 from stegano_tf import images, metrics
@@ -85,6 +87,11 @@ def test_the_command_works_with_the_light_set(command, tmp_path):
     secret = images.read(tmp_path / "secret.png")
     assert metrics.psnr(secret, images.read(tmp_path / "received.png")) > 20
     assert metrics.psnr(images.read(tmp_path / "cover.png"), images.read(tmp_path / "sent.png")) > 25
+
+
+def test_every_form_is_looked_for_in_a_sound(command, tmp_path):
+    soundfile.write(tmp_path / "song.wav", np.zeros(48_000), 48_000)
+    assert "song.wav: holds no message" in refused(command, "decode", "song.wav", "a.png")
 
 
 @pytest.mark.parametrize(

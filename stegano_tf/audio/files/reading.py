@@ -73,7 +73,7 @@ class Reader(contextlib.AbstractContextManager):
             with path.open("rb") as file:
                 start = self._prepare(file, copy=stat.S_ISFIFO(mode))
         except OSError as error:
-            raise AudioError(f"{path}: cannot be read: {error.strerror}") from error
+            raise AudioError(f"{path}: cannot be read: {error.strerror}, expected a sound file") from error
         try:
             self._file = self._open()
             if headers.flac_without_length(start):

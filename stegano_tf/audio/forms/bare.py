@@ -33,7 +33,7 @@ class Bare(Form):
     It is found only by a reader who is told to take it for one.
     """
 
-    bare: bool = setting(dataclasses.MISSING, "with a passphrase: a sound like noise, without even a magic")
+    bare: bool = setting(dataclasses.MISSING, "with a passphrase: a sound that nothing tells from noise")
 
     name = "bare age file"
     framed = False

@@ -40,7 +40,9 @@ class Carried(Form):
     """
 
     carrier: str = setting(dataclasses.MISSING, "hide the message in this recording", metavar="SOUND", parse=file_name)
-    bits: int | None = setting(None, "of the carrier's samples, 1 to 8 (default: the fewest)", low=1, high=MAX_BITS)
+    bits: int | None = setting(
+        None, "low bits of each of its samples, 1 to 8 (default: the fewest)", low=1, high=MAX_BITS
+    )
     parity: float | None = parity_setting(None)
 
     name = f"frame v{framing.VERSION} in the low bits of a recording"

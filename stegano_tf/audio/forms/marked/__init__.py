@@ -38,8 +38,8 @@ def _percent(text: str) -> float:
 def parity_setting(default):
     """Returns the field `parity`: the share by which check symbols lengthen a message, 0 to 0.78."""
     text = (
-        "repair damage with check symbols, which make long messages longer by so much: 10%. Marks and whole blocks "
-        "come on top: small pictures last up to twice as long. What the sound lasts is printed"
+        "repair damage with check symbols, which make long messages longer by so much, such as 10%; "
+        "small pictures last up to twice as long. What the sound lasts is printed"
     )
     return setting(default, text, metavar="PERCENT", parse=_percent)
 

@@ -26,7 +26,7 @@ from stegano_tf.settings import setting
 
 _CODEC_RATE = 128  # kb/s
 _RATES = (7_000, 1_000_000)  # in Hz, of sounds that are searched
-_SURVIVE = "sound that survives codecs: " + "; ".join(f"{name}: {one.survives}" for name, one in PROFILES.items())
+_SURVIVE = "a sound that survives codecs. " + "; ".join(f"{name}: {one.survives}" for name, one in PROFILES.items())
 
 
 def _seconds(text: str) -> float:
@@ -48,11 +48,11 @@ class Modem(Form):
 
     survive: str = setting(dataclasses.MISSING, _SURVIVE, choices=tuple(PROFILES))
     codec_rate: int | None = setting(
-        None, "of an .mp3, .ogg, .opus or .m4a file (default: 128)", low=8, high=320, metavar="KBPS"
+        None, "kb/s of an .mp3, .ogg, .opus or .m4a file (default: 128)", low=8, high=320, metavar="KBPS"
     )
 
     split: float | None = setting(
-        None, "into files of so many seconds: m.001.mp3, m.002.mp3 ...", low=2, metavar="SECONDS", parse=_seconds
+        None, "files of at most so many seconds: m.001.mp3, m.002.mp3 ...", low=2, metavar="SECONDS", parse=_seconds
     )
 
     name = f"frame v{framing.VERSION} in the modem"

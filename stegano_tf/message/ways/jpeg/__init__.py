@@ -27,7 +27,7 @@ class Jpeg(Way):
 
     Attributes:
       quality: the design quality: JPEG files of it and of all better ones keep the bytes. The worse it is, the more
-        shows. Any from 20 to 90 can be written; a reader finds the `QUALITIES` and its own.
+        shows. It is the best of `QUALITIES` that is no better than the one that was asked for.
 
     Example:
       >>> way = Jpeg(quality=75)
@@ -39,9 +39,9 @@ class Jpeg(Way):
     name = "jpeg"
 
     def __init__(self, quality: int = 75) -> None:
-        if not 20 <= quality <= 90:
-            raise ValueError(f"quality {quality}, expected 20 to 90")
-        self.quality = quality
+        if not 50 <= quality < 100:
+            raise ValueError(f"quality {quality}, expected 50 to 99")
+        self.quality = max(design for design in QUALITIES if design <= quality)
 
     def __str__(self) -> str:
         return f"{self.name}, quality {self.quality}"
