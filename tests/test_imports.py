@@ -47,7 +47,7 @@ ALLOWED = {
     "coding": set(),
     "sealing": {"errors", "outputs"},
     "audio": {"errors", "outputs", "scratch", "settings", "coding", "sealing"},
-    "message": {"channels", "errors", "images", "metrics", "coding", "sealing", "scratch"},
+    "message": {"channels", "errors", "images", "metrics", "outputs", "coding", "sealing", "scratch"},
     "networks": {"errors", "channels", "presets", "savedmodels"},
     "training": {
         *("errors", "channels", "presets", "images", "figures", "networks", "outputs", "pairing", "datasets"),
@@ -67,7 +67,7 @@ ALLOWED = {
     },
     "serving": {"errors", "settings", "runtime", "savedmodels"},
     "web": {"errors", "outputs", "presets", "runtime", "serving"},
-    "batch": {"errors", "outputs", "images", "metrics", "audio", "pipeline", "runtime", "sealing"},
+    "batch": {"errors", "outputs", "images", "metrics", "audio", "message", "pipeline", "runtime", "sealing"},
     "commands": {
         *("errors", "settings", "stopping", "outputs", "presets", "scratch", "images", "metrics", "figures"),
         *("demo_pictures", "audio", "batch", "enclosures", "message", "pipeline", "runtime", "sealing", "serving"),

@@ -203,7 +203,9 @@ def _settings(request: Request, digest: str) -> dict[str, Any]:
     lock = request.options.get("lock")
     names = ("preset", "weights", "runtime", "threads")
     network = None
-    if request.operation != "receive" or {"preset", "weights"} & set(request.networks):
+    if "way" not in request.options and (
+        request.operation != "receive" or {"preset", "weights"} & set(request.networks)
+    ):
         networks = {name: value for name, value in request.networks.items() if name in names}
         network = runtime.load(**networks).network.hex()
     options = {name: value for name, value in request.options.items() if name not in ("lock", "key")}

@@ -5,6 +5,7 @@ import dataclasses
 import functools
 import hashlib
 import io
+import math
 import socket
 import time
 import warnings
@@ -19,6 +20,11 @@ import pyarrow.parquet as pq
 from stegano_tf import __version__, images, metrics, pipeline, runtime
 from stegano_tf.batch import store
 from stegano_tf.errors import BackendError, OutputError
+from stegano_tf.message import contents, pictures, ways
+from stegano_tf.message.ways.way import Way
+
+_WAY = {"way", "way_options", "chat"}  # options of whatever hides bytes
+_CHOSEN = {"preset", "weights", "runtime", "size"}  # options that say that networks reveal
 
 RESULT = pa.schema(
     {
@@ -28,11 +34,11 @@ RESULT = pa.schema(
         "sha256": pa.string(),  # of the output, in hexadecimal
         "bytes": pa.int64(),  # of the output
         "cover_psnr": pa.float64(),  # dB, of the stego image; null on the way back
-        "secret_psnr": pa.float64(),  # dB, of the secret that is revealed
+        "secret_psnr": pa.float64(),  # dB, of the secret that is revealed; null if it is a file, or identical
         "seconds": pa.float64(),
         "error_type": pa.string(),
         "error": pa.string(),
-        "network": pa.string(),  # 16 hexadecimal digits
+        "network": pa.string(),  # 16 hexadecimal digits; null if none was used
         "version": pa.string(),  # of stegano_tf
         "settings_hash": pa.string(),
         "host": pa.string(),
@@ -55,7 +61,7 @@ class Work:
 
     operation: str  # a key of OPERATIONS
     networks: Mapping[str, Any]  # arguments of `pipeline` that say which networks run, and on what
-    options: Mapping[str, Any]  # its other arguments
+    options: Mapping[str, Any]  # its other arguments; and the name of a `way`, `way_options`, and whether for a `chat`
     inputs: str  # the folder, a resolved URI, of inputs with a relative name
     outputs: store.Folder | None  # None where there are none
     results: store.Folder
@@ -155,6 +161,8 @@ def _do(work: Work, pair: dict[str, str], draft: Path | None) -> dict[str, Any]:
 
 
 def _hide(work: Work, draft: Path, cover: str, secret: str) -> dict[str, Any]:
+    if "way" in work.options:
+        return _hide_bytes(work, draft, cover, secret)
     images.check(draft)
     cover, secret = _picture(cover, work), _picture(secret, work)
     stego = pipeline.hide(cover, secret, **work.networks, **work.options)
@@ -163,31 +171,72 @@ def _hide(work: Work, draft: Path, cover: str, secret: str) -> dict[str, Any]:
     return _figures(cover, secret, stego, work)
 
 
+def _hide_bytes(work: Work, draft: Path | None, cover: str, secret: str) -> dict[str, Any]:
+    """Hides any file as bytes; without a draft it writes nothing."""
+    way, options = _way(work), work.options
+    if draft:
+        images.check(draft, lossless=pictures.file_options(way) is None)
+    name, cover = cover, _picture(cover, work)
+    if options.get("chat"):
+        cover = pictures.as_chats_scale(cover)
+    with store.local(secret) as path:
+        shared = {"lock": options.get("lock"), "max_pixels": options.get("max_pixels")}
+        hidden = pictures.hide(cover, path, way=way, name=name, **shared)
+    stego = hidden.stego
+    if draft:
+        pictures.write(draft, hidden)
+        stego = images.read(draft)
+    return _figures_of_bytes(cover, stego, hidden)
+
+
 def _send(work: Work, draft: Path, cover: str, secret: str) -> dict[str, Any]:
-    cover, secret = _picture(cover, work), _picture(secret, work)
-    stego = pipeline.send(cover, secret, draft, **work.networks, **work.options).stego
-    if not work.options.get("lock"):  # nobody here may be able to open it
-        _check_same(stego, pipeline.decode(draft).image, draft)
-    return _figures(cover, secret, stego, work)
+    way, options = _way(work), {name: value for name, value in work.options.items() if name not in _WAY}
+    cover = _picture(cover, work)
+    with store.local(secret) if way else contextlib.nullcontext(_picture(secret, work)) as given:
+        sent = pipeline.send(cover, given, draft, way=way, **work.networks, **options)
+    if not options.get("lock"):  # nobody here may be able to open it
+        _check_same(sent.stego, pipeline.decode(draft).image, draft)
+    return _figures_of_bytes(cover, sent.stego, sent.hidden) if way else _figures(cover, given, sent.stego, work)
 
 
 def _reveal(work: Work, draft: Path, stego: str) -> dict[str, Any]:
+    name, stego = stego, _picture(stego, work)
+    key, limit = (work.options.get(option) for option in ("key", "max_pixels"))
+    if not _CHOSEN & {*work.networks, *work.options}:
+        found = pictures.find(stego, key=key, name=name, max_pixels=limit)
+        if found is not None:
+            pictures.save(draft, found, stego, name=name, max_pixels=limit)
+            return {"network": None}
+        if key is not None:
+            raise pictures.nothing(name)
     images.check(draft, lossless=False)
-    images.write(draft, pipeline.reveal(_picture(stego, work), **work.networks, **work.options), lossless=False)
+    options = {option: value for option, value in work.options.items() if option != "key"}
+    images.write(draft, pipeline.reveal(stego, **work.networks, **options), lossless=False)
     return {}
 
 
 def _receive(work: Work, draft: Path, audio: str) -> dict[str, Any]:
-    images.check(draft, lossless=False)
     with store.local(audio) as path:
         received = pipeline.receive(path, **work.networks, **work.options)
-    images.write(draft, received.secret, lossless=False)
+    if received.found is not None:
+        limit = work.options.get("max_pixels")
+        pictures.save(draft, received.found, received.stego, name=audio, max_pixels=limit)
+    else:
+        images.check(draft, lossless=False)
+        images.write(draft, received.secret, lossless=False)
     return {"network": received.info.network and received.info.network.hex()}
 
 
 def _score(work: Work, draft: Path | None, cover: str, secret: str) -> dict[str, Any]:
+    if "way" in work.options:
+        return _hide_bytes(work, draft, cover, secret)
     cover, secret = _picture(cover, work), _picture(secret, work)
     return _figures(cover, secret, pipeline.hide(cover, secret, **work.networks, **work.options), work)
+
+
+def _way(work: Work) -> Way | None:
+    """Returns the way that hides bytes, None if networks hide."""
+    return ways.make(work.options["way"], **work.options["way_options"]) if "way" in work.options else None
 
 
 def _picture(uri: str, work: Work) -> np.ndarray:
@@ -205,6 +254,14 @@ def _check_same(written: np.ndarray, found: np.ndarray, draft: Path) -> None:
 def _figures(cover: np.ndarray, secret: np.ndarray, stego: np.ndarray, work: Work) -> dict[str, Any]:
     revealed = pipeline.reveal(stego, size=secret.shape[:2], **work.networks)
     return {"cover_psnr": metrics.psnr(cover, stego), "secret_psnr": metrics.psnr(secret, revealed)}
+
+
+def _figures_of_bytes(cover: np.ndarray, stego: np.ndarray, hidden: pictures.Hidden) -> dict[str, Any]:
+    """As `_figures`; a secret that is no picture, is made smaller or comes back identical has no PSNR."""
+    source, revealed = hidden.sources[0].picture, contents.picture(hidden.secrets[0], max_pixels=2**40)
+    same_size = source is not None and revealed is not None and source.shape == revealed.shape
+    psnr = metrics.psnr(source, revealed) if same_size else math.inf
+    return {"cover_psnr": metrics.psnr(cover, stego), "secret_psnr": None if math.isinf(psnr) else psnr}
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,12 +8,19 @@ import time
 from pathlib import Path
 
 from stegano_tf import settings
-from stegano_tf.commands import encode, flags, hide, receive, reveal, streams, terminal
+from stegano_tf.audio.forms.modem.profiles import PROFILES
+from stegano_tf.commands import encode, flags, hide, messages, receive, reveal, streams, terminal
 from stegano_tf.errors import BackendError, DataError
 from stegano_tf.settings import setting
 
 _PASSPHRASE = {"passphrase_file", "ask_passphrase"}
-_KEYS = {"send": {*_PASSPHRASE, "recipient"}, "receive": {*_PASSPHRASE, "identity", "bare"}}
+_KEYS = {
+    "hide": {*_PASSPHRASE, "recipient"},
+    "send": {*_PASSPHRASE, "recipient"},
+    "reveal": {*_PASSPHRASE, "identity"},
+    "receive": {*_PASSPHRASE, "identity", "bare"},
+}
+_BYTES = {"exact", "stealth", "rate", "survive"}
 _SHOWN = ("id", "status", "error_type", "error", "cover_psnr", "secret_psnr", "bytes")
 _LINE = 60  # seconds from one line about progress to the next, where no bar can be drawn
 
@@ -26,6 +33,17 @@ def _percent(text: str) -> float:
     if not 0 <= share <= 1:
         raise ValueError("expected 0% to 100%")
     return share
+
+
+def _survival(text: str) -> str:
+    return text if text in PROFILES else messages.survival(text)
+
+
+@dataclasses.dataclass(frozen=True)
+class Survival:
+    """What a sound, or a picture, goes through."""
+
+    survive: str | None = setting(None, "send: as the command's; hide: jpeg:N or chat", metavar="WAY", parse=_survival)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,7 +73,7 @@ def add_arguments(parser) -> None:
     flags.add_file(parser, "manifest", "Parquet or CSV: id, cover, secret, output; or id, stego or audio, output")
     flags.add_file(parser, "--results", "folder or s3://... for what came of each pair", metavar="URI", required=True)
     flags.add_file(parser, "--output-root", "folder or s3://... below which the outputs lie", metavar="URI")
-    settings.add_arguments(parser, Running, *_all_groups(), flags.Output)
+    settings.add_arguments(parser, Running, *_all_groups(), Survival, flags.Output)
     flags.add_passphrase(parser)
     flags.add_recipient(parser)
     flags.add_identity(parser)
@@ -63,12 +81,13 @@ def add_arguments(parser) -> None:
 
 def _groups() -> dict[str, tuple[type, ...]]:
     """Returns the groups of options that each operation takes: those of the command of that name."""
+    hiding = *hide.GROUPS, messages.Bytes
     return {
-        "hide": hide.GROUPS,
-        "send": (*hide.GROUPS, *encode.groups()),
+        "hide": (*hiding, Survival),
+        "send": (*hiding, *encode.groups(), Survival),
         "reveal": reveal.GROUPS,
         "receive": receive.GROUPS,
-        "score": hide.GROUPS,
+        "score": (*hiding, Survival),
     }
 
 
@@ -120,12 +139,15 @@ def _options(args) -> tuple[dict, dict]:
     options = flags.networks(args, *groups)
     if hide.Refinement in groups:
         hide.hiding_options(args)  # refuses what does not go together
+        options = {name: value for name, value in options.items() if name not in _BYTES} | _ways(args)
     if args.operation == "send":
         if encode.given_options(args).get("split"):
             args.usage_error("--split is not for a batch, which writes one sound for each row")
         options["lock"] = flags.lock(args)
     elif args.operation == "receive":
         options["key"] = flags.key(args, ask=False)
+    elif args.operation == "reveal" and (key := flags.picture_key(args)):
+        options["key"] = key
     for name in "weights", "carrier":
         if options.get(name) == settings.STDIN:
             args.usage_error(f"--{name} is read by each worker, expected a file")
@@ -133,6 +155,22 @@ def _options(args) -> tuple[dict, dict]:
     options |= {name: str(Path(options[name]).absolute()) for name in ("weights", "carrier") if name in options}
     networks = settings.given(args, flags.Networks)
     return {"threads": 1} | {name: options.pop(name) for name in networks}, options
+
+
+def _ways(args) -> dict:
+    """Returns the options of whatever hides bytes, with the lock of pictures; nothing if networks hide."""
+    sound = args.operation == "send"
+    if args.survive and (args.survive in PROFILES) != sound:
+        kinds = "hifi to robust" if sound else "jpeg:N or chat"
+        args.usage_error(f"--survive {args.survive} is not for {args.operation}, expected {kinds}")
+    kept = {"survive": args.survive} if sound and args.survive else {}
+    found = messages.way_options(args, anyway=args.operation == "hide" and hide.as_bytes(args), sound=sound)
+    if found is None:
+        return kept
+    messages.refuse_networks(args, "bytes", hide.Refinement)
+    lock = flags.lock(args) if args.operation == "hide" else None
+    name, own = found
+    return kept | {"way": name, "way_options": own, "chat": args.survive == "chat"} | ({"lock": lock} if lock else {})
 
 
 @contextlib.contextmanager

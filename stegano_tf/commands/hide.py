@@ -68,10 +68,10 @@ def as_bytes(args) -> bool:
     from stegano_tf.message import contents
 
     names = ("exact", "stealth", "survive", "passphrase_file", "ask_passphrase", "recipient", "also")
-    given = [f"--{name.replace('_', '-')}" for name in names if getattr(args, name)]
+    given = [f"--{name.replace('_', '-')}" for name in names if getattr(args, name, None)]
     if not given and not settings.given(args, flags.Networks, Refinement) and sealing.variable() is not None:
         given = [sealing.PASSPHRASE_VARIABLE]
-    if not given and not contents.is_picture(args.secret):
+    if not given and "secret" in args and not contents.is_picture(args.secret):  # a batch has many
         given = ["a secret that is no picture"]
     if given:
         messages.refuse_networks(args, given[0], Refinement)
@@ -82,7 +82,7 @@ def way_in_sound(args):
     """Returns the way in which `send` hides bytes, None for networks: passphrases and recipients seal the sound."""
     from stegano_tf.message import contents
 
-    way = messages.way(args, anyway=not contents.is_picture(args.secret))
+    way = messages.way(args, anyway=not contents.is_picture(args.secret), sound=True)
     if way is not None:
         messages.refuse_networks(args, "bytes", Refinement)
     return way
@@ -96,8 +96,8 @@ def _hide_bytes(args, way) -> None:
         args.usage_error("each --also takes an --also-passphrase-file, and the other way round")
     if args.report:
         terminal.need("--report", "skimage.metrics")
-    saving = getattr(way, "file_options", None)  # of a way that outlasts a JPEG file of its own
-    images.check(args.stego, lossless=saving is None, force=args.force)
+    lossless = message_pictures.file_options(way) is None
+    images.check(args.stego, lossless=lossless, force=args.force)
     locks = [
         flags.lock(args),
         *(sealing.Lock(passphrase=sealing.read_passphrase(p)) for p in args.also_passphrase_file),
@@ -110,10 +110,9 @@ def _hide_bytes(args, way) -> None:
             also = list(zip(args.also, locks[1:], strict=True))
             options = {"way": way, "lock": locks[0], "also": also, "max_pixels": args.max_pixels}
             hidden = message_pictures.hide(cover, args.secret, name=args.cover, **options)
-        options = {"lossless": saving is None, "options": saving, "holds": hidden.written.holds}
-        images.write(args.stego, hidden.stego, force=args.force, **options)
+        message_pictures.write(args.stego, hidden, force=args.force)
         terminal.wrote(args.stego, hidden.stego.shape)
-        stego = hidden.stego if saving is None else images.read(args.stego)
+        stego = hidden.stego if lossless else images.read(args.stego)
         messages.describe(args, cover, stego, hidden, locks)
 
 

@@ -10,8 +10,6 @@ from stegano_tf import outputs, settings
 from stegano_tf.commands import flags, streams, terminal
 from stegano_tf.settings import setting
 
-CHAT = 1600, 75  # pixels of the long side, and quality, of what chat apps send
-
 
 def survival(text: str) -> str:
     """Reads what a stego image is to survive: jpeg:N or chat; raises ValueError."""
@@ -53,14 +51,23 @@ def add_also(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def way(args: argparse.Namespace, *, anyway: bool):
-    """Returns the way that the options ask for; exits if they exclude each other.
-
-    Without any of them it is the first way if bytes are hidden `anyway`, or else None.
-    """
+def way(args: argparse.Namespace, *, anyway: bool, sound: bool = False):
+    """Returns the way that `way_options` names, made; None if it names none."""
     from stegano_tf.message import ways
 
-    survive = None if "audio" in args else args.survive  # a sound's --survive is another one
+    found = way_options(args, anyway=anyway, sound=sound)
+    return found and ways.make(found[0], **found[1])
+
+
+def way_options(args: argparse.Namespace, *, anyway: bool, sound: bool = False) -> tuple[str, dict] | None:
+    """Returns the way that the options ask for, and its own options; exits if they exclude each other.
+
+    Without any of them it is the first way if bytes are hidden `anyway`, or else None. `sound` says that --survive is
+    the sound's.
+    """
+    from stegano_tf.message import pictures, ways
+
+    survive = None if sound else args.survive
     asked = [
         f"--{name}" for name, value in (("exact", args.exact), ("stealth", args.stealth), ("survive", survive)) if value
     ]
@@ -70,13 +77,15 @@ def way(args: argparse.Namespace, *, anyway: bool):
         args.usage_error("--rate takes --stealth or --exact")
     options = {} if args.rate is None else {"rate": args.rate}
     if survive:
-        options = {"quality": CHAT[1] if survive == "chat" else int(survive[5:])}
+        options = {"quality": pictures.CHAT_QUALITY if survive == "chat" else int(survive[5:])}
     if not asked and not anyway:
         return None
+    name = "jpeg" if survive else "stealth" if args.stealth else "capacity"
     try:
-        return ways.make("jpeg" if survive else "stealth" if args.stealth else "capacity", **options)
+        ways.make(name, **options)
     except ValueError as error:
         args.usage_error(f"{asked[0]}: {error}")
+    return name, options
 
 
 def refuse_networks(args: argparse.Namespace, reason: str, *groups: type) -> None:
@@ -87,15 +96,12 @@ def refuse_networks(args: argparse.Namespace, reason: str, *groups: type) -> Non
 
 def scaled(args: argparse.Namespace, cover):
     """Returns the cover as chat apps would scale it, if that is asked for, and says so."""
-    from stegano_tf import images
+    from stegano_tf.message import pictures
 
-    height, width, _ = cover.shape
-    scale = CHAT[0] / max(height, width)
-    if args.survive != "chat" or scale >= 1:
-        return cover
-    size = max(1, round(scale * height)), max(1, round(scale * width))
-    streams.complain(f"{args.cover}: is scaled to {size[1]}x{size[0]}, as chat apps do")
-    return images.resize(cover, size)
+    found = pictures.as_chats_scale(cover) if args.survive == "chat" else cover
+    if found is not cover:
+        streams.complain(f"{args.cover}: is scaled to {found.shape[1]}x{found.shape[0]}, as chat apps do")
+    return found
 
 
 def describe(args: argparse.Namespace, cover, stego, hidden, locks) -> None:
@@ -152,20 +158,13 @@ def write_picture(args: argparse.Namespace, secret, source: str) -> None:
 
 def write(args: argparse.Namespace, out: str, found, stego, name: str) -> None:
     """Writes what was found in a stego image as the file `out`, or into that folder, and says what it is."""
-    from stegano_tf import images
     from stegano_tf.message import contents, pictures
 
-    secret = found.secret
-    kept = contents.name(secret)
+    kept = contents.name(found.secret)
     path = outputs.inside(out, kept) if outputs.is_folder(out) else Path(out)
-    same = path.suffix.lower() == Path(kept).suffix.lower()
-    picture = None
-    if secret.kind == secret.kind.PICTURE or (images.writable(path) and not same):
-        picture = pictures.revealed(found, stego, name=name, max_pixels=args.max_pixels)
+    picture = pictures.save(path, found, stego, name=name, max_pixels=args.max_pixels, force=args.force)
     if picture is not None:
-        images.write(path, picture, lossless=False, force=args.force)
         terminal.wrote(str(path), picture.shape)
         return
-    with outputs.replacing(path, force=args.force) as partial:
-        partial.write_bytes(secret.data)
-    streams.say(f"{path}: {len(secret.data):,} bytes" + ("" if path.name == kept else f", sent as {kept}"))
+    sent = "" if path.name == kept else f", sent as {kept}"
+    streams.say(f"{path}: {len(found.secret.data):,} bytes{sent}")

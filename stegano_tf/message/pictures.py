@@ -4,17 +4,19 @@ import dataclasses
 import os
 import warnings
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from stegano_tf import images, metrics, sealing
+from stegano_tf import images, metrics, outputs, sealing
 from stegano_tf.errors import FormatError, ImageError
 from stegano_tf.message import contents, hiding, keys, ways
-from stegano_tf.message.frame import Secret
+from stegano_tf.message.frame import Kind, Secret
 from stegano_tf.message.ways.way import DamagedError, RoomError, Way
 
 Picture = np.ndarray | str | os.PathLike
+CHAT_SIDE, CHAT_QUALITY = 1600, 75
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +82,13 @@ def hide(
     if advice is not None:
         warnings.warn(f"{name}: {advice}", images.ImageWarning, stacklevel=2)
     return Hidden(written=written, sources=tuple(sources), secrets=tuple(secrets))
+
+
+def as_chats_scale(cover: np.ndarray) -> np.ndarray:
+    """Returns a picture, uint8[H, W, 3], with a long side of 1600 pixels at most, as chat apps send it."""
+    height, width, _ = cover.shape
+    scale = CHAT_SIDE / max(height, width)
+    return cover if scale >= 1 else images.resize(cover, (max(1, round(scale * height)), max(1, round(scale * width))))
 
 
 def find(
@@ -171,6 +180,44 @@ def _fit(way: Way, cover: np.ndarray, secret: contents.Source | None) -> Fit:
     except RoomError:
         return Fit(way=str(way), room=room, cover=None, secret=None)
     return Fit(way=str(way), room=room, cover=metrics.psnr(cover, stego), secret=psnr)
+
+
+def write(path: str | os.PathLike, hidden: Hidden, *, force: bool = False) -> None:
+    """Writes a stego image from which each message can be read back; raises as `images.write`."""
+    options = file_options(hidden.written.way)
+    images.write(path, hidden.stego, force=force, lossless=options is None, options=options, holds=hidden.written.holds)
+
+
+def file_options(way: Way) -> dict | None:
+    """Returns how a JPEG file is written that a way's messages outlast; None if the file must be lossless."""
+    return getattr(way, "file_options", None)
+
+
+def save(
+    path: str | os.PathLike,
+    found: hiding.Found,
+    stego: np.ndarray,
+    *,
+    name: str = "the stego image",
+    max_pixels: int | None = None,
+    force: bool = False,
+) -> np.ndarray | None:
+    """Writes what `find` found: the file as it was sent, or a picture in the format of `path`'s suffix.
+
+    Returns the picture, uint8[H, W, 3], if it was written as one. Raises as `revealed`, `images.write` and
+    `outputs.replacing`.
+    """
+    suffix = Path(path).suffix.lower()
+    if found.secret.kind == Kind.PICTURE or (
+        images.writable(path) and suffix != Path(contents.name(found.secret)).suffix.lower()
+    ):
+        picture = revealed(found, stego, name=name, max_pixels=max_pixels)
+        if picture is not None:
+            images.write(path, picture, lossless=False, force=force)
+            return picture
+    with outputs.replacing(path, force=force) as partial:
+        partial.write_bytes(found.secret.data)
+    return None
 
 
 def nothing(name: str) -> sealing.SealingError:

@@ -2,11 +2,14 @@ import builtins
 import re
 import sys
 
+import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
-from stegano_tf import sealing
+from stegano_tf import images, metrics, sealing
 from stegano_tf.audio import codec
 from stegano_tf.batch import local, rows, store
+from stegano_tf.sealing import stretching
 
 
 @pytest.fixture
@@ -85,7 +88,7 @@ def test_the_options_of_the_single_command_are_there(batch, collection):
     ("arguments", "message"),
     [
         (("hide", *PLACES, "--parity", "10%"), "--parity is not for hide"),
-        (("hide", *PLACES, "--recipient", "age1x"), "--recipient is not for hide"),
+        (("score", "--results", "r", "--recipient", "age1x"), "--recipient is not for score"),
         (("reveal", *PLACES, "--refine", "2"), "--refine is not for reveal"),
         (("receive", *PLACES, "--refine", "9"), "--refine is not for receive"),
         (("send", *PLACES, "--size", "2x2"), "--size is not for send"),
@@ -138,3 +141,75 @@ def test_without_ray_the_extra_is_named(batch, collection, monkeypatch):
     status, _, err = batch("hide", "pairs.csv", *PLACES, "--engine", "ray")
     said = "stegano-tf: --engine ray needs ray, which is not installed: pip install 'stegano_tf[distributed]'\n"
     assert (status, err) == (1, said)
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    monkeypatch.setattr(stretching, "_FACTOR", 4)
+    stretching.stretch.cache_clear()
+    yield
+    stretching.stretch.cache_clear()
+
+
+def test_bytes_there_and_back(batch, collection, tmp_path, quick):
+    collection(2, secret=["1.png", "note.txt"], output=["0.png", "1.png"])
+    (tmp_path / "note.txt").write_text("the note\n")
+    (tmp_path / "words").write_text("correct horse\n")
+    key = "--passphrase-file", "words"
+    status, out, _ = batch("hide", "pairs.csv", *PLACES, "--exact", *key)
+    assert status == 0
+    assert re.search(r"cover, mean PSNR +│ +\d\d\.\d dB", out)
+    (tmp_path / "back.csv").write_text("id,stego,output\na,out/0.png,a.png\nb,out/1.png,b.txt\nc,2.png,c.png\n")
+    back = "reveal", "back.csv", "--results", "back", "--output-root", "secrets"
+    status, out, _ = batch(*back, *key)
+    assert status == 1
+    assert "c: " in out
+    assert "holds no message for this passphrase or identity" in out
+    assert (tmp_path / "secrets/b.txt").read_text() == "the note\n"
+    assert metrics.psnr(images.read("secrets/a.png"), images.read("1.png")) > 35
+
+
+def test_networks_reveal_where_there_are_no_bytes(batch, collection, tmp_path):
+    collection(1, output=["0.png"])
+    assert batch("hide", "pairs.csv", *PLACES)[0] == 0
+    (tmp_path / "note.txt").write_text("the note\n")
+    collection(1, secret=["note.txt"], output=["1.png"])
+    assert batch("hide", "pairs.csv", "--results", "more", "--output-root", "out", "--exact")[0] == 0
+    (tmp_path / "back.csv").write_text("id,stego,output\na,out/0.png,a.png\nb,out/1.png,b.txt\n")
+    assert batch("reveal", "back.csv", "--results", "back", "--output-root", "secrets")[0] == 0
+    assert images.read("secrets/a.png").shape == (32, 32, 3)
+    assert (tmp_path / "secrets/b.txt").read_text() == "the note\n"
+
+
+def test_bytes_in_sound_and_in_jpeg_files(batch, collection, tmp_path, photograph):
+    (tmp_path / "note.txt").write_text("the note\n")
+    collection(1, secret=["note.txt"], output=["0.wav"])
+    assert batch("send", "pairs.csv", *PLACES, "--exact")[0] == 0
+    (tmp_path / "back.csv").write_text("id,audio,output\na,out/0.wav,a.txt\n")
+    assert batch("receive", "back.csv", "--results", "back", "--output-root", "secrets")[0] == 0
+    assert (tmp_path / "secrets/a.txt").read_text() == "the note\n"
+    images.write("large.png", photograph(256, 256, 4))
+    collection(1, cover=["large.png"], secret=["note.txt"], output=["0.jpg"])
+    options = "--results", "survived", "--output-root", "jpeg", "--survive", "jpeg:60"
+    assert batch("hide", "pairs.csv", *options)[0] == 0
+    (row,) = pq.read_table("survived").to_pylist()
+    assert (row["status"], row["secret_psnr"], row["network"]) == ("ok", None, None)
+    assert row["cover_psnr"] > 25
+    assert batch("score", "pairs.csv", "--results", "scores", "--exact")[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (("hide", "--survive", "wide"), "--survive wide is not for hide, expected jpeg:N or chat"),
+        (("send", "--survive", "chat"), "--survive chat is not for send, expected hifi to robust"),
+        (("hide", "--stealth", "--preset", "unet"), "--preset does not go with --stealth: no network is used"),
+        (("reveal", "--exact"), "--exact is not for reveal"),
+        (("hide", "--exact", "--stealth"), "--exact does not go with --stealth"),
+    ],
+)
+def test_bytes_are_asked_for_in_one_way(batch, collection, words, expected):
+    collection(1)
+    operation, *options = words
+    status, _, error = batch(operation, "pairs.csv", *PLACES, *options)
+    assert (status, expected in error) == (2, True)
