@@ -98,6 +98,11 @@ def count(folder: Path) -> dict[str, int]:
     }
 
 
+def written(folder: Path) -> int:
+    """Returns how many outputs there are, those that are being written included: their folders come and go."""
+    return sum(name.endswith(".png") for _, _, names in os.walk(folder) for name in names)
+
+
 def cpu_seconds() -> float:
     """Returns the CPU time of this process and all that it started, those that have ended included."""
     me = psutil.Process()
@@ -165,7 +170,7 @@ def killed(folder: Path, manifest: Path, what: str, moment: random.Random) -> di
 
         driver = start()
         after = moment.uniform(0, 0.9) * _PAIRS.value
-        while (done := sum(1 for _ in (folder / "out").rglob("*.png"))) < after and driver.poll() is None:
+        while (done := written(folder / "out")) < after and driver.poll() is None:
             time.sleep(0.2)
         if what == "driver":
             driver.kill()
