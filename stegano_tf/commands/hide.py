@@ -37,9 +37,9 @@ def add_pictures(parser) -> None:
     flags.add_file(parser, "secret", "the picture to hide, which is resized to the cover's size, or any other file")
 
 
-def add_hiding(parser) -> None:
-    """Adds the options of whatever hides a picture."""
-    settings.add_arguments(parser, *GROUPS, messages.Bytes)
+def add_hiding(parser, *more: type) -> None:
+    """Adds the options of whatever hides a picture, and more groups."""
+    settings.add_arguments(parser, *GROUPS, messages.Bytes, *more)
     parser.add_argument("--report", action="store_true", help="say how the stego image and the revealed secret will do")
 
 
