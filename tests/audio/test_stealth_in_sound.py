@@ -252,7 +252,7 @@ def hiding(samples, depth=16, rate=0.1):
 def test_what_fits_and_how_long_it_must_be(tmp_path):
     form = hiding(music())
     usable = np.count_nonzero(form._costs < stc.WET)
-    assert form.capacity == (usable // 10 - 176 - 128) // 8
+    assert form.capacity == (usable // 10 - 176) // 8 - 16
     form.check(tmp_path / "a.wav", form.capacity, RATE)
     with pytest.raises(
         AudioError, match=r"^song\.wav: is too short to carry 70,000 bytes at 0.1 bits a sample: it"

@@ -2,7 +2,7 @@
 
 `costs` says where changes are cheap, `embedding` how they say the message. The salt of the passphrase lies where that
 of the carried form does, so that a reader stretches a passphrase once for both. It is what the recording has there: no
-sample changes for it.
+sample changes for it. Both load numba, which whoever asks for another form does not wait for.
 """
 
 import contextlib
@@ -17,8 +17,6 @@ from stegano_tf.audio import files, framing
 from stegano_tf.audio.forms.carried import places, without_messages
 from stegano_tf.audio.forms.form import Found, Sound, in_memory
 from stegano_tf.audio.forms.recorded import Recorded
-from stegano_tf.audio.forms.stealth import costs, embedding
-from stegano_tf.coding import stc
 from stegano_tf.errors import AudioError
 from stegano_tf.settings import setting
 
@@ -65,25 +63,32 @@ class Stealth(Recorded):
     @functools.cached_property
     def _costs(self) -> np.ndarray:
         """Of the samples behind the salt that are not silent, float32[N]."""
+        from stegano_tf.audio.forms.stealth import costs  # noqa: PLC0415
+
         return costs.of_recording(self._cover, self.depth)[self._loud][places.SALT :]
 
     @property
     def capacity(self) -> int:
         """Bytes of message that fit."""
-        room = int(self.rate * np.count_nonzero(self._costs < stc.WET)) - embedding.bits(0)
-        return max(0, room // 8) if len(self._costs) >= embedding.LEAST else 0
+        from stegano_tf.audio.forms.stealth import embedding  # noqa: PLC0415
+
+        return embedding.capacity(self._costs, self.rate)
 
     def check(self, path, size: int, sample_rate: int, *, keyed: bool = False) -> None:
+        from stegano_tf.audio.forms.stealth import embedding  # noqa: PLC0415
+
         super().check(path, size, sample_rate)
         if size > self.capacity:
             alike = self.recording.samples.shape[1] // self._cover.shape[1]
-            usable = alike * np.count_nonzero(self._costs < stc.WET)
-            needed = alike * max(embedding.LEAST, embedding.bits(size) / self.rate)
+            usable, needed = alike * embedding.usable(self._costs), alike * embedding.needed(size, self.rate)
             raise self.too_short(f"{size:,} bytes at {self.rate:g} bits a sample", usable, needed, _LEFT_OUT)
 
     def write(
         self, path, size: int, blocks: Iterable, *, key: sealing.Key, sample_rate: int, **options
     ) -> tuple[files.Reader, dict]:
+        from stegano_tf.audio.forms.stealth import embedding  # noqa: PLC0415
+        from stegano_tf.coding import stc  # noqa: PLC0415
+
         self.check(path, size, sample_rate)
         message, used = b"".join(blocks), self._cover[self._loud]
         ((secret, samples),) = places.salted(used, key.passphrase)
@@ -94,8 +99,7 @@ class Stealth(Recorded):
             raise AudioError(f"{self.carrier}: {found}, expected another recording") from None
         changed = self._cover.copy()
         changed[self._loud] = used
-        changed = np.repeat(changed, self.recording.samples.shape[1] // changed.shape[1], axis=1)
-        reader, noise = self.written(path, changed, **options)
+        reader, noise = self.written(path, np.broadcast_to(changed, self.own.shape), **options)
         return reader, {"bits": _rate(message, samples), "snr": noise}
 
     @classmethod
@@ -103,6 +107,8 @@ class Stealth(Recorded):
         # As for the carried form, a passphrase that would have to be asked for is not.
         if sound.integers is None or key is None or not isinstance(key.passphrase, str):
             return None
+        from stegano_tf.audio.forms.stealth import embedding  # noqa: PLC0415
+
         spelling, *_ = sealing.spellings(key.passphrase)
         for channel, used in places.views(sound.integers):
             for part in used[:2]:

@@ -25,9 +25,19 @@ _ATTEMPTS = 16
 _SAMPLED = 1 << 16  # costs that are enough to find the shares of the layers
 
 
-def bits(size: int) -> int:
-    """Returns how many bits a message of `size` bytes takes."""
-    return 8 * (size + _TAG) + _HEADER_BITS
+def usable(costs: np.ndarray) -> int:
+    """Returns how many samples may change, by their costs."""
+    return int(np.count_nonzero(costs < stc.WET))
+
+
+def needed(size: int, rate: float) -> float:
+    """Returns how many usable samples a message of `size` bytes takes at `rate` bits a sample."""
+    return max(LEAST, (8 * (size + _TAG) + _HEADER_BITS) / rate)
+
+
+def capacity(costs: np.ndarray, rate: float) -> int:
+    """Returns how many bytes of message fit at `rate` bits a usable sample."""
+    return max(0, (int(rate * usable(costs)) - _HEADER_BITS) // 8 - _TAG) if usable(costs) >= LEAST else 0
 
 
 def embed(samples: np.ndarray, costs: np.ndarray, key: bytes, message: bytes) -> np.ndarray:
