@@ -23,8 +23,8 @@ def of_recording(samples: np.ndarray, depth: int) -> np.ndarray:
     """Returns the costs of a change by 1, float32[frames, channels], of int32[frames, channels] of `depth` bits.
 
     Their median is about 1. `stc.WET` stands where nothing may change: at full scale and one step below, in the middle
-    of a straight line, as silence and flat tops are, and at -1, 0 and 1. So no sample reaches full scale, and none
-    becomes 0 or ceases to be 0.
+    of five samples on a straight line, as silence and flat tops are, and at -1, 0 and 1. So no sample reaches full
+    scale, and none becomes 0 or ceases to be 0.
 
     Example:
       of_recording(samples, 16)[:, 0].argmin()  # the sample of the first channel to change first
