@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
 GROUPS = [(row, column, channel) for row, column in ((0, 0), (1, 1), (0, 1), (1, 0)) for channel in (1, 0, 2)]
-GROUP = 2**22  # samples of a group of a sound
+GROUP = 2**20  # samples of a group of a sound
 MIDDLE = np.frombuffer(hashlib.shake_256(b"stegano_tf stc 10").digest(16384), np.uint8)
 
 

@@ -99,8 +99,10 @@ class Stealth(Recorded):
             raise AudioError(f"{self.carrier}: {found}, expected another recording") from None
         changed = self._cover.copy()
         changed[self._loud] = used
+        rate = _rate(message, samples)
+        del used, samples, vars(self)["_costs"]  # recordings may be long, and reading back takes memory, too
         reader, noise = self.written(path, np.broadcast_to(changed, self.own.shape), **options)
-        return reader, {"bits": _rate(message, samples), "snr": noise}
+        return reader, {"bits": rate, "snr": noise}
 
     @classmethod
     def search(cls, sound: Sound, key: sealing.Key | None) -> Found | None:

@@ -1,6 +1,6 @@
 """Bytes in samples, by changes of 1 at places that a key decides. Section 11 of docs/FORMAT.md.
 
-Samples belong to groups of up to 4 million, so that an order of one takes little memory. The groups lie between each
+Samples belong to groups of up to a million, so that an order of one takes little memory. The groups lie between each
 other: each has its share of every part of the recording, and says an equal share of the bits. In an order of its own,
 the first samples of the first group say the header: how long the message is, and how it is coded.
 """
@@ -13,7 +13,7 @@ import numpy as np
 from stegano_tf.coding import layers, stc
 from stegano_tf.sealing import stretching
 
-GROUP = 1 << 22  # samples of a group, at most
+GROUP = 1 << 20  # samples of a group, at most
 _HEADER = struct.Struct("<IBB")  # length, 256ths of the higher layer, attempt
 _TAG = 16
 _HEADER_BITS = 8 * (_HEADER.size + _TAG)
