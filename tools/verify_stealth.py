@@ -112,7 +112,8 @@ def read_in_sound(samples, key):
     groups = -(-len(samples) // GROUP)
     if len(samples) < 2816:
         return None
-    first = ordered(np.arange(0, len(samples), groups), b"header")
+    dealt = np.arange(len(samples)) // 64 % groups
+    first = ordered(np.flatnonzero(dealt == 0), b"header")
     head = min(len(first) // 8, 16384)
     header = np.packbits(syndrome(samples[first[:head]] & 1, 176)).tobytes()
     try:
@@ -122,7 +123,7 @@ def read_in_sound(samples, key):
     length, split, attempt = int.from_bytes(fields[:4], "little"), fields[4], fields[5]
     bits, body = 8 * (length + 16), []
     for group in range(groups):
-        own = np.arange(group, len(samples), groups) if group else first[head:]
+        own = np.flatnonzero(dealt == group) if group else first[head:]
         own = ordered(own, b"body" + bytes([attempt]) + group.to_bytes(4, "little"))
         body.append(group_bits(samples[own], bits * (group + 1) // groups - bits * group // groups, split))
     return AESSIV(drawn(b"body", 64)).decrypt(np.packbits(np.concatenate(body)).tobytes(), None)

@@ -1,8 +1,8 @@
 """The stealth form: few bits of a message in a given recording, by changes of 1 that are hard to tell from noise.
 
-`costs` says where changes are cheap, `embedding` how they say the message. The salt of the passphrase lies where that
-of the carried form does, so that a reader stretches a passphrase once for both. It is what the recording has there: no
-sample changes for it. Both load numba, which whoever asks for another form does not wait for.
+`costs` says where changes are cheap, `embedding` how they say the message. Both load numba, which nobody waits for who
+asks for another form. The salt of the passphrase lies where that of the carried form does, so that a reader stretches a
+passphrase once for both. It is what the recording has there: no sample changes for it.
 """
 
 import contextlib

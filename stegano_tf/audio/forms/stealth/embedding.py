@@ -1,8 +1,8 @@
 """Bytes in samples, by changes of 1 at places that a key decides. Section 11 of docs/FORMAT.md.
 
-Samples belong to groups of up to a million, so that an order of one takes little memory. The groups lie between each
-other: each has its share of every part of the recording, and says an equal share of the bits. In an order of its own,
-the first samples of the first group say the header: how long the message is, and how it is coded.
+Samples belong to groups of about a million, so that an order of one takes little memory. They are dealt out in runs:
+each group has its share of every part and channel of the recording, and says an equal share of the bits. In an order of
+its own, the first samples of the first group say the header: how long the message is, and how it is coded.
 """
 
 import itertools
@@ -13,7 +13,8 @@ import numpy as np
 from stegano_tf.coding import layers, stc
 from stegano_tf.sealing import stretching
 
-GROUP = 1 << 20  # samples of a group, at most
+GROUP = 1 << 20  # samples of a group, about
+RUN = 64  # samples that are dealt to a group together: longer than frames are, or a group would be of one channel
 _HEADER = struct.Struct("<IBB")  # length, 256ths of the higher layer, attempt
 _TAG = 16
 _HEADER_BITS = 8 * (_HEADER.size + _TAG)
@@ -99,6 +100,13 @@ def _groups(count: int) -> int:
     return -(-count // GROUP)
 
 
+def _dealt(count: int, group: int) -> np.ndarray:
+    """Returns which samples belong to a group, int64[M], ascending."""
+    runs = np.arange(RUN * group, count, RUN * _groups(count))
+    own = (runs[:, None] + np.arange(RUN)).reshape(-1)
+    return own[: np.searchsorted(own, count)]
+
+
 def _parts(count: int, total: int) -> list[slice]:
     """Returns which of the bits each group says."""
     groups = _groups(count)
@@ -126,12 +134,12 @@ class _Keys:
 
     def header_samples(self, count: int) -> np.ndarray:
         """Returns which of `count` samples say the header, int64[H], in their order."""
-        first, groups = -(-count // _groups(count)), _groups(count)
-        return groups * self._order(first, b"header", _head(first))
+        own = _dealt(count, 0)
+        return own[self._order(len(own), b"header", _head(len(own)))]
 
     def body_samples(self, count: int, group: int, attempt: int) -> np.ndarray:
         """Returns which of `count` samples say the bits of a group, int64[M], in their order."""
-        own = np.arange(group, count, _groups(count))
+        own = _dealt(count, group)
         if group == 0:
             own = own[self._order(len(own), b"header")[_head(len(own)) :]]
         return own[self._order(len(own), b"body" + bytes([attempt]) + struct.pack("<I", group))]
