@@ -34,7 +34,7 @@ def of_recording(samples: np.ndarray, depth: int) -> np.ndarray:
         first = max(0, start - _AROUND)
         part = samples[first : start + _PART + _AROUND].astype(np.float32)
         merits[start : start + _PART] = _merits(part, 1 << (depth - 1))[start - first :][:_PART]
-    some = merits.reshape(-1)[:: -(-merits.size // _SAMPLED) or 1]
+    some = merits.reshape(-1)[:: -(-merits.size // _SAMPLED) | 1]  # an even step would see one channel of two
     median = np.median(some[some > 0]) if some.any() else np.float32(1)
     wet = merits == 0
     merits[wet] = median

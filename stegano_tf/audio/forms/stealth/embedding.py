@@ -115,7 +115,7 @@ def _parts(count: int, total: int) -> list[slice]:
 
 def _split(costs: np.ndarray, total: int) -> int:
     """Returns how many 256ths of the bits the higher layer says best."""
-    some = costs[:: -(-len(costs) // _SAMPLED)]
+    some = costs[:: -(-len(costs) // _SAMPLED) | 1]  # an even step would see one channel of two
     high, low = layers.entropies(some, some, layers.scale(some, some, total * len(some) / len(costs)))
     return round(256 * high / (high + low))
 
