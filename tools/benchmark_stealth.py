@@ -18,8 +18,8 @@ from absl import app, flags
 from publishing import publish
 
 from stegano_tf import images, metrics, provenance
-from stegano_tf.coding import stc
-from stegano_tf.message.ways.stealth import Stealth, costs, layers
+from stegano_tf.coding import layers, stc
+from stegano_tf.message.ways.stealth import Stealth, costs
 from stegano_tf.pairing import list_pictures
 
 _DATA = flags.DEFINE_string("data", None, "Folder of pictures, read with its subfolders.", required=True)
@@ -71,15 +71,15 @@ def efficiency(cover: np.ndarray, rate: float) -> float:
     order = random.permutation(cover.size)
     levels, prices = cover.reshape(-1)[order], costs.of_picture(cover).reshape(-1)[order]
     bits = random.integers(0, 2, int(rate * np.count_nonzero(prices < stc.WET))).astype(np.uint8)
-    factor = costs.scale(prices, prices, len(bits))
-    both = costs.entropies(prices, prices, factor)
-    changes = layers.write(levels, *costs.nats(prices, prices, factor), bits, round(256 * both[0] / sum(both)))
+    factor = layers.scale(prices, prices, len(bits))
+    both = layers.entropies(prices, prices, factor)
+    changes = layers.write(levels, *layers.nats(prices, prices, factor), bits, round(256 * both[0] / sum(both)))
     cost, low, high = np.abs(changes) @ prices.astype(np.float64), -10.0, 25.0
     while high - low > 1e-4:
         middle = (low + high) / 2
         weights = np.exp(-np.minimum(np.exp(middle) * prices.astype(np.float64), 700))
         low, high = (middle, high) if (2 * prices * weights / (1 + 2 * weights)).sum() > cost else (low, middle)
-    return len(bits) / sum(costs.entropies(prices, prices, np.exp(low)))
+    return len(bits) / sum(layers.entropies(prices, prices, np.exp(low)))
 
 
 def main(argv):

@@ -163,6 +163,11 @@ def valid(maker: Maker) -> None:
     path = folder / "carried_passphrase_silence.wav"
     codec.encode_payload(age, path, passphrase=PASSPHRASE, force=True, carrier=folder / "recording_silence.wav")
     maker.picture(path.name, facts={})
+    path = folder / "stealth.wav"
+    codec.encode_payload(
+        age, path, passphrase=PASSPHRASE, force=True, carrier=folder / "recording.wav", stealth=True, rate=0.3
+    )
+    maker.picture(path.name, facts={})
     codec.encode_payload(maker.armored(), folder / "sealed_armored.wav", force=True)
     maker.picture("sealed_armored.wav", facts={})
     for name, options in MODEM.items():

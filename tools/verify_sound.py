@@ -28,6 +28,7 @@ import reedsolo
 from absl import app, flags
 from PIL import Image
 from verify_modem import read_modem
+from verify_stealth import read_in_sound
 
 _IDENTITY = flags.DEFINE_string("identity", None, "File with an age identity.")
 _PASSPHRASE_FILE = flags.DEFINE_string("passphrase_file", None, "File whose first line is the passphrase.")
@@ -303,7 +304,11 @@ def read_recording(samples, passphrase):
         text = unicodedata.normalize("NFC", passphrase.removeprefix("\ufeff").strip()).encode()
         if len(loud) > 128:
             salt = b"stegano_tf carrier 2" + np.packbits((loud[:128] & 1).astype(np.uint8)).tobytes()
-            tries.append((loud[128:], hashlib.scrypt(text, salt=salt, n=2**18, r=8, p=1, maxmem=2**29, dklen=32), 8))
+            key = hashlib.scrypt(text, salt=salt, n=2**18, r=8, p=1, maxmem=2**29, dklen=32)
+            hidden = read_in_sound(loud[128:], key)  # section 11
+            if hidden is not None:
+                return hidden
+            tries.append((loud[128:], key, 8))
         old = hashlib.scrypt(text, salt=b"stegano_tf carrier 1", n=32768, r=8, p=1, maxmem=2**26, dklen=32)
         tries.append((everything, old, None))
     for samples, key, *group in tries:

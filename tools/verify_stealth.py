@@ -1,4 +1,4 @@
-"""A second reader of the way `stealth`, written from docs/FORMAT.md: numpy and `cryptography`, nothing of the package.
+"""A second reader of the way `stealth` and of stealth in sound, written from docs/FORMAT.md: nothing of the package.
 
 python tools/verify_stealth.py STEGO KEY_IN_HEX writes the message to the standard output.
 """
@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
 GROUPS = [(row, column, channel) for row, column in ((0, 0), (1, 1), (0, 1), (1, 0)) for channel in (1, 0, 2)]
+GROUP = 2**20  # samples of a group of a sound
 MIDDLE = np.frombuffer(hashlib.shake_256(b"stegano_tf stc 10").digest(16384), np.uint8)
 
 
@@ -95,6 +96,36 @@ def read_lane(picture, key, lanes, lane):
         own = own[order(len(own), drawn(b"order body" + bytes([attempt, number]), 32))]
         before, weight = weight, weight + (red, green, blue)[group[2]]
         body.append(group_bits(samples(picture, group, own), bits * weight // total - bits * before // total, split))
+    return AESSIV(drawn(b"body", 64)).decrypt(np.packbits(np.concatenate(body)).tobytes(), None)
+
+
+def read_in_sound(samples, key):
+    """The message in the samples behind the salt, None if there is none. Section 11."""
+
+    def drawn(use, size):
+        return HKDFExpand(SHA256(), size, b"stegano_tf stealth in sound 1 " + use).derive(key)
+
+    def ordered(places, use):
+        words = hashlib.shake_256(drawn(b"order " + use, 32)).digest(4 * len(places))
+        return places[np.argsort(np.frombuffer(words, "<u4"), kind="stable")]
+
+    groups = -(-len(samples) // GROUP)
+    if len(samples) < 2816:
+        return None
+    dealt = np.arange(len(samples)) // 64 % groups
+    first = ordered(np.flatnonzero(dealt == 0), b"header")
+    head = min(len(first) // 8, 16384)
+    header = np.packbits(syndrome(samples[first[:head]] & 1, 176)).tobytes()
+    try:
+        fields = AESSIV(drawn(b"header", 64)).decrypt(header, None)
+    except InvalidTag:
+        return None
+    length, split, attempt = int.from_bytes(fields[:4], "little"), fields[4], fields[5]
+    bits, body = 8 * (length + 16), []
+    for group in range(groups):
+        own = np.flatnonzero(dealt == group) if group else first[head:]
+        own = ordered(own, b"body" + bytes([attempt]) + group.to_bytes(4, "little"))
+        body.append(group_bits(samples[own], bits * (group + 1) // groups - bits * group // groups, split))
     return AESSIV(drawn(b"body", 64)).decrypt(np.packbits(np.concatenate(body)).tobytes(), None)
 
 

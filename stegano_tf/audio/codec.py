@@ -30,6 +30,7 @@ def check(
     *,
     size: tuple[int, int] | None = None,
     age_file: bytes | None = None,
+    passphrase: str | None = None,
     sample_rate: int = 44100,
     payload: str = "bmp",
     lock: sealing.Lock | None = None,
@@ -45,7 +46,7 @@ def check(
     Args:
       path, sample_rate, payload, lock, force, form, options: as `encode`.
       size: (height, width) of the picture, as far as it is known.
-      age_file: what `encode_payload` is to write instead of a picture.
+      age_file, passphrase: what `encode_payload` is to write instead of a picture.
       spell: writes the name of an option as the user knows it.
 
     Raises:
@@ -64,10 +65,13 @@ def check(
         raise forms.OptionError(f"{name} cannot be sealed")
     if form.needs_passphrase and not (lock.passphrase if lock else age_file and age.needs_passphrase(age_file)):
         raise forms.OptionError(f"{name} must be sealed with a passphrase")
+    keyed = (lock.passphrase if lock else passphrase) is not None
+    if form.keyed and not keyed:
+        instead = ", not recipients" if lock else ""
+        raise forms.OptionError(f"{name} must have a passphrase{instead}: it decides where the message lies")
     least = PAYLOADS[payload].least_bytes(*size) if size else len(age_file or b"-")
     if lock:
         least = age.sealed_bytes(least + framing.OVERHEAD)
-    keyed = lock is not None and lock.passphrase is not None
     form.check(path, least + framing.OVERHEAD * form.framed, sample_rate, keyed=keyed)
     outputs.check(form.first(path), force=force)
     return form
@@ -166,7 +170,7 @@ def encode_payload(
     if not data.startswith((age.MAGIC, age.ARMOR_MAGIC)):
         raise FormatError(f"the payload starts with {data[:8]!r}, expected an age file ({age.MAGIC[:-1]!r})")
     shared = {"sample_rate": sample_rate, "force": force}
-    form = check(path, age_file=data, **shared, **options)
+    form = check(path, age_file=data, passphrase=passphrase, **shared, **options)
     passphrase = passphrase and sealing.spellings(passphrase)[0]
     return _write_sealed(form, path, io.BytesIO(data), {"unproved": form.unproved}, passphrase=passphrase, **shared)
 

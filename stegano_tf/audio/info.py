@@ -30,7 +30,7 @@ class AudioInfo:
     samples_after: int = 0  # after the message's end, which editors may append; 0 in a recording
     sealed: bool = False  # whether the payload is an age file
     parity: int | None = None  # check symbols in a codeword of 255
-    bits: int = 8  # of each sample that hold the message
+    bits: float = 8  # of each sample that hold the message; below 1 on average
     profile: str | None = None  # of the modem, a key of `forms.modem.PROFILES`
     reception: object | None = None  # how a modem's sound arrived, as its `str` says
     others: str | None = None  # further messages in a modem's sound

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from stegano_tf import settings
 from stegano_tf.audio.forms.modem.profiles import PROFILES
-from stegano_tf.commands import encode, flags, hide, messages, receive, reveal, streams, terminal
+from stegano_tf.commands import encode, flags, hide, messages, receive, reveal, send, streams, terminal
 from stegano_tf.errors import BackendError, DataError
 from stegano_tf.settings import setting
 
@@ -73,7 +73,7 @@ def add_arguments(parser) -> None:
     flags.add_file(parser, "manifest", "Parquet or CSV: id, cover, secret, output; or id, stego or audio, output")
     flags.add_file(parser, "--results", "folder or s3://... for what came of each pair", metavar="URI", required=True)
     flags.add_file(parser, "--output-root", "folder or s3://... below which the outputs lie", metavar="URI")
-    settings.add_arguments(parser, Running, *_all_groups(), Survival, flags.Output)
+    settings.add_arguments(parser, Running, *_all_groups(), send.Stealth, Survival, flags.Output)
     flags.add_passphrase(parser)
     flags.add_recipient(parser)
     flags.add_identity(parser)
@@ -141,7 +141,7 @@ def _options(args) -> tuple[dict, dict]:
         hide.hiding_options(args)  # refuses what does not go together
         options = {name: value for name, value in options.items() if name not in _BYTES} | _ways(args)
     if args.operation == "send":
-        if encode.given_options(args).get("split"):
+        if args.split:
             args.usage_error("--split is not for a batch, which writes one sound for each row")
         options["lock"] = flags.lock(args)
     elif args.operation == "receive":
@@ -159,12 +159,14 @@ def _options(args) -> tuple[dict, dict]:
 
 def _ways(args) -> dict:
     """Returns the options of whatever hides bytes, with the lock of pictures; nothing if networks hide."""
-    sound = args.operation == "send"
+    sound, of_picture, kept = args.operation == "send", args, {}
     if args.survive and (args.survive in PROFILES) != sound:
         kinds = "hifi to robust" if sound else "jpeg:N or chat"
         args.usage_error(f"--survive {args.survive} is not for {args.operation}, expected {kinds}")
-    kept = {"survive": args.survive} if sound and args.survive else {}
-    found = messages.way_options(args, anyway=args.operation == "hide" and hide.as_bytes(args), sound=sound)
+    if sound:
+        of_picture, of_sound = send.divided(args)
+        kept = {name: value for name, value in encode.given_options(of_sound).items() if name in _BYTES}
+    found = messages.way_options(of_picture, anyway=args.operation == "hide" and hide.as_bytes(args), sound=sound)
     if found is None:
         return kept
     messages.refuse_networks(args, "bytes", hide.Refinement)

@@ -12,7 +12,8 @@ def add_arguments(parser) -> None:
     flags.add_output(parser, "audio", flags.SOUND_OUT)
     flags.add_file(parser, "--payload-in", "an age file to send instead of IMAGE")
     flags.add_file(parser, "--file", "any file to send instead of IMAGE; decode --out writes it under its name")
-    add_sound(parser)
+    settings.add_arguments(parser, *groups())
+    add_sealing(parser)
     add_play(parser)
     settings.add_arguments(parser, flags.Pictures)
 
@@ -22,9 +23,9 @@ def groups() -> tuple[type, ...]:
     return flags.Sound, *forms.FORMS
 
 
-def add_sound(parser) -> None:
-    """Adds the options of whatever writes a sound."""
-    settings.add_arguments(parser, *groups(), flags.Output)
+def add_sealing(parser) -> None:
+    """Adds what says who can open a sound, and how it is written."""
+    settings.add_arguments(parser, flags.Output)
     flags.add_passphrase(parser)
     flags.add_recipient(parser)
 
@@ -57,7 +58,7 @@ def run(args) -> None:
         args.usage_error("--payload-in is sealed already: a passphrase only orders the samples of a --carrier")
     options, passphrase = given_options(args), flags.passphrase(args)
     data = Path(args.payload_in).read_bytes()
-    options["form"] = codec.check(args.audio, age_file=data, spell=spell, **options)
+    options["form"] = codec.check(args.audio, age_file=data, passphrase=passphrase, spell=spell, **options)
     try:
         finish(args, codec.encode_payload(data, args.audio, passphrase=passphrase, **options))
     except FormatError as error:

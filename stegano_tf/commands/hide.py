@@ -37,9 +37,9 @@ def add_pictures(parser) -> None:
     flags.add_file(parser, "secret", "the picture to hide, which is scaled to the cover, or any other file")
 
 
-def add_hiding(parser) -> None:
-    """Adds the options of whatever hides a picture."""
-    settings.add_arguments(parser, *GROUPS, messages.Bytes)
+def add_hiding(parser, *more: type) -> None:
+    """Adds the options of whatever hides a picture, and more groups."""
+    settings.add_arguments(parser, *GROUPS, messages.Bytes, *more)
     parser.add_argument(
         "--report", action="store_true", help="print PSNR, SSIM and APD of stego image and revealed secret"
     )

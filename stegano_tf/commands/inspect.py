@@ -91,5 +91,7 @@ def _show_capacity(args) -> None:
     streams.show(streams.plain(f"{args.picture}: {as_payload}"))
     streams.show(streams.plain(f"{args.audio}: {recording.samples.size:,} samples of {recording.depth} bits"))
     for bits, fits in lengths.capacities(args.audio).items():
-        names = [name for name, size in sizes.items() if size <= fits]
-        streams.show(f"{bits} bits a sample: {fits:,} bytes, fits {', '.join(names) or 'none'}")
+        stealth = bits < 1
+        names = [name for name, size in sizes.items() if (lengths.sealed_bytes(size) if stealth else size) <= fits]
+        how = " with --stealth" if stealth else ""
+        streams.show(f"{bits} bits a sample{how}: {fits:,} bytes, fits {', '.join(names) or 'none'}")

@@ -14,7 +14,7 @@ import numpy as np
 _FACTOR = 18  # age's usual work factor
 
 
-@functools.lru_cache(maxsize=4)  # what was written is read back at once
+@functools.lru_cache(maxsize=32)  # what was written is read back at once; two forms look at the salts of each channel
 def stretch(passphrase: str, salt: bytes) -> bytes:
     """Returns 32 bytes of a passphrase, of its NFC text, and a salt: about a second of work and 256 MiB of memory."""
     text = unicodedata.normalize("NFC", passphrase).encode()

@@ -2,7 +2,6 @@ import builtins
 import re
 import sys
 
-import numpy as np
 import pyarrow.parquet as pq
 import pytest
 

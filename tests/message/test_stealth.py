@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import verify_stealth
 
-from stegano_tf.coding import stc
+from stegano_tf.coding import layers, stc
 from stegano_tf.message.ways import stealth
-from stegano_tf.message.ways.stealth import Stealth, costs, grid, layers, places
+from stegano_tf.message.ways.stealth import Stealth, costs, grid, places
 from stegano_tf.message.ways.way import DamagedError, RoomError
 
 KEY = bytes(range(32))
@@ -56,8 +56,8 @@ def test_flat_and_saturated_samples_are_not_dry():
 
 def test_entropies_add_up_to_that_of_three_equal_chances():
     free = np.zeros(10, np.float32)
-    assert sum(costs.entropies(free, free, 1.0)) == pytest.approx(10 * np.log2(3))
-    factor = costs.scale(free + 2, free + 2, 10.0)
+    assert sum(layers.entropies(free, free, 1.0)) == pytest.approx(10 * np.log2(3))
+    factor = layers.scale(free + 2, free + 2, 10.0)
     p = np.exp(-2 * factor) / (1 + 2 * np.exp(-2 * factor))
     assert -(2 * p * np.log2(p) + (1 - 2 * p) * np.log2(1 - 2 * p)) == pytest.approx(1, abs=1e-2)
 

@@ -12,7 +12,7 @@ from stegano_tf.audio.forms.modem import lossy
 
 FORMS: tuple[type[Form], ...] = tuple(
     importlib.import_module(f"{__name__}.{module}").FORM
-    for module in ("carried", "modem", "marked", "plain", "raw", "bare")
+    for module in ("carried", "stealth", "modem", "marked", "plain", "raw", "bare")
 )
 """In the order in which a reader asks them. A frame in any channel goes before two letters, which chance writes too. A
 message that was put into a recording goes before what the recording held before. In a long sound, those go first that

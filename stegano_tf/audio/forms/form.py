@@ -108,6 +108,7 @@ class Form:
     framed: ClassVar[bool] = True  # whether a message is a frame
     sealable: ClassVar[bool] = True
     needs_passphrase: ClassVar[bool] = False  # whether it must be sealed, with a passphrase
+    keyed: ClassVar[bool] = False  # whether a passphrase must decide where the message lies
     payloads: ClassVar[tuple[str, ...] | None] = None  # names of the picture files that it takes; None for all
     lossy: ClassVar[bool] = False  # whether it is looked for in lossy files, too, and in long ones, block by block
     unproved: ClassVar[str | None] = None  # why reading a message, unopened, does not prove it whole; None if it does
@@ -161,6 +162,9 @@ class Form:
         return None
 
     @classmethod
-    def capacities(cls, path) -> dict[int, int]:
-        """Returns how many bytes of message a recording carries, by bits a sample; for a form that takes one."""
+    def capacities(cls, path) -> dict[float, int]:
+        """Returns how many bytes of message a recording carries, by bits a sample; for a form that takes one.
+
+        At less than one bit a sample the message must be sealed with a passphrase.
+        """
         return {}

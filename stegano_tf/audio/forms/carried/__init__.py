@@ -7,7 +7,6 @@ So a message also survives in files of more bits, in floats, and in one of sever
 import dataclasses
 import functools
 import itertools
-import math
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
@@ -16,16 +15,15 @@ import numpy as np
 from stegano_tf import sealing
 from stegano_tf.audio import files, framing, parity, pcm
 from stegano_tf.audio.forms.carried import places
-from stegano_tf.audio.forms.carried.low_bits import MAX_BITS, capacity, embed, extract, group, snr
-from stegano_tf.audio.forms.form import Form, Found, Sound, in_memory
+from stegano_tf.audio.forms.carried.low_bits import MAX_BITS, capacity, embed, extract, group
+from stegano_tf.audio.forms.form import Found, Sound, in_memory
 from stegano_tf.audio.forms.marked import parity_setting, reading, writing
 from stegano_tf.audio.forms.marked.label import MARK, Label
+from stegano_tf.audio.forms.recorded import Recorded
 from stegano_tf.audio.payloads import bmp
-from stegano_tf.errors import AudioError, FormatError
-from stegano_tf.settings import file_name, setting
+from stegano_tf.errors import FormatError
+from stegano_tf.settings import setting
 
-_CLIPPED = 1e-3  # share of samples at full scale from which a recording counts as clipped
-_LEAST_DEPTH = 16  # bits: a recording of fewer is written to as one of 16, or the noise would be heard
 # Where labels are looked for: in front, and far enough behind for whatever a burst in front left. Before every 21st
 # segment there is a whole number of samples, at any number of bits. A key spreads bursts: the front is enough.
 _LOOKED_AT = (0, *(21 << doubling for doubling in range(20)))
@@ -33,13 +31,12 @@ _LOOK = 4 * writing.BYTES_SEGMENT
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Carried(Form):
-    """A frame, with or without parity, in 16- or 24-bit PCM of any lossless container, which keeps its sample rate.
+class Carried(Recorded):
+    """A frame, with or without parity, in the lowest bits of the samples.
 
     Raises ValueError if the parity or the number of bits is impossible.
     """
 
-    carrier: str = setting(dataclasses.MISSING, "hide the message in this recording", metavar="SOUND", parse=file_name)
     bits: int | None = setting(
         None, "low bits of each of its samples, 1 to 8 (default: the fewest)", low=1, high=MAX_BITS
     )
@@ -53,20 +50,9 @@ class Carried(Form):
         parity.checks_for(self.parity or 0)
 
     @functools.cached_property
-    def recording(self) -> files.Recording:
-        """What `carrier` holds."""
-        return files.read_recording(self.carrier)
-
-    @functools.cached_property
-    def _empty(self) -> int:
-        """Low bits that are 0 in every sample and are left so."""
-        recording = self.recording
-        return min(files.empty_bits(recording.samples), max(0, recording.depth - _LEAST_DEPTH))
-
-    @functools.cached_property
     def _samples(self) -> np.ndarray:
         """The recording in its own bits, int32[frames, channels], without a message that it may hold already."""
-        return _without_messages(self.recording.samples >> self._empty, self.recording.depth - self._empty)
+        return without_messages(self.own, self.depth)
 
     @functools.cached_property
     def _loud(self) -> np.ndarray:
@@ -77,19 +63,9 @@ class Carried(Form):
         """Check symbols in a codeword of 255, or None without parity."""
         return None if self.parity is None else parity.checks_for(self.parity)
 
-    def samples(self, size: int) -> int:
-        return self.recording.samples.size
-
     def check(self, path, size: int, sample_rate: int, *, keyed: bool = False) -> None:
-        """As `Form.check`; a clipped recording is refused because its flat tops would show what is changed there."""
-        samples, depth = self.recording.samples, self.recording.depth
-        full = 1 << (depth - 1)
-        share = np.count_nonzero((samples >= full - 1) | (samples <= -full)) / max(1, samples.size)
-        if share > _CLIPPED:
-            found = f"is clipped: {share:.1%} of its samples are at full scale, expected at most {_CLIPPED:.1%}"
-            raise AudioError(f"{self.carrier}: {found}")
+        super().check(path, size, sample_rate)
         self.bits_for(size, keyed=keyed)
-        files.container_for(path, samples.size * depth // 16, sample_rate=self.recording.sample_rate)
 
     def bits_for(self, size: int, *, keyed: bool = False) -> int:
         """Returns how many bits of each sample hold a message of `size` bytes: `bits`, or the fewest that do.
@@ -98,17 +74,13 @@ class Carried(Form):
         """
         if self.parity is not None:
             size = writing.encoded_bytes(size, self.checks)
-        (frames, channels), rate = self.recording.samples.shape, self.recording.sample_rate
         used = np.count_nonzero(self._loud)
         room = max(0, used - places.SALT) // places.GROUP * places.GROUP if keyed else used
         most = self.bits or MAX_BITS
         needed = next((bits for bits in range(1, most + 1) if capacity(room, bits) >= size), None)
         if needed is None:
-            seconds = math.ceil((8 * size / most + used - room) / channels / rate * 10) / 10
-            wanted = f"is too short to carry {size:,} bytes at {most} bits a sample"
-            lasts = f"it lasts {used / channels / rate:.1f} s, expected at least {seconds:.1f} s"
-            silent = f" without the {1 - used / max(1, frames * channels):.0%} that are digital silence"
-            raise AudioError(f"{self.carrier}: {wanted}: {lasts}{silent if used < frames * channels else ''}")
+            wanted = f"{size:,} bytes at {most} bits a sample"
+            raise self.too_short(wanted, used, 8 * size / most + used - room, "digital silence")
         return self.bits or needed
 
     def write(
@@ -118,7 +90,7 @@ class Carried(Form):
         message = b"".join(blocks)
         if self.parity is not None:
             message = writing.encode_bytes(message, self.checks)
-        depth = self.recording.depth - self._empty
+        depth = self.depth
         used = self._samples[self._loud]
         if key.passphrase is None:
             used = embed(used, message, bits, depth, None)
@@ -130,10 +102,8 @@ class Carried(Form):
         changed = self._samples.copy()
         changed[self._loud] = used
         places.keep_loud(changed, self._loud, 1 << bits, 1 << (depth - 1))
-        facts = {"bits": bits, "parity": self.checks}
-        facts["snr"] = snr(self.recording.samples >> self._empty, changed, depth)
-        made = dataclasses.replace(self.recording, samples=changed << self._empty)
-        return files.write_recording(path, made, **options), facts
+        reader, noise = self.written(path, changed, **options)
+        return reader, {"bits": bits, "parity": self.checks, "snr": noise}
 
     @classmethod
     def search(cls, sound: Sound, key: sealing.Key | None) -> Found | None:
@@ -202,9 +172,7 @@ def _seen(samples: np.ndarray, spellings: Sequence[str] = ()) -> Iterator[_Seen]
     keys_v1 = dict.fromkeys(map(places.key_v1, spellings))
     for channel, used in places.views(samples):
         for part in used[:2]:  # the third is for what knows no digital silence: version 1
-            if len(part) > places.SALT:
-                salt, rest = part[: places.SALT], part[places.SALT :]
-                key = places.key(spellings[0], extract(salt, places.SALT // 8, 1, None).tobytes())
+            for key, rest in places.salted(part, spellings[0]):
                 order = functools.partial(places.order, len(rest), places.GROUP, key)
                 yield from _tried(rest, channel, range(1, MAX_BITS + 1), order)
         for size, key in itertools.product((1, 2, 4, 8), keys_v1):
@@ -230,10 +198,11 @@ def _tried(samples: np.ndarray, channel: int, tries: Iterable[int], order, segme
                 break
 
 
-def _without_messages(samples: np.ndarray, depth: int) -> np.ndarray:
+def without_messages(samples: np.ndarray, depth: int) -> np.ndarray:
     """Returns a recording, int32[frames, channels], in which nobody sees a message: a reader would take that one.
 
-    What lies in low bits is overwritten with noise. Of a sound that begins as a message does, the first samples change.
+    It is `samples` itself if there is none. What lies in low bits is overwritten with noise. Of a sound that begins as
+    a message does, the first samples change.
     """
     starts = np.ascontiguousarray((samples[:MARK].T >> (depth - 16)).astype(np.int16))
     heads = [pcm.decode(start).tobytes() for start in starts]

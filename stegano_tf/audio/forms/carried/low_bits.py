@@ -51,9 +51,3 @@ def extract(samples: np.ndarray, size: int, bits: int, order: np.ndarray | None,
     values = samples[used] if order is None else samples[order[used]]
     groups = np.unpackbits((values & ((1 << bits) - 1)).astype(np.uint8)[:, None], axis=1)[:, 8 - bits :]
     return np.packbits(groups.reshape(-1)[: 8 * size])
-
-
-def snr(before: np.ndarray, after: np.ndarray, depth: int) -> float:
-    """Returns the power of a full-scale square wave over that of the change, in dB."""
-    error = np.mean(np.square(np.subtract(after, before, dtype=np.float64)))
-    return math.inf if error == 0 else 20 * math.log10((1 << (depth - 1)) / math.sqrt(error))

@@ -73,6 +73,13 @@ def views(samples: np.ndarray) -> Iterator[tuple[int, list[np.ndarray]]]:
         yield number, [*used, np.ascontiguousarray(part).reshape(-1)]
 
 
+def salted(samples: np.ndarray, passphrase: str) -> Iterator[tuple[bytes, np.ndarray]]:
+    """Yields the key that a passphrase has with the salt of int32[N] samples, and the samples behind the salt."""
+    if len(samples) > SALT:
+        salt = np.packbits((samples[:SALT] & 1).astype(np.uint8)).tobytes()
+        yield key(passphrase, salt), samples[SALT:]
+
+
 def key_v1(passphrase: str) -> bytes:
     """Returns the 32 bytes that decide the order of version 1: scrypt with N = 2^15, r = 8, p = 1 of the NFC text."""
     text = unicodedata.normalize("NFC", passphrase).encode()

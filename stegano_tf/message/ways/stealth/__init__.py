@@ -7,14 +7,13 @@ needs the key and no costs. tools/detect.py measures how often trained detectors
 import concurrent.futures
 import dataclasses
 import itertools
-import secrets
 import struct
 from collections.abc import Mapping
 
 import numpy as np
 
-from stegano_tf.coding import stc
-from stegano_tf.message.ways.stealth import costs, grid, layers, places
+from stegano_tf.coding import layers, stc
+from stegano_tf.message.ways.stealth import costs, grid, places
 from stegano_tf.message.ways.way import SALT, DamagedError, RoomError, Way
 
 RATE = 0.1
@@ -53,7 +52,7 @@ class Stealth(Way):
         changed, samples = np.array(picture, order="C"), places.salt_samples(picture.shape)
         row, prices = changed.reshape(-1), costs.of_picture(picture).reshape(-1)[samples]
         try:
-            row[samples] += _lowest(row[samples], prices, salt).view(np.uint8)  # 255 wraps around to -1
+            row[samples] += layers.lowest(row[samples], prices, salt).view(np.uint8)  # 255 wraps around to -1
         except stc.WetError:
             raise RoomError("is flat or saturated nearly everywhere") from None
         return changed
@@ -182,8 +181,8 @@ class _Lane:
         """Returns how many of the bits each channel says, up to 255 for the most, and 256ths of the higher layer."""
         channels = [_take(prices, (0, 0, channel), self._cells) for channel in range(3)]
         every = np.concatenate(channels)
-        factor = costs.scale(every, every, bits * 3 / len(places.GROUPS))
-        both = np.array([costs.entropies(channel, channel, factor) for channel in channels])
+        factor = layers.scale(every, every, bits * 3 / len(places.GROUPS))
+        both = np.array([layers.entropies(channel, channel, factor) for channel in channels])
         totals = both.sum(axis=1)
         return [round(255 * total / totals.max()) for total in totals], round(256 * both[:, 0].sum() / both.sum())
 
@@ -191,7 +190,7 @@ class _Lane:
         group, own = places.GROUPS[0], self._cells[self._first[: self._head]]
         data = self._siv(b"header").encrypt(header, None)
         levels, prices = _take(canvas.cover, group, own), _take(canvas.prices, group, own)
-        _put(canvas.changes, group, own, _lowest(levels, prices, data))
+        _put(canvas.changes, group, own, layers.lowest(levels, prices, data))
 
     @staticmethod
     def _write_group(
@@ -199,7 +198,7 @@ class _Lane:
     ) -> None:
         towards = costs.towards_neighbours(canvas.changes, *group).reshape(-1)[own]
         up, down = costs.directed(_take(canvas.prices, group, own), towards)
-        up, down = costs.nats(up, down, costs.scale(up, down, len(bits)))
+        up, down = layers.nats(up, down, layers.scale(up, down, len(bits)))
         _put(canvas.changes, group, own, layers.write(_take(canvas.cover, group, own), up, down, bits, split))
 
     def _order(self, count: int, use: bytes) -> np.ndarray:
@@ -244,11 +243,3 @@ def _header_samples(cells: int, lanes: int) -> int:
     if count < 2 * _HEADER_BITS:
         raise RoomError(f"is too small for {lanes} messages" if lanes > 1 else "is too small for a message")
     return count
-
-
-def _lowest(levels: np.ndarray, prices: np.ndarray, data: bytes) -> np.ndarray:
-    """Returns how levels[N] have to change so that their lowest bits say data: int8[N]. Raises stc.WetError."""
-    bits = np.unpackbits(np.frombuffer(data, np.uint8))
-    flips = stc.embed((levels & 1)[:, None], prices[:, None], bits[:, None])[:, 0]
-    signs = np.unpackbits(np.frombuffer(secrets.token_bytes(-(-len(flips) // 8)), np.uint8))[: len(flips)]
-    return flips * (1 - 2 * signs.astype(np.int8))

@@ -14,8 +14,6 @@ from stegano_tf.coding import stc
 
 _FLAT = np.finfo(np.float32).eps  # the least residual; what has none at all is flat
 _CHEAPER = 10.0  # how many times cheaper a change is that goes the way of its neighbours
-_DEAR = np.float32(1e5)  # nats: never worth it, but not wet
-_SAMPLED = 1 << 16  # costs that are enough to find out how many bits fit
 
 
 def hill(channel: np.ndarray) -> np.ndarray:
@@ -78,37 +76,3 @@ def directed(costs: np.ndarray, towards: np.ndarray) -> tuple[np.ndarray, np.nda
     """Returns the costs of +1 and of -1 where neighbours went `towards` 1 or -1; 0 leaves the cost as it is."""
     wet = costs >= stc.WET
     return tuple(np.where((towards == way) & ~wet, costs / np.float32(_CHEAPER), costs) for way in (1, -1))
-
-
-def scale(up: np.ndarray, down: np.ndarray, bits: float) -> float:
-    """Returns the factor that makes nats of costs, float32[N], so that changes of N samples say so many bits in all.
-
-    It is the largest at which the entropy of the changes is enough: the lambda of the paper's equation 5.
-    """
-    step = -(-len(up) // _SAMPLED)
-    up, down, bits = up[::step], down[::step], bits * len(up[::step]) / max(1, len(up))
-    low, high = -10.0, 25.0  # of the logarithm
-    while high - low > 1e-3:
-        middle = (low + high) / 2
-        low, high = (middle, high) if sum(entropies(up, down, np.exp(middle))) > bits else (low, middle)
-    return float(np.exp(low))
-
-
-def nats(up: np.ndarray, down: np.ndarray, factor: float) -> tuple[np.ndarray, np.ndarray]:
-    """Returns costs in nats, float32[N], for `stc.embed_ternary`; what is wet stays wet."""
-    return tuple(np.where(c >= stc.WET, stc.WET, np.minimum(c * np.float32(factor), _DEAR)) for c in (up, down))
-
-
-def entropies(up: np.ndarray, down: np.ndarray, factor: float) -> tuple[float, float]:
-    """Returns how many bits the second-lowest bits and the lowest ones of samples say, at a factor of their costs."""
-    a, b = (np.exp(-np.minimum(factor * costs.astype(np.float64), 700)) for costs in (up, down))
-    total = 1 + a + b
-    far = (_binary(a / total) + _binary(b / total)).sum() / 2  # either change flips the higher bit, as the level has it
-    near = sum((_binary(p / (1 + p)) * (1 + p) / total).sum() for p in (a, b)) / 2
-    return float(far), float(near)
-
-
-def _binary(p: np.ndarray) -> np.ndarray:
-    from scipy.special import entr  # noqa: PLC0415
-
-    return (entr(p) + entr(1 - p)) / np.log(2)
