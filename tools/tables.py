@@ -401,14 +401,9 @@ def limits() -> str:
     return table(heading, rows, result)
 
 
-_NOT_YET = "\nNot measured yet: `tools/benchmark_batch.py` does.\n"
-
-
 @insert
 def batch() -> str:
     """What a collection on Ray costs beside a loop, and what is left after something was killed."""
-    if not (RESULTS / "batch.json").is_file():
-        return _NOT_YET
     result = load("batch")
     speed, window, bad, million = (result[part] for part in ("speed", "window", "bad", "million"))
     loop = f"{speed['pairs']} pairs of {speed['side']}², pairs a CPU second, a loop in one process = 1"
@@ -439,7 +434,6 @@ def batch() -> str:
 
 def _left(found: dict) -> str:
     """What a job left; of several jobs each number that there was."""
-    numbers = {name: sorted(set(value)) if isinstance(value, list) else [value] for name, value in found.items()}
     words = {
         "rows": "rows",
         "outputs": "outputs",
@@ -447,14 +441,13 @@ def _left(found: dict) -> str:
         "partial": "partial",
         "wrong": "other than their row says",
     }
+    numbers = {name: sorted(set(found[name])) if isinstance(found[name], list) else [found[name]] for name in words}
     return ", ".join(f"{' or '.join(map(str, numbers[name]))} {text}" for name, text in words.items())
 
 
 @insert
 def batch_scale() -> str:
     """What a million and a thousand million pairs take, from what one pair takes."""
-    if not (RESULTS / "batch.json").is_file():
-        return _NOT_YET
     result = load("batch")
     speed, requests = result["speed"], result["s3"]["requests_a_pair"]
     rows = []
