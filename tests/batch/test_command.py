@@ -1,8 +1,8 @@
 import builtins
+import pickle
 import re
 import sys
 
-import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
@@ -18,6 +18,7 @@ def batch(command, monkeypatch, tmp_path):
 
     def here(work, numbers, *, workers):
         assert workers >= 1
+        work = pickle.loads(pickle.dumps(work))
         for number in numbers:
             yield number, rows.run(work, number)
 
@@ -100,6 +101,7 @@ def test_the_options_of_the_single_command_are_there(batch, collection):
         (("hide", *PLACES, "--force", "--resume"), "expected one of --resume, --retry-errors and --force"),
         (("hide", *PLACES, "--max-errors", "101%"), "'101%': expected 0% to 100%"),
         (("send", *PLACES, "--carrier", "-"), "--carrier is read by each worker, expected a file"),
+        (("reveal", *PLACES, "--identity", "-"), "--identity is read by each worker, expected a file"),
         (("hide", *PLACES, "--rows-per-block", "0"), "'0': expected an integer from 1"),
         (("watermark", *PLACES), "invalid choice: 'watermark'"),
     ],
@@ -167,6 +169,17 @@ def test_bytes_there_and_back(batch, collection, tmp_path, quick):
     assert "holds no message for this passphrase or identity" in out
     assert (tmp_path / "secrets/b.txt").read_text() == "the note\n"
     assert metrics.psnr(images.read("secrets/a.png"), images.read("1.png")) > 35
+
+
+def test_an_identity_reveals(batch, collection, tmp_path):
+    recipient = sealing.keygen(tmp_path / "identity")
+    (tmp_path / "note.txt").write_text("the note\n")
+    collection(1, secret=["note.txt"], output=["0.png"])
+    assert batch("hide", "pairs.csv", *PLACES, "--recipient", recipient)[0] == 0
+    (tmp_path / "back.csv").write_text("id,stego,output\na,out/0.png,a.txt\n")
+    back = "reveal", "back.csv", "--results", "back", "--output-root", "secrets", "--identity", "identity"
+    assert batch(*back)[0] == 0
+    assert (tmp_path / "secrets/a.txt").read_text() == "the note\n"
 
 
 def test_networks_reveal_where_there_are_no_bytes(batch, collection, tmp_path):

@@ -8,7 +8,7 @@ import pytest
 
 from stegano_tf import __version__, images, metrics, pipeline, runtime, sealing
 from stegano_tf.batch import rows, store
-from stegano_tf.errors import BackendError
+from stegano_tf.errors import BackendError, OutputError
 
 NETWORK = runtime.load().network.hex()
 
@@ -188,5 +188,5 @@ def test_a_machine_that_would_do_something_else_ends_the_job(work, changes, mess
 def test_results_that_cannot_be_written_end_the_job(work, tmp_path):
     (tmp_path / "results").mkdir()
     (tmp_path / "results/attempt=0001").touch()
-    with pytest.raises(OSError, match="attempt=0001"):
+    with pytest.raises(OutputError, match=r"attempt=0001/block-00000000\.parquet: cannot be written: .*attempt=0001"):
         results(work("hide"), pair())
