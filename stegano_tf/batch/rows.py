@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 
 from stegano_tf import __version__, images, metrics, pipeline, runtime
 from stegano_tf.batch import store
-from stegano_tf.errors import BackendError, OutputError, one_line
+from stegano_tf.errors import BackendError, DataError, OutputError, one_line
 from stegano_tf.message import contents, pictures, ways
 from stegano_tf.message.ways.way import Way
 
@@ -158,6 +158,9 @@ def _do(work: Work, pair: dict[str, str], draft: Path | None) -> dict[str, Any]:
     """Does a pair; the draft, if there is one, becomes its output."""
     operation = OPERATIONS[work.operation]
     inputs = {name: store.resolve(pair[name], work.inputs) for name in operation.inputs}
+    for uri in inputs.values():
+        if store.is_local(uri) and Path(uri).is_fifo():
+            raise DataError(f"{uri}: is a pipe, for which a worker may wait without end, expected a file")
     figures = operation.run(work, draft, **inputs)
     if not draft:
         return figures

@@ -46,6 +46,8 @@ def resolve(uri: str | os.PathLike, base: str = "") -> str:
     uri = os.fspath(uri)
     if uri.startswith("file://"):
         return _filesystem(uri)[1]
+    if uri.endswith("://"):
+        raise DataError(f"{uri}: names no place, expected one as s3://bucket/…")
     if "://" in uri or Path(uri).is_absolute():
         return uri
     return f"{base.rstrip('/')}/{uri}" if base else str(Path(uri).absolute())

@@ -101,6 +101,8 @@ def run(args) -> None:
         terminal.need("batch", "pyarrow")
         from stegano_tf.batch import job, store
 
+        if args.engine == "ray":
+            _ray()  # before a job is started for which it is missing
         request = job.Request(
             operation=args.operation,
             manifest=args.manifest,
@@ -181,11 +183,7 @@ def _ways(args) -> dict:
 def _engine(args, threads: int):
     """Yields a `job.Engine`."""
     if args.engine == "ray":
-        try:
-            from stegano_tf.batch import ray
-        except ModuleNotFoundError as error:
-            expected = "pip install 'stegano_tf[distributed]'"
-            raise BackendError(f"--engine ray needs {error.name}, which is not installed: {expected}") from error
+        ray = _ray()
         with ray.cluster(args.address, args.workers and args.workers * threads):
             yield functools.partial(ray.run, workers=args.workers, threads=threads)
         return
@@ -193,6 +191,15 @@ def _engine(args, threads: int):
     from stegano_tf.runtime import backends
 
     yield functools.partial(local.run, workers=args.workers or max(1, backends.usable_cores() // threads))
+
+
+def _ray():
+    try:
+        from stegano_tf.batch import ray
+    except ModuleNotFoundError as error:
+        expected = "pip install 'stegano_tf[distributed]'"
+        raise BackendError(f"--engine ray needs {error.name}, which is not installed: {expected}") from error
+    return ray
 
 
 def _show(tallies, total: int) -> None:

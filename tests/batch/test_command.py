@@ -117,6 +117,7 @@ def test_wrong_usage(batch, arguments, message, tmp_path):
     ("manifest", "options", "message"),
     [
         ("missing.csv", (), r"/missing\.csv: does not exist, expected a .parquet or .csv file"),
+        ("pairs.csv", ("--results", "s3://"), r"s3://: names no place, expected one as s3://bucket/"),
         ("pairs.csv", ("--results", "nothing://x"), r"nothing://x: is no place for files"),
         ("pairs.csv", ("--output-root", "pairs.csv"), r"outputs cannot be kept there: "),
     ],
@@ -128,7 +129,7 @@ def test_bad_input(batch, collection, manifest, options, message):
     assert re.match(f"stegano-tf: .*{message}", err), err
 
 
-def test_without_ray_the_extra_is_named(batch, collection, monkeypatch):
+def test_without_ray_the_extra_is_named(batch, collection, monkeypatch, tmp_path):
     collection(1)
     import_ = builtins.__import__
 
@@ -143,6 +144,7 @@ def test_without_ray_the_extra_is_named(batch, collection, monkeypatch):
     status, _, err = batch("hide", "pairs.csv", *PLACES, "--engine", "ray")
     said = "stegano-tf: --engine ray needs ray, which is not installed: pip install 'stegano_tf[distributed]'\n"
     assert (status, err) == (1, said)
+    assert not (tmp_path / "results").exists()
 
 
 @pytest.fixture
