@@ -139,7 +139,7 @@ def _options(args) -> tuple[dict, dict]:
     if bool(args.resume) + bool(args.retry_errors) + bool(args.force) > 1:
         args.usage_error("expected one of --resume, --retry-errors and --force")
     for name, files in ("weights", [args.weights]), ("carrier", [args.carrier]), ("identity", args.identity):
-        if settings.STDIN in files:
+        if any(file and (file == settings.STDIN or Path(file).is_fifo()) for file in files):
             args.usage_error(f"--{name} is read by each worker, expected a file")
     options = flags.networks(args, *groups)
     if hide.Refinement in groups:
