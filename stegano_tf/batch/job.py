@@ -17,6 +17,7 @@ import hashlib
 import io
 import itertools
 import json
+import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
@@ -85,9 +86,9 @@ class Job:
         plan = io.BytesIO()
         with pa.ipc.new_file(plan, pairs.schema) as file:
             file.write_table(pairs.combine_chunks(), max_chunksize=size)
-        work.results.write(work.plan(), plan.getvalue())
         lost, done = [], False
         try:
+            rows.write(work, work.plan(), plan.getvalue())
             with contextlib.closing(engine(work, range(-(-pairs.num_rows // size)))) as blocks:
                 for number, answer in blocks:
                     if tally := answer or rows.committed(work, number):  # it may have died behind its last line
@@ -136,17 +137,20 @@ def prepare(request: Request, *, resume: bool = False, retry_errors: bool = Fals
     with _place("results", results):
         start = _start(results, settings, request, resume=resume, retry_errors=retry_errors, force=force)
         done = None if start else read(results.uri)
-        # A plan without rows is an attempt, too: somebody may still write its blocks.
-        numbers = (re.match(r"(?:attempt=|_plan/)(\d+)", name) for name in results.files())
-        attempt = 1 + max((int(number[1]) for number in numbers if number), default=0)
     if outputs:
+        _refuse_among_results(results, outputs)
         with _place("outputs", outputs):
             if start and not force:
                 _refuse_existing(outputs, pairs)
             outputs.probe()
-    if start:
-        with _place("results", results):
+    with _place("results", results):
+        if start:
+            if force:
+                _clear(results)
             results.write(_JOB, json.dumps(settings | _seal(request), indent=1).encode())
+        # A plan without rows is an attempt, too: somebody may still write its blocks.
+        numbers = (re.match(r"(?:attempt=|_plan/)(\d+)", name) for name in results.files())
+        attempt = 1 + max((int(number[1]) for number in numbers if number), default=0)
     work = rows.Work(
         operation=request.operation,
         networks=request.networks,
@@ -213,7 +217,7 @@ def _settings(request: Request, digest: str) -> dict[str, Any]:
         "format": _FORMAT,
         "operation": request.operation,
         "manifest": digest,
-        "output_root": request.output_root and store.resolve(request.output_root),
+        "output_root": request.output_root and store.resolve(request.output_root).rstrip("/"),
         "network": network,
         "version": __version__,
         "sealed": lock and (sorted(lock.recipients) or "with a passphrase"),
@@ -224,24 +228,31 @@ def _settings(request: Request, digest: str) -> dict[str, Any]:
 
 
 def _start(results: store.Folder, settings: dict, request: Request, **modes: bool) -> bool:
-    """Returns whether the job is to be started, and otherwise checks that it can go on; deletes results on `force`."""
+    """Returns whether the job is to be started, and otherwise checks that it can go on."""
     found = results.read(_JOB)
-    attempts = {name.partition("/")[0] for name in results.files() if name.startswith("attempt=")}
+    if found is None and (attempts := _attempts(results)):  # `force` does not know either whose they are
+        raise OutputError(f"{results.path(min(attempts))}: is there without {_JOB}, expected no results")
     if modes["force"]:
-        if found:
-            for name in (*attempts, "_plan", _JOB):
-                results.delete(name)
         return True
     if found is None:
         if modes["retry_errors"]:
             raise OutputError(f"{results.uri}: holds no job, expected one that was started")
-        if attempts:
-            raise OutputError(f"{results.path(min(attempts))}: is there without {_JOB}, expected no results")
         return True
     if not any(modes.values()):
         raise OutputError(f"{results.uri}: holds a job already; --resume goes on, --retry-errors, --force begins anew")
     _check_same(results, found, settings, request.options.get("lock"))
     return False
+
+
+def _attempts(results: store.Folder) -> set[str]:
+    return {name.partition("/")[0] for name in results.files() if name.startswith("attempt=")}
+
+
+def _clear(results: store.Folder) -> None:
+    """Deletes an earlier job; until its last step it stays one."""
+    if results.read(_JOB) is not None:
+        for name in (*_attempts(results), "_plan", _JOB):
+            results.delete(name)
 
 
 def _check_same(results: store.Folder, found: bytes, settings: dict, lock: sealing.Lock | None) -> None:
@@ -251,7 +262,8 @@ def _check_same(results: store.Folder, found: bytes, settings: dict, lock: seali
     except (ValueError, TypeError) as error:
         raise OutputError(f"{results.path(_JOB)}: is not what a job was started with: {one_line(error)}") from error
     seal = there.pop("seal", None)
-    for name in sorted(there.keys() | settings.keys()):
+    # An option says more than what follows from it.
+    for name in sorted(there.keys() | settings.keys(), key=lambda name: (name != "operation", name == "network", name)):
         old, new = there.get(name), settings.get(name)
         if old != new:
             expected = "a job goes on with the same settings only"
@@ -284,6 +296,15 @@ def _place(what: str, folder: store.Folder) -> Iterator[None]:
         yield
     except OSError as error:
         raise OutputError(f"{folder.uri}: {what} cannot be kept there: {one_line(error)}") from error
+
+
+def _refuse_among_results(results: store.Folder, outputs: store.Folder) -> None:
+    outer, inner = (
+        f"{os.path.realpath(folder.uri) if store.is_local(folder.uri) else folder.uri.rstrip('/')}/"
+        for folder in (results, outputs)
+    )
+    if inner.startswith(outer):
+        raise OutputError(f"{outputs.uri}: is in the folder of results, whose readers expect nothing else there")
 
 
 def _refuse_existing(outputs: store.Folder, pairs: pa.Table) -> None:

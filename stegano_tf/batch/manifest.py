@@ -31,7 +31,7 @@ def read(uri: str, columns: Sequence[str]) -> tuple[pa.Table, str]:
         raise DataError(f"{uri}: the manifest cannot be read: {one_line(error)}") from error
     try:
         table = _parse(uri, content)
-    except pa.ArrowInvalid as error:
+    except (pa.ArrowException, ValueError, OSError) as error:
         raise DataError(f"{uri}: is no manifest, expected a .parquet or .csv file ({one_line(error)})") from error
     for name in columns:
         if (found := table.column_names.count(name)) != 1:
@@ -64,8 +64,8 @@ def _parse(uri: str, content: bytes) -> pa.Table:
 
 def _text(uri: str, name: str, column: pa.ChunkedArray) -> pa.ChunkedArray:
     """Returns a column as text, after it was checked that every row has some."""
-    kind = column.type
-    if not (pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_integer(kind)):
+    kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+    if kind not in (pa.string(), pa.large_string(), pa.string_view()) and not pa.types.is_integer(kind):
         raise DataError(f"{uri}: the column {name!r} holds {kind}, expected text")
     text = column.cast(pa.string())
     _refuse(uri, name, text, pc.fill_null(pc.equal(text, ""), True), "a value in each row")

@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 
 from stegano_tf import __version__, images, metrics, pipeline, runtime
 from stegano_tf.batch import store
-from stegano_tf.errors import BackendError, OutputError
+from stegano_tf.errors import BackendError, DataError, OutputError, one_line
 from stegano_tf.message import contents, pictures, ways
 from stegano_tf.message.ways.way import Way
 
@@ -83,7 +83,7 @@ def run(work: Work, number: int) -> Tally:
     """Does a block: writes its outputs, then its rows of results.
 
     Bad input is a row of results. What is raised ends the job: BackendError if this machine has another version or
-    other networks than the job was started with, OSError if the results cannot be written.
+    other networks than the job was started with, OutputError if the results cannot be written.
     """
     _check_machine(work)
     with warnings.catch_warnings():
@@ -110,7 +110,15 @@ def commit(work: Work, number: int, rows: list[dict]) -> None:
     shared = {"version": work.version, "settings_hash": work.settings_hash, "host": socket.gethostname()}
     content = io.BytesIO()
     pq.write_table(pa.Table.from_pylist([shared | row for row in rows], RESULT), content)
-    work.results.write(work.block(number), content.getvalue())
+    write(work, work.block(number), content.getvalue())
+
+
+def write(work: Work, name: str, content: bytes) -> None:
+    """Writes a file among the results; raises OutputError if that fails."""
+    try:
+        work.results.write(name, content)
+    except OSError as error:  # of a full disk, it names no file
+        raise OutputError(f"{work.results.path(name)}: cannot be written: {one_line(error)}") from error
 
 
 @functools.lru_cache(maxsize=1)
@@ -150,6 +158,9 @@ def _do(work: Work, pair: dict[str, str], draft: Path | None) -> dict[str, Any]:
     """Does a pair; the draft, if there is one, becomes its output."""
     operation = OPERATIONS[work.operation]
     inputs = {name: store.resolve(pair[name], work.inputs) for name in operation.inputs}
+    for uri in inputs.values():
+        if store.is_local(uri) and Path(uri).is_fifo():
+            raise DataError(f"{uri}: is a pipe, for which a worker may wait without end, expected a file")
     figures = operation.run(work, draft, **inputs)
     if not draft:
         return figures

@@ -22,6 +22,8 @@ from pyarrow import fs
 from stegano_tf import outputs
 from stegano_tf.errors import DataError, OutputError
 
+_DRAFTS = ".stegano_tf-"  # how the hidden folder of unfinished files begins
+
 
 @functools.lru_cache(maxsize=64)
 def _filesystem(root: str) -> tuple[fs.FileSystem, str]:
@@ -44,6 +46,8 @@ def resolve(uri: str | os.PathLike, base: str = "") -> str:
     uri = os.fspath(uri)
     if uri.startswith("file://"):
         return _filesystem(uri)[1]
+    if uri.endswith("://"):
+        raise DataError(f"{uri}: names no place, expected one as s3://bucket/…")
     if "://" in uri or Path(uri).is_absolute():
         return uri
     return f"{base.rstrip('/')}/{uri}" if base else str(Path(uri).absolute())
@@ -159,11 +163,11 @@ class Folder:
         return None
 
     def files(self) -> list[str]:
-        """Returns the names of all files below the folder, without hidden ones; none if there is no such folder."""
+        """Returns the names of all files below the folder, without drafts; none if there is no such folder."""
         filesystem, root = locate(self.uri)
         found = filesystem.get_file_info(fs.FileSelector(root, allow_not_found=True, recursive=True))
-        names = (info.path[len(root.rstrip("/")) + 1 :] for info in found if info.is_file)
-        return [name for name in names if not name.startswith(".")]
+        names = (info.path[len(root.rstrip("/")) + 1 :] for info in found if info.type != fs.FileType.Directory)
+        return [name for name in names if not name.startswith(_DRAFTS)]
 
     def delete(self, name: str) -> None:
         """Deletes a file, or a folder with all that is in it; nothing if there is none."""
@@ -181,4 +185,4 @@ class Folder:
 
     @property
     def _drafts(self) -> Path:
-        return Path(self.uri, f".stegano_tf-{self.token}")
+        return Path(self.uri, f"{_DRAFTS}{self.token}")

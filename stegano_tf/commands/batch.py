@@ -101,6 +101,8 @@ def run(args) -> None:
         terminal.need("batch", "pyarrow")
         from stegano_tf.batch import job, store
 
+        if args.engine == "ray":
+            _ray()  # before a job is started for which it is missing
         request = job.Request(
             operation=args.operation,
             manifest=args.manifest,
@@ -136,6 +138,9 @@ def _options(args) -> tuple[dict, dict]:
         args.usage_error("--address goes with --engine ray")
     if bool(args.resume) + bool(args.retry_errors) + bool(args.force) > 1:
         args.usage_error("expected one of --resume, --retry-errors and --force")
+    for name, files in ("weights", [args.weights]), ("carrier", [args.carrier]), ("identity", args.identity):
+        if any(file and (file == settings.STDIN or Path(file).is_fifo()) for file in files):
+            args.usage_error(f"--{name} is read by each worker, expected a file")
     options = flags.networks(args, *groups)
     if hide.Refinement in groups:
         hide.hiding_options(args)  # refuses what does not go together
@@ -148,11 +153,11 @@ def _options(args) -> tuple[dict, dict]:
         options["key"] = flags.key(args, ask=False)
     elif args.operation == "reveal" and (key := flags.picture_key(args)):
         options["key"] = key
-    for name in "weights", "carrier":
-        if options.get(name) == settings.STDIN:
-            args.usage_error(f"--{name} is read by each worker, expected a file")
     # Workers run in other folders.
     options |= {name: str(Path(options[name]).absolute()) for name in ("weights", "carrier") if name in options}
+    if key := options.get("key"):  # its identities, once read, could not be handed to other processes
+        identities = [str(Path(path).absolute()) for path in args.identity]
+        options["key"] = dataclasses.replace(key, identities=identities)
     networks = settings.given(args, flags.Networks)
     return {"threads": 1} | {name: options.pop(name) for name in networks}, options
 
@@ -172,18 +177,15 @@ def _ways(args) -> dict:
     messages.refuse_networks(args, "bytes", hide.Refinement)
     lock = flags.lock(args) if args.operation == "hide" else None
     name, own = found
-    return kept | {"way": name, "way_options": own, "chat": args.survive == "chat"} | ({"lock": lock} if lock else {})
+    chat = {"chat": True} if args.survive == "chat" else {}
+    return kept | chat | {"way": name, "way_options": own} | ({"lock": lock} if lock else {})
 
 
 @contextlib.contextmanager
 def _engine(args, threads: int):
     """Yields a `job.Engine`."""
     if args.engine == "ray":
-        try:
-            from stegano_tf.batch import ray
-        except ModuleNotFoundError as error:
-            expected = "pip install 'stegano_tf[distributed]'"
-            raise BackendError(f"--engine ray needs {error.name}, which is not installed: {expected}") from error
+        ray = _ray()
         with ray.cluster(args.address, args.workers and args.workers * threads):
             yield functools.partial(ray.run, workers=args.workers, threads=threads)
         return
@@ -191,6 +193,15 @@ def _engine(args, threads: int):
     from stegano_tf.runtime import backends
 
     yield functools.partial(local.run, workers=args.workers or max(1, backends.usable_cores() // threads))
+
+
+def _ray():
+    try:
+        from stegano_tf.batch import ray
+    except ModuleNotFoundError as error:
+        expected = "pip install 'stegano_tf[distributed]'"
+        raise BackendError(f"--engine ray needs {error.name}, which is not installed: {expected}") from error
+    return ray
 
 
 def _show(tallies, total: int) -> None:

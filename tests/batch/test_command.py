@@ -1,4 +1,5 @@
 import builtins
+import pickle
 import re
 import sys
 
@@ -17,6 +18,7 @@ def batch(command, monkeypatch, tmp_path):
 
     def here(work, numbers, *, workers):
         assert workers >= 1
+        work = pickle.loads(pickle.dumps(work))
         for number in numbers:
             yield number, rows.run(work, number)
 
@@ -99,6 +101,7 @@ def test_the_options_of_the_single_command_are_there(batch, collection):
         (("hide", *PLACES, "--force", "--resume"), "expected one of --resume, --retry-errors and --force"),
         (("hide", *PLACES, "--max-errors", "101%"), "'101%': expected 0% to 100%"),
         (("send", *PLACES, "--carrier", "-"), "--carrier is read by each worker, expected a file"),
+        (("reveal", *PLACES, "--identity", "-"), "--identity is read by each worker, expected a file"),
         (("hide", *PLACES, "--rows-per-block", "0"), "'0': expected an integer from 1"),
         (("watermark", *PLACES), "invalid choice: 'watermark'"),
     ],
@@ -114,6 +117,7 @@ def test_wrong_usage(batch, arguments, message, tmp_path):
     ("manifest", "options", "message"),
     [
         ("missing.csv", (), r"/missing\.csv: does not exist, expected a .parquet or .csv file"),
+        ("pairs.csv", ("--results", "s3://"), r"s3://: names no place, expected one as s3://bucket/"),
         ("pairs.csv", ("--results", "nothing://x"), r"nothing://x: is no place for files"),
         ("pairs.csv", ("--output-root", "pairs.csv"), r"outputs cannot be kept there: "),
     ],
@@ -125,7 +129,7 @@ def test_bad_input(batch, collection, manifest, options, message):
     assert re.match(f"stegano-tf: .*{message}", err), err
 
 
-def test_without_ray_the_extra_is_named(batch, collection, monkeypatch):
+def test_without_ray_the_extra_is_named(batch, collection, monkeypatch, tmp_path):
     collection(1)
     import_ = builtins.__import__
 
@@ -140,6 +144,7 @@ def test_without_ray_the_extra_is_named(batch, collection, monkeypatch):
     status, _, err = batch("hide", "pairs.csv", *PLACES, "--engine", "ray")
     said = "stegano-tf: --engine ray needs ray, which is not installed: pip install 'stegano_tf[distributed]'\n"
     assert (status, err) == (1, said)
+    assert not (tmp_path / "results").exists()
 
 
 @pytest.fixture
@@ -166,6 +171,17 @@ def test_bytes_there_and_back(batch, collection, tmp_path, quick):
     assert "holds no message for this passphrase or identity" in out
     assert (tmp_path / "secrets/b.txt").read_text() == "the note\n"
     assert metrics.psnr(images.read("secrets/a.png"), images.read("1.png")) > 35
+
+
+def test_an_identity_reveals(batch, collection, tmp_path):
+    recipient = sealing.keygen(tmp_path / "identity")
+    (tmp_path / "note.txt").write_text("the note\n")
+    collection(1, secret=["note.txt"], output=["0.png"])
+    assert batch("hide", "pairs.csv", *PLACES, "--recipient", recipient)[0] == 0
+    (tmp_path / "back.csv").write_text("id,stego,output\na,out/0.png,a.txt\n")
+    back = "reveal", "back.csv", "--results", "back", "--output-root", "secrets", "--identity", "identity"
+    assert batch(*back)[0] == 0
+    assert (tmp_path / "secrets/a.txt").read_text() == "the note\n"
 
 
 def test_networks_reveal_where_there_are_no_bytes(batch, collection, tmp_path):

@@ -1,10 +1,11 @@
 import dataclasses
+import errno
 
 import pyarrow.parquet as pq
 import pytest
 
 from stegano_tf import images, sealing
-from stegano_tf.batch import job, rows
+from stegano_tf.batch import job, rows, store
 from stegano_tf.errors import BackendError, DataError, OutputError
 from stegano_tf.sealing import age
 
@@ -119,10 +120,48 @@ def test_outputs_of_others_are_not_replaced(request_of, tmp_path):
     assert images.read(tmp_path / "out/1/1.png").shape == (32, 32, 3)
 
 
+def test_nothing_is_deleted_for_a_job_that_cannot_start(request_of, tmp_path):
+    request = request_of(2)
+    run(request)
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match="file: outputs cannot be kept there"):
+        job.prepare(dataclasses.replace(request, output_root=str(tmp_path / "file")), force=True)
+    assert run(request, resume=True) == []
+
+
+@pytest.mark.parametrize("name", [".mine.png", ".mine/1.png"])
+def test_hidden_outputs_of_others_are_not_replaced(request_of, tmp_path, name):
+    path = tmp_path / "out" / name
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"mine")
+    with pytest.raises(OutputError, match=r"mine.*: exists already; --force replaces them"):
+        job.prepare(request_of(1, columns={"output": [name]}))
+
+
+@pytest.mark.parametrize("place", ["results", "results/out", "out/../results/out"])
+def test_outputs_among_the_results_are_refused(request_of, tmp_path, place):
+    request = request_of(1, output_root=str(tmp_path / place))
+    with pytest.raises(OutputError, match="is in the folder of results, whose readers expect nothing else there"):
+        job.prepare(request)
+    assert not (tmp_path / "results").exists()
+
+
+def test_a_full_disk_is_named(request_of, monkeypatch):
+    ready = job.prepare(request_of(1))
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(store.Folder, "write", full)
+    with pytest.raises(OutputError, match=r"results/_plan/0001\.arrow: cannot be written: .*No space left on device"):
+        list(ready.run(here))
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"networks": {"preset": "unet"}}, "network was '.*', and is '.*' now"),
+        ({"networks": {"preset": "unet"}}, "preset was None, and is 'unet' now"),
+        ({"options": {"way": "capacity", "way_options": {}}}, "way was None, and is 'capacity' now"),
         ({"options": {"max_pixels": 10**6}}, "max_pixels was None, and is 1000000 now"),
         ({"operation": "send"}, "operation was 'hide', and is 'send' now"),
         ({"output_root": "/elsewhere"}, "output_root was '.*', and is '/elsewhere' now"),
@@ -140,6 +179,12 @@ def test_another_manifest_is_another_job(request_of):
     run(request_of(2))
     with pytest.raises(OutputError, match=r"manifest was '.*', and is '.*' now"):
         job.prepare(request_of(3), resume=True)
+
+
+def test_a_slash_at_the_end_changes_nothing(request_of):
+    request = request_of(1)
+    run(request)
+    assert run(dataclasses.replace(request, output_root=f"{request.output_root}/"), resume=True) == []
 
 
 def test_threads_and_block_sizes_may_change(request_of):
@@ -170,11 +215,12 @@ def test_results_of_unknown_origin_are_not_added_to(request_of, tmp_path):
     request = request_of(2)
     run(request)
     (tmp_path / "results/_job.json").unlink()
-    for resume in False, True:
-        with pytest.raises(
-            OutputError, match=r"results/attempt=0001: is there without _job\.json, expected no results"
-        ):
-            job.prepare(request, resume=resume)
+    for mode in "resume", "retry_errors", "force":
+        for asked in False, True:
+            with pytest.raises(
+                OutputError, match=r"results/attempt=0001: is there without _job\.json, expected no results"
+            ):
+                job.prepare(request, **{mode: asked})
 
 
 def test_errors_of_no_job_cannot_be_done_again(request_of):

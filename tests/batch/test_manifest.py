@@ -1,3 +1,4 @@
+import gzip
 import hashlib
 
 import pyarrow as pa
@@ -48,6 +49,29 @@ def test_a_parquet_file_may_have_whole_numbers(tmp_path):
 def test_what_is_refused(tmp_path, text, message):
     with pytest.raises(DataError, match=f"pairs.csv: {message}"):
         manifest.read(written(tmp_path, text), COLUMNS)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda _: "id,größe\n1,2\n".encode("latin-1"),
+        lambda _: gzip.compress(b"id,cover,output\n1,a,b\n"),
+        lambda whole: whole[:4] + bytes(len(whole) - 12) + whole[-8:],
+    ],
+)
+def test_bytes_of_another_kind(tmp_path, damage):
+    path = tmp_path / "pairs.parquet"
+    pq.write_table(pa.table({"id": ["1"]}), path)
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(DataError, match=r"pairs.parquet: is no manifest, expected a .parquet or .csv file \("):
+        manifest.read(str(path), COLUMNS)
+
+
+@pytest.mark.parametrize("kind", [pa.large_string(), pa.string_view(), pa.dictionary(pa.int32(), pa.string())])
+def test_text_as_other_libraries_write_it(tmp_path, kind):
+    ids = pa.array(["007", "b"]).cast(kind)
+    pq.write_table(pa.table({"id": ids, "cover": ["a", "b"], "output": ["x", "y"]}), tmp_path / "pairs.parquet")
+    assert manifest.read(str(tmp_path / "pairs.parquet"), COLUMNS)[0]["id"].to_pylist() == ["007", "b"]
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 import hashlib
 import io
+import os
 
 import numpy as np
 import pyarrow as pa
@@ -8,7 +9,7 @@ import pytest
 
 from stegano_tf import __version__, images, metrics, pipeline, runtime, sealing
 from stegano_tf.batch import rows, store
-from stegano_tf.errors import BackendError
+from stegano_tf.errors import BackendError, OutputError
 
 NETWORK = runtime.load().network.hex()
 
@@ -136,7 +137,9 @@ def test_bad_input_is_a_row_and_the_others_go_on(work, tmp_path):
     (tmp_path / "empty.png").touch()
     images.write(tmp_path / "small.png", np.zeros((8, 8, 3), np.uint8))
     images.write(tmp_path / "large.png", np.zeros((40, 40, 3), np.uint8))
+    os.mkfifo(tmp_path / "pipe")
     bad = {
+        "pipe": ("DataError", f"{tmp_path}/pipe: is a pipe"),
         "missing.png": ("ImageError", f"{tmp_path}/missing.png: cannot be opened"),
         "broken.png": ("ImageError", f"{tmp_path}/broken.png: is a PNG file that cannot be decoded"),
         "empty.png": ("ImageError", f"{tmp_path}/empty.png: is empty"),
@@ -145,17 +148,17 @@ def test_bad_input_is_a_row_and_the_others_go_on(work, tmp_path):
         "http://host/a.png": ("DataError", "http://host: is no place for files"),
     }
     pairs = [pair(number, cover=name) for number, name in enumerate(bad)]
-    pairs += [pair(6, output="6.jpg"), pair(7, output="7"), pair(8)]
+    pairs += [pair(7, output="6.jpg"), pair(8, output="7"), pair(9)]
     found, tally = results(work("hide", options={"max_pixels": 1500}), *pairs)
-    assert tally == rows.Tally(9, 8)
+    assert tally == rows.Tally(10, 9)
     for row, (kind, text) in zip(found, bad.values(), strict=False):
         assert (row["status"], row["error_type"]) == ("error", kind)
         assert row["error"].startswith(text)
         assert row["output"] is row["sha256"] is None
-    assert found[6]["error"].startswith("6.jpg: .jpg is lossy")
-    assert found[7]["error"].startswith("7: a name without suffix is not a format")
-    assert found[8]["status"] == "ok"
-    assert work("hide").outputs.files() == ["8.png"]
+    assert found[7]["error"].startswith("6.jpg: .jpg is lossy")
+    assert found[8]["error"].startswith("7: a name without suffix is not a format")
+    assert found[9]["status"] == "ok"
+    assert work("hide").outputs.files() == ["9.png"]
     assert list((tmp_path / "out").glob(".*/*")) == []
 
 
@@ -188,5 +191,5 @@ def test_a_machine_that_would_do_something_else_ends_the_job(work, changes, mess
 def test_results_that_cannot_be_written_end_the_job(work, tmp_path):
     (tmp_path / "results").mkdir()
     (tmp_path / "results/attempt=0001").touch()
-    with pytest.raises(OSError, match="attempt=0001"):
+    with pytest.raises(OutputError, match=r"attempt=0001/block-00000000\.parquet: cannot be written: .*attempt=0001"):
         results(work("hide"), pair())
