@@ -5,7 +5,8 @@ index modulation", IEEE Trans. Information Theory 47(4), 2001). LDPC codes mend 
 pixels spoil. docs/FORMAT.md describes all of it.
 """
 
-from collections.abc import Iterator, Mapping
+import functools
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
@@ -62,7 +63,7 @@ class Jpeg(Way):
         draft.put_salt(salt)
         blocks = targets.write(jpeg.split(picture), draft, self.quality)
         result = jpeg.join(blocks, picture)
-        if any(self._salt(jpeg.split(changed), grid) != (self.quality, salt) for changed in self._changed(result)):
+        if any(self._salt(jpeg.split(one(result)), grid) != (self.quality, salt) for one in self._channels()):
             raise RoomError("too much black, white and pure colour: nothing can be read after JPEG")
         return result
 
@@ -82,6 +83,7 @@ class Jpeg(Way):
                 f"{_capacity(tiles, grid)} in one message in this cover at JPEG quality {self.quality}"
             )
         uses = sorted({max(use, filled) for use in _USES}, reverse=True)
+        likely = self._channels()
         # The last try makes room for all bits, although that shows.
         for use, all_matters in [*((use, False) for use in uses), (uses[-1], True)]:
             draft = Draft(grid)
@@ -89,8 +91,10 @@ class Jpeg(Way):
                 draft.put(share.keys, share.data, share.lanes, share.levels(self.quality, use))
             draft.matters |= all_matters
             stego = jpeg.join(targets.write(blocks, draft, self.quality), cover)
-            if all(self._holds(changed, shares, grid) for changed in self._changed(stego)):
+            failed = next((one for one in likely if not self._holds(one(stego), shares, grid)), None)
+            if failed is None:
                 return stego
+            likely.sort(key=lambda one, failed=failed: one is not failed)  # the next try fails there, if anywhere
         raise RoomError("too much black, white and pure colour: nothing can be read after JPEG")
 
     def extract(self, stego: np.ndarray, key: bytes) -> bytes | None:
@@ -104,11 +108,13 @@ class Jpeg(Way):
     def _salt(self, blocks: np.ndarray, grid: places.Grid) -> tuple[int, bytes] | None:
         return reading.salt(blocks, grid, list(dict.fromkeys([self.quality, *QUALITIES])))
 
-    def _changed(self, stego: np.ndarray) -> Iterator[np.ndarray]:
-        """Yields a stego image after JPEG of better qualities that spoil most."""
-        yield channels.jpeg(stego, self.quality + 3)
-        for quality in sorted({min(self.quality + more, channel.FAST) for more in (5, 10)}):
-            yield channel.compress_fast(stego, quality)
+    def _channels(self) -> list[Callable[[np.ndarray], np.ndarray]]:
+        """Returns what takes a picture through JPEG of the better qualities that spoil most, the worst first."""
+        fast = sorted({min(self.quality + more, channel.FAST) for more in (10, 5)}, reverse=True)
+        return [
+            *(functools.partial(channel.compress_fast, quality=quality) for quality in fast),
+            functools.partial(channels.jpeg, quality=self.quality + 3),
+        ]
 
     def _holds(self, stego: np.ndarray, shares: list, grid: places.Grid) -> bool:
         found = reading.Reading(jpeg.split(stego), grid, self.quality, _SPARE)

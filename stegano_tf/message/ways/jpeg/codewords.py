@@ -90,8 +90,11 @@ class Long:
         code = Code(1, self.lift, self.sent(places))
         return code.encode(np.unpackbits(np.frombuffer(data, np.uint8)).reshape(self.count, -1)).T.ravel()
 
-    def decode(self, likelihoods: np.ndarray) -> tuple[bytes, float]:
-        """Returns the likeliest bytes and the share of codewords that are right, given likelihoods, float32[places]."""
+    def decode(self, likelihoods: np.ndarray, *, whole: bool = False) -> tuple[bytes, float]:
+        """Returns the likeliest bytes and the share of codewords that are right, given likelihoods, float32[places].
+
+        With `whole`, bytes of which a part is wrong are of no use: it ends there.
+        """
         sent = self.sent(len(likelihoods))
         code = Code(1, self.lift, sent)
         words = likelihoods[: sent * self.count].reshape(sent, self.count).T
@@ -99,9 +102,11 @@ class Long:
         with concurrent.futures.ThreadPoolExecutor(cores) as pool:
             for start in range(0, self.count, cores * _BATCH):
                 ends = range(start, min(start + cores * _BATCH, self.count), _BATCH)
-                parts += pool.map(code.decode_checked, [words[at : at + _BATCH] for at in ends])
+                done = list(pool.map(code.decode_checked, [words[at : at + _BATCH] for at in ends]))
+                parts += done
                 # Where none is right, the others are not, either: their bits lie between each other.
-                if not parts[-1][1].any():
+                found = np.concatenate([right for _, right in done])
+                if not (found.all() if whole else found.any()):
                     break
         bits, right = (np.concatenate(values) for values in zip(*parts, strict=True))
         return np.packbits(bits).tobytes(), np.count_nonzero(right) / self.count

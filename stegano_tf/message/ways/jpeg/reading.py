@@ -29,7 +29,8 @@ class Reading:
       blocks: of the picture, uint8[3, N, 64].
       grid: of the picture.
       quality: the design quality.
-      spare: the part of all bits that is not looked at: what is read without them is no narrow escape.
+      spare: the part of all bits that is not looked at: what is read without them is no narrow escape. Then reading
+        ends where a part of a message is lost, and the rest is not tried.
     """
 
     blocks: np.ndarray
@@ -57,7 +58,7 @@ class Reading:
         code = parts.data_code(length)
         if not code.fits(int(counts.sum())):
             raise DamagedError(f"a message of {length} bytes, which the picture is too small for")
-        text, right = code.decode(self.likely(mine, counts, key.places))
+        text, right = code.decode(self.likely(mine, counts, key.places), whole=bool(self.spare))
         data = key.open(parts.DATA, text)
         if data is None:
             raise self._damaged(right)
