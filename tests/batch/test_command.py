@@ -9,6 +9,7 @@ import pytest
 from stegano_tf import images, metrics, sealing
 from stegano_tf.audio import codec
 from stegano_tf.batch import local, rows, store
+from stegano_tf.message import pictures
 from stegano_tf.sealing import stretching
 
 
@@ -155,17 +156,16 @@ def quick(monkeypatch):
     stretching.stretch.cache_clear()
 
 
-def test_bytes_there_and_back(batch, collection, tmp_path, quick):
+def test_bytes_there_and_back(batch, collection, tmp_path):
+    recipient = sealing.keygen(tmp_path / "identity")
     collection(2, secret=["1.png", "note.txt"], output=["0.png", "1.png"])
     (tmp_path / "note.txt").write_text("the note\n")
-    (tmp_path / "words").write_text("correct horse\n")
-    key = "--passphrase-file", "words"
-    status, out, _ = batch("hide", "pairs.csv", *PLACES, "--exact", *key)
+    status, out, _ = batch("hide", "pairs.csv", *PLACES, "--recipient", recipient)
     assert status == 0
     assert re.search(r"cover, mean PSNR +│ +\d\d\.\d dB", out)
     (tmp_path / "back.csv").write_text("id,stego,output\na,out/0.png,a.png\nb,out/1.png,b.txt\nc,2.png,c.png\n")
-    back = "reveal", "back.csv", "--results", "back", "--output-root", "secrets"
-    status, out, _ = batch(*back, *key)
+    back = "reveal", "back.csv", "--results", "back", "--output-root", "secrets", "--identity", "identity"
+    status, out, _ = batch(*back)
     assert status == 1
     assert "c: " in out
     assert "holds no message for this passphrase or identity" in out
@@ -173,15 +173,13 @@ def test_bytes_there_and_back(batch, collection, tmp_path, quick):
     assert metrics.psnr(images.read("secrets/a.png"), images.read("1.png")) > 35
 
 
-def test_an_identity_reveals(batch, collection, tmp_path):
-    recipient = sealing.keygen(tmp_path / "identity")
-    (tmp_path / "note.txt").write_text("the note\n")
-    collection(1, secret=["note.txt"], output=["0.png"])
-    assert batch("hide", "pairs.csv", *PLACES, "--recipient", recipient)[0] == 0
-    (tmp_path / "back.csv").write_text("id,stego,output\na,out/0.png,a.txt\n")
-    back = "reveal", "back.csv", "--results", "back", "--output-root", "secrets", "--identity", "identity"
-    assert batch(*back)[0] == 0
-    assert (tmp_path / "secrets/a.txt").read_text() == "the note\n"
+def test_a_passphrase_seals_pictures(batch, collection, tmp_path, quick):
+    collection(1, secret=["1.png"], output=["0.png"])
+    (tmp_path / "words").write_text("correct horse\n")
+    assert batch("hide", "pairs.csv", *PLACES, "--exact", "--passphrase-file", "words")[0] == 0
+    found = pictures.find("out/0.png", key=sealing.Key(passphrase="correct horse"))
+    assert (found.sealed, found.secret.name) == (True, "1.png")
+    assert pictures.find("out/0.png") is None
 
 
 def test_networks_reveal_where_there_are_no_bytes(batch, collection, tmp_path):
