@@ -20,11 +20,16 @@ def encode(path: str | os.PathLike, audio: str | os.PathLike, **options) -> code
       path, info = enclosures.decode("report.mp3", "received")  # received/report.pdf
     """
     options["form"] = codec.check(audio, **options)
+    return codec.encode_file(pack(path), audio, **options)
+
+
+def pack(path: str | os.PathLike) -> bytes:
+    """Returns what `audio.codec.encode_file` takes of a file; raises SteganoError if it cannot be read."""
     try:
         data = Path(path).read_bytes()
     except OSError as error:
         raise SteganoError(f"{path}: cannot be read: {error.strerror}, expected a file") from error
-    return codec.encode_file(frame.Secret(data, Path(path).name).pack(), audio, **options)
+    return frame.Secret(data, Path(path).name).pack()
 
 
 def decode(

@@ -98,8 +98,11 @@ def test_what_is_refused(report, folder):
 def test_the_command(report, folder, command, monkeypatch):
     monkeypatch.chdir(folder.parent)
     status, said, _ = command("encode", "--file", report.name, "m.wav", "--survive", "robust", "--split", "4s")
-    assert (status, said) == (0, "m.001.wav to m.002.wav: WAV PCM_16, 6.0 s, holds a file with its name, 317 bytes\n")
-    assert command("decode", "m.002.wav", "m.001.wav", "--out", folder)[1] == f"{folder / report.name}: 256 bytes\n"
+    announced, done = said.splitlines()
+    assert (status, announced) == (0, "m.wav: will last 6 s")
+    assert done == "m.001.wav to m.002.wav: WAV PCM_16, 6.0 s, holds a file with its name, 317 bytes"
+    read = command("decode", "m.002.wav", "m.001.wav", "m.002.wav", "--out", folder)
+    assert read[1] == f"{folder / report.name}: 256 bytes\n"
     assert (folder / report.name).read_bytes() == report.read_bytes()
     # Either file has enough of this message. It is no picture.
     assert "holds a file, expected a picture; decode --out" in command("decode", "m.002.wav", "a.png")[2]
@@ -127,6 +130,7 @@ def test_how_long_a_sound_will_be_is_said_before_it_is_made(tmp_path, command, m
         (["decode", "m.wav", "n.wav", "a.png", "--listen", "3"], "--listen takes one AUDIO"),
         (["receive", "m.wav", "a.png", "--listen", "0"], "'0', expected seconds, such as 60s"),
         (["encode", "a.png", "m.wav", "--survive", "wide", "--split", "long"], "expected seconds, such as 60s"),
+        (["encode", "a.png", "m.wav", "--survive", "wide", "--split", "inf"], "expected a number from 2 to 1000000"),
         (["encode", "a.png", "m.wav", "--split", "60s"], "--split takes --survive"),
     ],
 )

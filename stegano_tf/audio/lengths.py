@@ -33,9 +33,14 @@ def durations(image: np.ndarray, form: Form, *, lock: sealing.Lock | None = None
     found = {}
     for name, payload in PAYLOADS.items():
         with contextlib.suppress(ImageError):
-            size = payload.encode(image)[0] + framing.OVERHEAD
-            found[name] = form.samples(sealed_bytes(size) if lock else size) / form.rate
+            found[name] = duration(payload.encode(image)[0], form, lock=lock)
     return found
+
+
+def duration(size: int, form: Form, *, lock: sealing.Lock | None = None) -> float:
+    """Returns how many seconds the sound of a payload of `size` bytes lasts; of a form with a rate."""
+    size += framing.OVERHEAD
+    return form.samples(sealed_bytes(size) if lock else size) / form.rate
 
 
 def capacities(path: str | os.PathLike) -> dict[float, int]:

@@ -45,7 +45,9 @@ def run(args) -> None:
     if args.file:
         if args.payload or args.max_pixels:
             args.usage_error("--file is sent as it is: it goes with no --payload or --max-pixels")
-        finish(args, enclosures.encode(args.file, args.audio, **sound_options(args)))
+        sound, data = sound_options(args), enclosures.pack(args.file)
+        announce_bytes(args, len(data), sound)
+        finish(args, codec.encode_file(data, args.audio, **sound))
         return
     if args.image:
         pictures, sound = settings.given(args, flags.Pictures), sound_options(args)
@@ -59,6 +61,7 @@ def run(args) -> None:
     options, passphrase = given_options(args), flags.passphrase(args)
     data = Path(args.payload_in).read_bytes()
     options["form"] = codec.check(args.audio, age_file=data, passphrase=passphrase, spell=spell, **options)
+    announce_bytes(args, len(data), options)
     try:
         finish(args, codec.encode_payload(data, args.audio, passphrase=passphrase, **options))
     except FormatError as error:
@@ -114,6 +117,14 @@ def announce(args, picture, sound: dict, *, least: bool = False):
     about = {name: "at least " if least and name != "bmp" else "" for name in found}
     streams.say(f"{args.audio}: will last " + ", ".join(f"{about[n]}{s:.0f} s as {n}" for n, s in found.items()))
     return picture
+
+
+def announce_bytes(args, size: int, sound: dict) -> None:
+    """Says how long a modem's sound of `size` bytes will be."""
+    from stegano_tf.audio import lengths
+
+    if sound["form"].lossy:
+        streams.say(f"{args.audio}: will last {lengths.duration(size, sound['form'], lock=sound.get('lock')):.0f} s")
 
 
 def finish(args, info) -> None:

@@ -139,7 +139,9 @@ def check_files(args: argparse.Namespace) -> None:
     """Exits for wrong usage if an output is another output or an input, or standard input is to be read twice."""
     words = {name: value if isinstance(value, list) else [value] for name, value in vars(args).items()}
     named = [(name, word) for name, values in words.items() for word in values if isinstance(word, str)]
-    written = vars(args).get("outputs", ())
+    written = set(vars(args).get("outputs", ()))
+    if getattr(args, "out", None):  # of `decode`: then all names are of sounds
+        written.discard("image")
     for (name, word), (other, another) in itertools.combinations(named, 2):
         if (name in written or other in written) and outputs.same(word, another):
             found = f"{word} is named twice" if word == another else f"{word} and {another} are one file"

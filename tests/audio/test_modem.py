@@ -3,7 +3,9 @@
 import dataclasses
 import functools
 import itertools
+import os
 import sys
+import threading
 from pathlib import Path
 
 import av
@@ -316,11 +318,35 @@ def test_a_modem_s_sound_carries_another_message(tmp_path, image, monkeypatch):
 
 
 def test_a_rate_that_does_not_serve_is_noticed_before_there_is_a_file(tmp_path, image):
-    with pytest.raises(
-        AudioError, match=r"a\.opus: a message made to survive as hifi does not survive OPUS at 16 kb/s"
+    for profile, expected in (
+        ("hifi", "a higher rate, or the profile music or wide or narrow or robust"),
+        ("robust", "a higher rate"),
     ):
-        codec.encode(image, tmp_path / "a.opus", survive="hifi", codec_rate=16)
+        found = rf"a\.opus: a message made to survive as {profile} does not survive OPUS at 8 kb/s"
+        with pytest.raises(AudioError, match=f"{found}, expected {expected}$"):
+            codec.encode(image, tmp_path / "a.opus", survive=profile, codec_rate=8)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "rate", "message"),
+    [
+        ("a.wma", None, r"'\.wma' is no suffix that is written, expected \.mp3 \.ogg \.opus \.m4a \.wav"),
+        ("a.wav", 64, r"no codec writes it, so that it has no rate to choose, expected \.mp3 \.ogg \.opus \.m4a$"),
+    ],
+)
+def test_names_that_do_not_serve(tmp_path, image, name, rate, message):
+    with pytest.raises(AudioError, match=message):
+        codec.encode(image, tmp_path / name, survive="wide", codec_rate=rate)
+
+
+def test_of_many_channels_a_few_are_searched_alone(tmp_path, monkeypatch):
+    heard = []
+    monkeypatch.setattr(reading, "read", lambda sound, rate: heard.append(next(iter(sound()))[0]))
+    soundfile.write(tmp_path / "a.wav", np.tile(np.arange(20) / 32, (2 * RATE, 1)), RATE)
+    with files.Reader(tmp_path / "a.wav") as reader:
+        assert Modem.search(Sound(reader), None) is None
+    np.testing.assert_allclose(heard, [9.5 / 32, *(np.arange(limits.CHANNELS) / 32)], rtol=1e-6)
 
 
 def test_what_is_said_of_a_message_that_did_not_arrive(tmp_path):
@@ -337,6 +363,19 @@ def test_what_is_said_of_a_message_that_did_not_arrive(tmp_path):
         expected = f"expected less noise, or a message made to survive as {able}"
         with pytest.raises(FormatError, match=rf"{seen} -?[\d.]+ dB; {expected}$"):
             codec.decode(path)
+
+
+def test_what_is_said_of_one_segment_and_of_two_messages_neither_of_which_is_whole(tmp_path):
+    _, samples = made("wide", 9000)
+    path = tmp_path / "a.wav"
+    soundfile.write(path, samples[: int(1.3 * RATE)], RATE)  # of the second one the last symbols are missing
+    with pytest.raises(FormatError, match=r"2 of the 14 blocks .* arrived, .* dB; expected the whole sound$"):
+        codec.decode(path)
+    _, others = made("wide", 9000, seed=1)
+    soundfile.write(path, np.concatenate([samples[: 4 * RATE], others[: int(2.5 * RATE)]]), RATE)
+    too = "; 4 of the 14 blocks of a message of 9,072 bytes arrived, too"
+    with pytest.raises(FormatError, match=rf"damaged: 6 of the 14 blocks .*; expected the whole sound{too}$"):
+        codec.decode(path)
 
 
 def test_two_messages_in_one_sound(tmp_path):
@@ -385,6 +424,14 @@ def test_a_message_in_several_files(tmp_path, image):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_no_part_is_written_before_all_names_are_free(tmp_path, image):
+    (tmp_path / "m.001.wav").write_text("old")
+    (tmp_path / "m.002.wav").mkdir()
+    with pytest.raises(OutputError, match=r"m\.002\.wav: is a folder"):
+        codec.encode(image, tmp_path / "m.wav", survive="robust", split=3, force=True)
+    assert (tmp_path / "m.001.wav").read_text() == "old"
+
+
 def test_parts_that_are_missing():
     paths = [Path("m.003.mp3"), Path("m.001.mp3")]  # 10 blocks each
     assert parts.missing(paths, 29, 35) == ["m.002.mp3", "m.004.mp3"]
@@ -415,18 +462,24 @@ def test_parts_of_other_rates_and_of_nothing(tmp_path):
         ("a.amr", "libopencore_amrnb", ("AMR", "AMRNB", True)),
         ("a.wav", "g722", ("WAV of codec 028f", "G722", True)),
         ("a.mp4", "alac", ("MP4", "ALAC", False)),
+        ("a.avi", "ac3", ("AVI", "AC3", True)),
+        ("a.ts", "ac3", ("MPEG-TS", "AC3", True)),
+        ("a.mpg", "mp2", ("MPEG", "MP2", True)),
+        ("a.flv", "pcm_mulaw", ("Flash video", "PCM_MULAW", True)),
     ],
 )
 def test_files_that_pyav_reads(tmp_path, name, codec_name, found):
     message, samples = made("robust")
-    rate = {"libopencore_amrnb": 8000, "g722": 16_000}.get(codec_name, RATE)
+    rate = {"libopencore_amrnb": 8000, "pcm_mulaw": 8000, "g722": 16_000}.get(codec_name, RATE)
     samples = np.rint(32767 * soxr.resample(samples, 24_000, rate)).clip(-32768, 32767).astype(np.int16)
     samples = samples[: len(samples) // 160 * 160]
-    layout = "s16p" if codec_name == "alac" else "s16"
+    bit_rate = 64_000 if codec_name in ("ac3", "mp2") else 12_200
+    layout = {"alac": "s16p", "ac3": "fltp"}.get(codec_name, "s16")
     with av.open(tmp_path / name, "w") as file:
-        track = file.add_stream(codec_name, rate=rate, layout="mono", bit_rate=12_200)
+        track = file.add_stream(codec_name, rate=rate, layout="mono", bit_rate=bit_rate)
         track.codec_context.format = layout
-        frame = av.AudioFrame.from_ndarray(samples[None], format=layout, layout="mono")
+        values = samples / np.float32(32768) if layout == "fltp" else samples
+        frame = av.AudioFrame.from_ndarray(values[None], format=layout, layout="mono")
         frame.sample_rate = rate
         file.mux([*track.encode(frame), *track.encode(None)])
     with files.Reader(tmp_path / name, lossy=True) as reader:
@@ -437,11 +490,27 @@ def test_files_that_pyav_reads(tmp_path, name, codec_name, found):
         files.read_recording(tmp_path / name)
 
 
+def test_gsm_in_which_libsndfile_cannot_seek(tmp_path):
+    message, samples = made("robust")
+    soundfile.write(tmp_path / "a.wav", soxr.resample(samples, 24_000, 8000), 8000, subtype="GSM610")
+    os.mkfifo(tmp_path / "pipe")
+    writer = threading.Thread(target=(tmp_path / "pipe").write_bytes, args=[(tmp_path / "a.wav").read_bytes()])
+    writer.start()
+    for path in (tmp_path / "pipe", tmp_path / "a.wav"):
+        with files.Reader(path, lossy=True) as reader:
+            sound = [*reader.mono_blocks()]
+        text, how = reading.read(functools.partial(iter, sound), 8000)
+        assert (text, how.lost) == (message, 0)
+    writer.join()
+    with pytest.raises(AudioError, match=r"a\.wav: is GSM610 in WAV, which loses samples"):
+        files.read_recording(tmp_path / "a.wav")
+
+
 def test_an_m4a_that_was_cut_off_or_claims_hours(tmp_path, image, monkeypatch):
     codec.encode(image, tmp_path / "a.m4a", codec_rate=96)
     whole = (tmp_path / "a.m4a").read_bytes()
     (tmp_path / "a.m4a").write_bytes(whole[:9000])  # what says where the samples are stands at the end
-    with pytest.raises(AudioError, match=r"a\.m4a: is MP4: no sound in it can be decoded: "):
+    with pytest.raises(AudioError, match=r"a\.m4a: is MP4: no sound in it can be decoded: Invalid data found"):
         codec.decode(tmp_path / "a.m4a")
     (tmp_path / "a.m4a").write_bytes(whole)
     monkeypatch.setattr(limits, "heard", lambda _: 50_000)

@@ -62,7 +62,8 @@ def decode(source: BinaryIO, container: str, target: BinaryIO, most: int) -> tup
     except (av.FFmpegError, ValueError, soundfile.LibsndfileError) as error:
         end = error  # a file that was cut off: what is before it serves
     if not count:
-        raise FormatError("no sound in it can be decoded" + (f": {one_line(end)}" if end else "")) from end
+        why = f": {one_line(getattr(end, 'strerror', None) or end)}" if end else ""
+        raise FormatError(f"no sound in it can be decoded{why}") from end
     return context.name.upper(), not exact
 
 

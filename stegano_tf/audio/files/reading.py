@@ -28,10 +28,7 @@ _FLOAT_SUBTYPES = frozenset({"FLOAT", "DOUBLE"})
 # Of ALAC only 16 bits: libsndfile 1.2.2 does not return what it wrote as ALAC_20, ALAC_24 or ALAC_32.
 _LOSSLESS_SUBTYPES = _FLOAT_SUBTYPES | {"PCM_S8", "PCM_U8", "PCM_16", "PCM_24", "PCM_32", "ALAC_16"}
 _BROKEN = frozenset({"SDS"})  # containers that libsndfile 1.2.2 does not read as it writes them
-_LOSSY_SUBTYPES = (
-    *("ULAW", "ALAW", "IMA", "MS_", "GSM", "G72", "NMS", "VOX"),
-    *("VORBIS", "OPUS", "MPEG", "DPCM_8", "DWVW_12"),
-)
+_LOSSY = ("ULAW", "ALAW", "IMA", "MS_", "GSM", "G72", "NMS", "VOX", "VORBIS", "OPUS", "MPEG", "DPCM_8", "DWVW_12")
 _START_BYTES = 64  # enough to tell what a file is
 _ADVICE = "ask for the WAV or FLAC file itself, sent as a file: a sound message or a converter loses samples"
 _EXPECTED = "expected a WAV, FLAC or other lossless one"
@@ -62,9 +59,7 @@ class Reader(contextlib.AbstractContextManager):
         import soundfile  # noqa: PLC0415
 
         self._path = path = Path(path)
-        decoded = None
-        self._error = soundfile.LibsndfileError
-        self._file = self._copy = None
+        self._file, self._copy, self._error = None, None, soundfile.LibsndfileError
         try:
             # libsndfile's own messages do not tell a missing file from a folder or from a forbidden one.
             mode = path.stat().st_mode
@@ -76,17 +71,13 @@ class Reader(contextlib.AbstractContextManager):
             raise AudioError(f"{path}: cannot be read: {error.strerror}, expected a sound file") from error
         try:
             self._file = self._open()
-            if headers.flac_without_length(start):
-                self._state_length(start)
+            kind, decoded = self._corrected(start, lossy=lossy)
         except self._error as error:
             picture, (kind, container) = headers.picture_kind(start), headers.other_kind(start)
             if picture or not (lossy and container):
                 self.close()
-                found = (
-                    f"is {kind}, which is not supported"
-                    if kind
-                    else f"is not a sound file that can be read ({reason(error)})"
-                )
+                found = f"is not a sound file that can be read ({reason(error)})"
+                found = f"is {kind}, which is not supported" if kind else found
                 found = f"is a picture ({picture}), which `reveal` reads" if picture else found
                 advice = _ADVICE if path.suffix.lower() in LOSSY_SUFFIXES else _EXPECTED
                 raise AudioError(f"{path}: {found}; {advice}") from error
@@ -95,7 +86,7 @@ class Reader(contextlib.AbstractContextManager):
             raise AudioError(f"{path}: is raw sound, without a header; expected WAV or FLAC") from error
         self.container, self.subtype = self._file.format, self._file.subtype
         self.sample_rate, self.channels = self._file.samplerate, self._file.channels
-        self.lossy = self.subtype.startswith(_LOSSY_SUBTYPES)
+        self.lossy = self.subtype.startswith(_LOSSY)
         if decoded:
             self.container, self.subtype, self.lossy = kind, *decoded
         if self.lossy and not (lossy and self._file.seekable()):
@@ -122,8 +113,7 @@ class Reader(contextlib.AbstractContextManager):
             self.close()
             raise AudioError(f"{self._path}: is empty, expected a sound file")
         self._parts = headers.voc_blocks(file, self.size)
-        values = headers.mended(file, self.size)
-        if values:
+        if values := headers.mended(file, self.size):
             headers.overwrite(file if copy else self._copied(file), values)
         file.seek(0)
         return file.read(_START_BYTES)
@@ -141,10 +131,23 @@ class Reader(contextlib.AbstractContextManager):
             raise scratch.no_room(error) from error
         return self._copy
 
+    def _corrected(self, start: bytes, *, lossy: bool) -> tuple[str, tuple[str, bool] | None]:
+        """Sets right what libsndfile takes wrongly; returns what the file is, and what `_decode` says if asked."""
+        if headers.flac_without_length(start):
+            self._state_length(start)
+        if not lossy or self._file.subtype != "GSM610":  # in which it does not seek, and for which it takes any .gsm
+            return self._file.format, None
+        name = self._file.format
+        kind, container = headers.other_kind(start) if name == "RAW" else (name, name.lower())
+        self._file.close()
+        codec, loses = self._decode(kind or "GSM", container or "gsm")
+        return kind or "GSM", ("GSM610" if codec.startswith("GSM") else codec, loses)
+
     def _decode(self, kind: str, container: str) -> tuple[str, bool]:
         """Has `media` decode the file into a temporary one, which is read instead; returns what that does."""
         try:
             with self._copy or self._path.open("rb") as source:
+                source.seek(0, os.SEEK_END)  # empties its buffer: libsndfile has moved the file
                 source.seek(0)
                 self._copy = tempfile.TemporaryFile(prefix="stegano_tf_")  # noqa: SIM115 (`close` closes it)
                 found = media.decode(source, container, self._copy, limits.heard(self.size))

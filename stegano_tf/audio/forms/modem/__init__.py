@@ -15,8 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
-from stegano_tf import sealing
-from stegano_tf.audio import files, framing, pcm
+from stegano_tf import outputs, sealing
+from stegano_tf.audio import files, framing, limits, pcm
 from stegano_tf.audio.files import media
 from stegano_tf.audio.forms.form import Form, Found, Sound, in_memory
 from stegano_tf.audio.forms.modem import lossy, parts
@@ -52,7 +52,12 @@ class Modem(Form):
     )
 
     split: float | None = setting(
-        None, "files of at most so many seconds: m.001.mp3, m.002.mp3 ...", low=2, metavar="SECONDS", parse=_seconds
+        None,
+        "files of at most so many seconds: m.001.mp3, m.002.mp3 ...",
+        low=2,
+        high=10**6,
+        metavar="SECONDS",
+        parse=_seconds,
     )
 
     name = f"frame v{framing.VERSION} in the modem"
@@ -81,19 +86,32 @@ class Modem(Form):
         return self.split and max(1, int((self.split * RATE - SYMBOL - 2 * PAUSE) // SEGMENT))
 
     def samples(self, size: int) -> int:
+        return sum(self._parts(size))
+
+    def _parts(self, size: int) -> list[int]:
+        """Returns how many samples each file of a message of `size` bytes has."""
         segments = -(-shape(self.profile, size).blocks // self.profile.blocks)
-        sounds = -(-segments // (self._segments or segments))
-        return (segments * SEGMENT + sounds * (SYMBOL + 2 * PAUSE)) // self.profile.step
+        most = self._segments or segments
+        counts = (min(most, segments - start) for start in range(0, segments, most))
+        return [(count * SEGMENT + SYMBOL + 2 * PAUSE) // self.profile.step for count in counts]
 
     def first(self, path):
         return parts.name(Path(path), 1) if self.split else path
 
     def check(self, path, size: int, sample_rate: int, *, keyed: bool = False) -> None:
-        codec = lossy.CODECS.get(Path(path).suffix.lower())
-        if codec is None:
-            super().check(path, size, sample_rate, keyed=keyed)
-        elif codec == "AAC":
+        suffix = Path(path).suffix.lower()
+        codec = lossy.CODECS.get(suffix)
+        if codec == "AAC":
             media.need("writing AAC")
+        if codec:
+            return
+        expected = f"expected {' '.join(lossy.CODECS)}"
+        if suffix not in files.CONTAINERS:
+            every = f"{expected} {' '.join(files.CONTAINERS)}"
+            raise AudioError(f"{path}: {suffix!r} is no suffix that is written, {every}")
+        if self.codec_rate:
+            raise AudioError(f"{path}: no codec writes it, so that it has no rate to choose, {expected}")
+        super().check(path, size, sample_rate, keyed=keyed)
 
     def encode(self, size: int, blocks: Iterable) -> tuple[int, Iterator[np.ndarray]]:
         (sound,) = self._sounds(size, blocks, None)
@@ -126,29 +144,31 @@ class Modem(Form):
                 if codec is None:
                     raise
                 found = f"a message made to survive as {self.survive} does not survive {codec} at {rate} kb/s"
-                raise AudioError(f"{path}: {found}, expected a higher rate or a stronger profile") from error
+                stronger = list(PROFILES)[list(PROFILES).index(self.survive) + 1 :]
+                expected = "a higher rate" + (f", or the profile {' or '.join(stronger)}" if stronger else "")
+                raise AudioError(f"{path}: {found}, expected {expected}") from error
 
-        def write(path, sound, check=lambda _: None):
+        def write(path, sound, samples, check=lambda _: None):
             options = {"sample_rate": self.profile.rate, "force": force, "check": check}
             if codec:
                 return lossy.write(path, sound, codec=codec, codec_rate=rate, **options)
-            pieces = list(sound)
-            return files.write(path, pieces, sum(map(len, pieces)), **options)
+            return files.write(path, sound, samples, **options)
 
+        counts = self._parts(size)
+        names = [parts.name(Path(path), number) for number, _ in enumerate(counts, 1)] if self.split else []
+        for name in names:  # all before the first one is written
+            outputs.check(name, force=force)
         sounds = self._sounds(size, blocks, self._segments)
         if not self.split:
-            return write(path, next(sounds), survives), self.facts
-        written: list[Path] = []
+            return write(path, next(sounds), *counts, survives), self.facts
         with contextlib.ExitStack() as undo:
-            for number, sound in enumerate(sounds, 1):
-                name = parts.name(Path(path), number)
-                write(name, sound)
-                written.append(name)
+            for name, sound, samples in zip(names, sounds, counts, strict=True):
+                write(name, sound, samples)
                 undo.callback(name.unlink, missing_ok=True)
-            with files.opened(written) as reader:
+            with files.opened(names) as reader:
                 survives(reader)
             undo.pop_all()
-        return reader, {**self.facts, "parts": tuple(written)}
+        return reader, {**self.facts, "parts": tuple(names)}
 
     @classmethod
     def search(cls, sound: Sound, key: sealing.Key | None) -> Found | None:
@@ -160,7 +180,8 @@ class Modem(Form):
         from stegano_tf.audio.forms.modem import reading  # noqa: PLC0415
 
         # All channels together, as a telephone takes them; then each: they may cancel out, or hold other messages.
-        for channel in [None, *range(reader.channels)] if reader.channels > 1 else [None]:
+        each = range(min(reader.channels, limits.CHANNELS))
+        for channel in [None, *each] if reader.channels > 1 else [None]:
 
             def start(channel=channel):
                 reader.seek(0)

@@ -20,7 +20,7 @@ _TOLERANCE = 1e-3  # of a second, by which two clocks may differ
 _MARGIN = 0.02  # seconds around a segment that the resampler needs
 _SILENT = 0.1  # of the power of the known symbol
 _BATCH = 16  # codewords that are decoded at once
-_WHOLE = 0.5  # share of right blocks above which not the noise is to blame
+_WHOLE = 0.5  # share of right blocks from which on not the noise is to blame
 _GAP = 2  # how much stronger than for Shannon's capacity the signal must be
 _HOPELESS = 0.7  # of the bits that a block needs; a codeword that promises fewer is not decoded
 
@@ -114,6 +114,7 @@ def read(sound: Callable[[], Iterable[np.ndarray]], sample_rate: int) -> tuple[b
         cut = shape(profile, label.size)
         right = sum(len(some) for (one, _), some in heard.items() if one is profile) / received[profile]
         text = f"is damaged: {_arrived(best)}, expected at least {cut.data:,}; {_advice(profile, levels, right)}"
+        text += "".join(f"; {_arrived(one)}, too" for one in heard.items() if one[0] != best[0])
         raise IncompleteError(text, max(found), cut.blocks)
     if len(follow) > 1:
         profile = places[next(iter(follow))].profile
@@ -199,7 +200,7 @@ def _advice(profile: Profile, levels: dict[Profile, np.ndarray], right: float) -
     The noise is that of `levels`, decibels by carrier.
     """
     measured = f"signal to noise {np.median(levels[profile]):.1f} dB; " if profile in levels else ""
-    if right > _WHOLE:
+    if right >= _WHOLE:
         return f"{measured}expected the whole sound"
     names = list(PROFILES)
     able = [PROFILES[name] for name in names[names.index(profile.name) + 1 :]]
