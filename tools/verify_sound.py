@@ -299,23 +299,26 @@ def read_recording(samples, passphrase):
     samples = samples >> ((used & -used).bit_length() - 1)
     everything = samples.reshape(-1)
     loud = samples[~np.stack([silence(channel) for channel in samples.T], axis=1)]
-    tries = [(loud, None), (everything, None)]
-    if passphrase is not None:
-        text = unicodedata.normalize("NFC", passphrase.removeprefix("\ufeff").strip()).encode()
-        if len(loud) > 128:
-            salt = b"stegano_tf carrier 2" + np.packbits((loud[:128] & 1).astype(np.uint8)).tobytes()
-            key = hashlib.scrypt(text, salt=salt, n=2**18, r=8, p=1, maxmem=2**29, dklen=32)
-            hidden = read_in_sound(loud[128:], key)  # section 11
-            if hidden is not None:
-                return hidden
-            tries.append((loud[128:], key, 8))
+    found = in_low_bits(loud) or in_low_bits(everything)
+    if found is not None or passphrase is None:
+        return found
+    text = unicodedata.normalize("NFC", passphrase.removeprefix("\ufeff").strip()).encode()
+    if len(loud) > 128:
+        salt = b"stegano_tf carrier 2" + np.packbits((loud[:128] & 1).astype(np.uint8)).tobytes()
+        key = hashlib.scrypt(text, salt=salt, n=2**18, r=8, p=1, maxmem=2**29, dklen=32)
+        found = in_low_bits(loud[128:], key, 8) or read_in_sound(loud[128:], key)  # section 11
+    if found is None:
         old = hashlib.scrypt(text, salt=b"stegano_tf carrier 1", n=32768, r=8, p=1, maxmem=2**26, dklen=32)
-        tries.append((everything, old, None))
-    for samples, key, *group in tries:
-        for bits in range(1, 9):
-            message = read_low_bits(samples, bits, key, (group and group[0]) or 8 // math.gcd(bits, 8))
-            if message is not None:
-                return message
+        found = in_low_bits(everything, old)
+    return found
+
+
+def in_low_bits(samples, key=None, group=None):
+    """Returns the message in the low bits of samples, at any number of them; None if there is none."""
+    for bits in range(1, 9):
+        message = read_low_bits(samples, bits, key, group or 8 // math.gcd(bits, 8))
+        if message is not None:
+            return message
     return None
 
 
