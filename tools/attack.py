@@ -187,7 +187,7 @@ async def clients(server: Server, preset: str, side: int):
 
         def rest(body: bytes, expected: bytes) -> Ask:
             async def ask() -> bool:
-                async with session.post(server.url, data=body) as response:
+                async with session.post(server.url, data=body, raise_for_status=True) as response:
                     return expected in await response.read()
 
             return ask
@@ -222,7 +222,8 @@ async def ask_for(asks: dict[str, Ask], seconds: float, server: Server) -> dict:
                 if not await ask():
                     errors["wrong answer"] += 1
             except (aiohttp.ClientError, grpc.RpcError, TimeoutError) as error:
-                errors[error.code().name if isinstance(error, grpc.RpcError) else type(error).__name__] += 1
+                status = error.code().name if isinstance(error, grpc.RpcError) else getattr(error, "status", "")
+                errors[f"{type(error).__name__} {status}".strip()] += 1
             latencies[name].append(time.monotonic() - start)
             await asyncio.sleep(PAUSE)
 
