@@ -186,7 +186,7 @@ def _hide_bytes(work: Work, draft: Path | None, cover: str, secret: str) -> dict
     """Hides any file as bytes; without a draft it writes nothing."""
     way, options = _way(work), work.options
     if draft:
-        images.check(draft, lossless=pictures.file_options(way) is None)
+        images.check(draft, lossless=way.file_options is None)
     name, cover = cover, _picture(cover, work)
     if options.get("chat"):
         cover = pictures.as_chats_scale(cover)

@@ -96,7 +96,7 @@ def _hide_bytes(args, way) -> None:
         args.usage_error("each --also takes an --also-passphrase-file, and the other way round")
     if args.report:
         terminal.need("--report", "skimage.metrics")
-    lossless = message_pictures.file_options(way) is None
+    lossless = way.file_options is None
     images.check(args.stego, lossless=lossless, force=args.force)
     locks = [
         flags.lock(args),

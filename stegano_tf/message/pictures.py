@@ -184,13 +184,8 @@ def _fit(way: Way, cover: np.ndarray, secret: contents.Source | None) -> Fit:
 
 def write(path: str | os.PathLike, hidden: Hidden, *, force: bool = False) -> None:
     """Writes a stego image from which each message can be read back; raises as `images.write`."""
-    options = file_options(hidden.written.way)
+    options = hidden.written.way.file_options
     images.write(path, hidden.stego, force=force, lossless=options is None, options=options, holds=hidden.written.holds)
-
-
-def file_options(way: Way) -> dict | None:
-    """Returns how a JPEG file is written that a way's messages outlast; None if the file must be lossless."""
-    return getattr(way, "file_options", None)
 
 
 def save(

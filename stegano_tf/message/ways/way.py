@@ -2,6 +2,7 @@
 
 import abc
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -27,6 +28,8 @@ class Way(abc.ABC):
     """
 
     name: str
+    file_options: Mapping[str, Any] | None = None
+    """What Pillow's `Image.save` takes for a JPEG file that messages outlast; None if the file must be lossless."""
 
     def __str__(self) -> str:
         """Returns the way and its options, for people."""

@@ -5,6 +5,7 @@ each group has its share of every part and channel of the recording, and says an
 its own, the first samples of the first group say the header: how long the message is, and how it is coded.
 """
 
+import dataclasses
 import itertools
 import struct
 
@@ -12,6 +13,7 @@ import numpy as np
 
 from stegano_tf.coding import layers, stc
 from stegano_tf.sealing import stretching
+from stegano_tf.sealing.drawing import Drawn
 
 GROUP = 1 << 20  # samples of a group, about
 RUN = 64  # samples that are dealt to a group together: longer than frames are, or a group would be of one channel
@@ -120,17 +122,11 @@ def _split(costs: np.ndarray, total: int) -> int:
     return round(256 * high / (high + low))
 
 
-class _Keys:
-    """What HKDF draws from the key of a message (RFC 5869, SHA-256)."""
+@dataclasses.dataclass(frozen=True)
+class _Keys(Drawn):
+    """What is drawn from the key of a message, and which samples that chooses."""
 
-    def __init__(self, key: bytes):
-        self._key = key
-
-    def siv(self, use: bytes):
-        """Returns AES-256-SIV (RFC 5297). It needs no nonce; what it returns looks like noise."""
-        from cryptography.hazmat.primitives.ciphers.aead import AESSIV  # noqa: PLC0415
-
-        return AESSIV(self._drawn(use, 64))
+    label: bytes = b"stegano_tf stealth in sound 1 "
 
     def header_samples(self, count: int) -> np.ndarray:
         """Returns which of `count` samples say the header, int64[H], in their order."""
@@ -145,13 +141,7 @@ class _Keys:
         return own[self._order(len(own), b"body" + bytes([attempt]) + struct.pack("<I", group))]
 
     def _order(self, count: int, use: bytes, first: int | None = None) -> np.ndarray:
-        return stretching.order(stretching.words(count, self._drawn(b"order " + use, 32)), first)
-
-    def _drawn(self, use: bytes, size: int) -> bytes:
-        from cryptography.hazmat.primitives.hashes import SHA256  # noqa: PLC0415
-        from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand  # noqa: PLC0415
-
-        return HKDFExpand(SHA256(), size, b"stegano_tf stealth in sound 1 " + use).derive(self._key)
+        return stretching.order(stretching.words(count, self.draw(b"order " + use)), first)
 
 
 def _head(first: int) -> int:

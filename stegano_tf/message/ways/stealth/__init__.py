@@ -15,6 +15,7 @@ import numpy as np
 from stegano_tf.coding import layers, stc
 from stegano_tf.message.ways.stealth import costs, grid, places
 from stegano_tf.message.ways.way import SALT, DamagedError, RoomError, Way
+from stegano_tf.sealing.drawing import Drawn
 
 RATE = 0.1
 _HEADER = struct.Struct("<IBBBBB")  # length, shares of red, green and blue, share of the higher layer, attempt
@@ -124,7 +125,7 @@ class _Lane:
     def __init__(self, shape: tuple[int, ...], key: bytes, lanes: int, lane: int):
         """Raises RoomError if a picture of this shape is too small for so many lanes."""
         self._cells = places.cells(shape, lanes, lane)
-        self._key, self._name = key, bytes([lanes, lane])
+        self._drawn = Drawn(key, b"stegano_tf stealth 1 " + bytes([lanes, lane]))
         self._first = self._order(len(self._cells), b"header")
         self._head = _header_samples(len(self._cells), lanes)
 
@@ -132,7 +133,7 @@ class _Lane:
         """Enters into the changes what says a message. Raises RoomError if too much of the cover is wet."""
         bits = 8 * (len(message) + _TAG)
         shares, split = self._shares(canvas.prices, bits)
-        body = np.unpackbits(np.frombuffer(self._siv(b"body").encrypt(message, None), np.uint8))
+        body = np.unpackbits(np.frombuffer(self._drawn.siv(b"body").encrypt(message, None), np.uint8))
         for attempt in range(_ATTEMPTS):
             fields = len(message), *shares, split, attempt
             try:
@@ -153,7 +154,7 @@ class _Lane:
         levels = _take(stego, places.GROUPS[0], self._cells[self._first[: self._head]])
         header = np.packbits(stc.syndrome((levels & 1)[:, None], _HEADER_BITS)).tobytes()
         try:
-            fields = _HEADER.unpack(self._siv(b"header").decrypt(header, None))
+            fields = _HEADER.unpack(self._drawn.siv(b"header").decrypt(header, None))
         except InvalidTag:
             return None
         length, *shares, split, attempt = fields
@@ -167,7 +168,7 @@ class _Lane:
         with concurrent.futures.ThreadPoolExecutor(layers.THREADS) as pool:
             body = np.concatenate(list(pool.map(bits, range(len(places.GROUPS)), _parts(fields))))
         try:
-            return self._siv(b"body").decrypt(np.packbits(body).tobytes(), None)
+            return self._drawn.siv(b"body").decrypt(np.packbits(body).tobytes(), None)
         except InvalidTag:
             found = f"holds a message of {length:,} bytes"
             raise DamagedError(f"{found}, but not whole: pixels have changed since it was hidden") from None
@@ -188,7 +189,7 @@ class _Lane:
 
     def _write_header(self, canvas: _Canvas, header: bytes) -> None:
         group, own = places.GROUPS[0], self._cells[self._first[: self._head]]
-        data = self._siv(b"header").encrypt(header, None)
+        data = self._drawn.siv(b"header").encrypt(header, None)
         levels, prices = _take(canvas.cover, group, own), _take(canvas.prices, group, own)
         _put(canvas.changes, group, own, layers.lowest(levels, prices, data))
 
@@ -202,19 +203,7 @@ class _Lane:
         _put(canvas.changes, group, own, layers.write(_take(canvas.cover, group, own), up, down, bits, split))
 
     def _order(self, count: int, use: bytes) -> np.ndarray:
-        return places.order(count, self._drawn(b"order " + use, 32))
-
-    def _siv(self, use: bytes):
-        """Returns AES-256-SIV (RFC 5297). It needs no nonce; what it returns looks like noise."""
-        from cryptography.hazmat.primitives.ciphers.aead import AESSIV  # noqa: PLC0415
-
-        return AESSIV(self._drawn(use, 64))
-
-    def _drawn(self, use: bytes, size: int) -> bytes:
-        from cryptography.hazmat.primitives.hashes import SHA256  # noqa: PLC0415
-        from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand  # noqa: PLC0415
-
-        return HKDFExpand(SHA256(), size, b"stegano_tf stealth 1 " + self._name + use).derive(self._key)
+        return places.order(count, self._drawn.draw(b"order " + use))
 
 
 def _parts(fields: tuple[int, ...]) -> list[slice]:
