@@ -122,10 +122,11 @@ class Carried(Recorded):
             except FormatError as error:
                 damaged = damaged or error
                 continue
-            if found is None or framing.is_whole(message):
+            whole = view.label is not None or framing.is_whole(message)
+            if whole or found is None:
                 found = in_memory(message, bits=view.bits, channel=view.channel, **facts)
                 found.keyed = view.order is not None
-            if view.label is not None or framing.is_whole(message):
+            if whole:
                 break
         if found is None and damaged is not None and view.order is None:
             raise damaged
